@@ -1,0 +1,125 @@
+//! Functions: a mutable head and immutable versions of it.
+
+use std::collections::BTreeMap;
+
+use super::{Artifact, FunctionKey, LayerName, Timestamp, VersionName, VersionNumber};
+
+/// A layer version bound to a function; it keeps its code even when that version is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerRef {
+    /// The layer's name within the function's tenant.
+    pub layer: LayerName,
+    /// The bound version.
+    pub number: VersionNumber,
+}
+
+/// The part of a function that every cloud knows, and what only one of them knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionConfig {
+    /// Empty when none was given.
+    pub description: String,
+    /// As the creating cloud spells it.
+    pub runtime: String,
+    /// Entry point; empty when none was given.
+    pub handler: String,
+    /// Mebibytes.
+    pub memory: u64,
+    /// Seconds.
+    pub timeout: i64,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// In the order of precedence that the caller gave.
+    pub layers: Vec<LayerRef>,
+    /// Dialect name to that dialect's own fields as JSON text, echoed to that dialect alone.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// A function as a whole; its head is the [`FunctionVersion`] without a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Tenant, group and name.
+    pub key: FunctionKey,
+    /// Lower-case hyphenated UUID.
+    pub uid: String,
+    /// When it was first created.
+    pub created: Timestamp,
+    /// The number of published versions that still exist.
+    pub versions: u64,
+}
+
+/// One state of a function: the head, or a published snapshot of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionVersion {
+    /// The function that it is a state of.
+    pub function: Function,
+    /// `None` for the head.
+    pub number: Option<VersionNumber>,
+    /// `None` for the head; unique within the function otherwise.
+    pub name: Option<VersionName>,
+    /// What was said at publication; empty for the head.
+    pub version_description: String,
+    /// The configuration.
+    pub config: FunctionConfig,
+    /// The code, absent where the function names a path or an image instead.
+    pub code: Option<Artifact>,
+    /// Stamp of the head's last change, given out by the catalog; a version carries the stamp that
+    /// it was published from.
+    pub revision: u64,
+    /// When the code last changed.
+    pub code_changed: Timestamp,
+    /// When the head last changed after its creation; a snapshot keeps what the head had.
+    pub updated: Option<Timestamp>,
+    /// When it was published; the head's creation for the head.
+    pub published: Timestamp,
+    /// Sequence number of the last write to this row.
+    pub sequence: u64,
+}
+
+/// A function to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewFunction {
+    /// Tenant, group and name.
+    pub key: FunctionKey,
+    /// Its first configuration.
+    pub config: FunctionConfig,
+}
+
+/// What happens to the code in an update.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CodeChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is replaced by the content that comes with the call.
+    Replace,
+    /// It is taken away: the function names a path or an image instead.
+    Remove,
+}
+
+/// An update of a function's head, worked out from the head as it is inside the transaction.
+pub struct FunctionChange {
+    /// Refuses with `Stale` unless the head still has this revision.
+    pub expected_revision: Option<u64>,
+    /// Whether the head's change counts for its `updated` time and revision.
+    pub touches: bool,
+    /// Turns the old configuration into the new one, or refuses.
+    pub apply:
+        Box<dyn FnOnce(&FunctionVersion) -> Result<FunctionConfig, super::CatalogError> + Send>,
+}
+
+/// What a caller says of a function version to be published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// The caller's own name for it; the number in decimal otherwise.
+    pub name: Option<VersionName>,
+    /// Empty for none.
+    pub description: String,
+    /// Refuses with `Stale` unless the head still has this revision.
+    pub expected_revision: Option<u64>,
+    /// Refuses with `Stale` unless the head's code is this.
+    pub expected_sha512: Option<[u8; 64]>,
+    /// Refuses with `Unchanged` when the head equals the newest version that exists.
+    pub refuse_unchanged: bool,
+    /// Refuses with `LimitExceeded` when the function has this many versions already.
+    pub versions_max: Option<u64>,
+}

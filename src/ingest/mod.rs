@@ -1,0 +1,1 @@
+//! Code in, artifact out: decode, limit, digest, inspect, keep.

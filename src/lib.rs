@@ -1,0 +1,7 @@
+//! Layerbase stands in for the layer and function-version APIs of five clouds.
+//!
+//! One process owns one SQLite file and one code folder and answers the vendors' own SDKs.
+//! `ARCHITECTURE.md` has the map; the modules below are in reading order.
+
+pub mod domain;
+pub mod ingest;
