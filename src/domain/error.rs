@@ -90,16 +90,30 @@ pub enum ArchiveProblem {
     Encrypted(String),
 }
 
+/// Writes what something belongs to, where it belongs to anything.
+struct Of<'a>(&'a Option<String>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(owner) => write!(formatter, " of '{owner}'"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why the catalog refuses or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// Something named is not there.
-    #[error("{what} '{name}' does not exist")]
+    #[error("{what} '{name}'{} does not exist", Of(.of))]
     NotFound {
         /// Its kind.
         what: Noun,
         /// Its name as asked for.
         name: String,
+        /// What it would belong to: the layer or function of a version.
+        of: Option<String>,
     },
     /// Something by that name is there already.
     #[error("{what} '{name}' already exists")]
@@ -180,7 +194,12 @@ impl CatalogError {
 
     /// Says that something is not there.
     pub fn not_found(what: Noun, name: impl fmt::Display) -> Self {
-        Self::NotFound { what, name: name.to_string() }
+        Self::NotFound { what, name: name.to_string(), of: None }
+    }
+
+    /// Says that a version of something is not there.
+    pub fn no_version(what: Noun, name: impl fmt::Display, of: impl fmt::Display) -> Self {
+        Self::NotFound { what, name: name.to_string(), of: Some(of.to_string()) }
     }
 
     /// Says that a value breaks a rule.

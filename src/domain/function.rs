@@ -54,8 +54,9 @@ pub struct FunctionVersion {
     pub function: Function,
     /// `None` for the head.
     pub number: Option<VersionNumber>,
-    /// `None` for the head; unique within the function otherwise.
-    pub name: Option<VersionName>,
+    /// Unique within the function; the head's is `latest`, or `$latest` where openYuanrong's other
+    /// kinds of functions ask for it.
+    pub name: VersionName,
     /// What was said at publication; empty for the head.
     pub version_description: String,
     /// The configuration.
@@ -80,20 +81,10 @@ pub struct FunctionVersion {
 pub struct NewFunction {
     /// Tenant, group and name.
     pub key: FunctionKey,
+    /// What its head is called.
+    pub head_name: VersionName,
     /// Its first configuration.
     pub config: FunctionConfig,
-}
-
-/// What happens to the code in an update.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum CodeChange {
-    /// It stays.
-    #[default]
-    Keep,
-    /// It is replaced by the content that comes with the call.
-    Replace,
-    /// It is taken away: the function names a path or an image instead.
-    Remove,
 }
 
 /// An update of a function's head, worked out from the head as it is inside the transaction.
@@ -107,17 +98,30 @@ pub struct FunctionChange {
         Box<dyn FnOnce(&FunctionVersion) -> Result<FunctionConfig, super::CatalogError> + Send>,
 }
 
+/// What a version to be published is to be called.
+#[derive(Clone, Debug, Default)]
+pub enum PublicationName {
+    /// Its number in decimal.
+    #[default]
+    Number,
+    /// The caller's own name.
+    Given(VersionName),
+    /// Made from the time of publication, or from the first second after it whose name is free.
+    FromTime(fn(Timestamp) -> String),
+}
+
 /// What a caller says of a function version to be published.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Publication {
-    /// The caller's own name for it; the number in decimal otherwise.
-    pub name: Option<VersionName>,
+    /// What to call it.
+    pub name: PublicationName,
     /// Empty for none.
     pub description: String,
     /// Refuses with `Stale` unless the head still has this revision.
     pub expected_revision: Option<u64>,
-    /// Refuses with `Stale` unless the head's code is this.
-    pub expected_sha512: Option<[u8; 64]>,
+    /// Refuses with `ChecksumMismatch` unless the SHA-512 or the MD5 of the head's code, in
+    /// hexadecimal, is this.
+    pub expected_checksum: Option<String>,
     /// Refuses with `Unchanged` when the head equals the newest version that exists.
     pub refuse_unchanged: bool,
     /// Refuses with `LimitExceeded` when the function has this many versions already.

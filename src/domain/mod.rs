@@ -13,8 +13,9 @@ pub mod page;
 pub use artifact::{Artifact, ArtifactLimits, Digests};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
 pub use function::{
-    CodeChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
+    Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication,
+    PublicationName,
 };
 pub use layer::{Acl, Layer, LayerVersion, NewLayerVersion};
 pub use names::{

@@ -89,6 +89,13 @@ impl TenantId {
     }
 }
 
+impl VersionName {
+    /// What a function's head is called.
+    pub fn latest() -> Self {
+        Self("latest".to_owned())
+    }
+}
+
 impl Group {
     /// The group of every dialect that has none of its own.
     pub fn default_group() -> Self {

@@ -1,0 +1,313 @@
+//! Functions and function versions: create, get, list, update, publish, delete.
+
+use super::Catalog;
+use crate::domain::{
+    CatalogError, FunctionChange, FunctionKey, FunctionVersion, Group, Limit, NewFunction, Noun,
+    Page, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName, Window,
+};
+use crate::ingest::Staged;
+use crate::store::{Change, FunctionOrder, HeadUpdate, VersionInsert, View};
+
+/// What happens to the code in an update.
+pub enum CodeInput {
+    /// It stays.
+    Keep,
+    /// It becomes this.
+    Replace(Staged),
+    /// It goes: the function names a path or an image instead.
+    Remove,
+}
+
+impl Catalog {
+    /// Creates a function with its head; `AlreadyExists` when its name is taken.
+    pub fn create_function(
+        &self,
+        new: NewFunction,
+        upload: Option<Staged>,
+    ) -> Result<FunctionVersion, CatalogError> {
+        let taken = |key: &FunctionKey| CatalogError::AlreadyExists {
+            what: Noun::Function,
+            name: key.name.to_string(),
+        };
+        // Asked before the upload is kept, so that the common refusal costs no disk write.
+        if self.store.read(|view| view.select_head(&new.key))?.is_some() {
+            return Err(taken(&new.key));
+        }
+        let (code, kept) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
+        let now = self.clock.now();
+        let uid = self.ids.next().to_string();
+        let head = self.store.write(move |change| {
+            let key = &new.key;
+            let sequence = change.next_sequence()?;
+            change.ensure_tenant(&key.tenant, now)?;
+            if let Some(code) = &code {
+                change.insert_code(code, now)?;
+            }
+            if !change.insert_function(key, &uid, now, sequence)? {
+                return Err(taken(key));
+            }
+            let head = HeadUpdate {
+                config: &new.config,
+                code: code.as_ref().map(|code| &code.digests.sha256),
+                revision: milliseconds(now),
+                code_changed: now,
+                updated: None,
+            };
+            change.insert_head(key, &new.head_name, &head, sequence)?;
+            head_of(change, key)
+        })?;
+        kept.into_iter().for_each(|kept| kept.committed());
+        Ok(head)
+    }
+
+    /// Changes a function's head; published versions stay as they are.
+    pub fn update_function(
+        &self,
+        key: &FunctionKey,
+        update: FunctionChange,
+        code: CodeInput,
+    ) -> Result<FunctionVersion, CatalogError> {
+        let old = self.store.read(|view| head_of(view, key))?;
+        check_revision(&old, update.expected_revision)?;
+        let (replacement, kept) = match code {
+            CodeInput::Keep => (None, None),
+            CodeInput::Remove => (Some(None), None),
+            CodeInput::Replace(upload) => {
+                let (code, kept) = self.keep(upload)?;
+                (Some(Some(code)), Some(kept))
+            }
+        };
+        let now = self.clock.now();
+        let key = key.clone();
+        let head = self.store.write(move |change| {
+            let old = head_of(change, &key)?;
+            check_revision(&old, update.expected_revision)?;
+            let config = (update.apply)(&old)?;
+            let sequence = change.next_sequence()?;
+            if let Some(Some(code)) = &replacement {
+                change.insert_code(code, now)?;
+            }
+            let code = replacement.unwrap_or(old.code);
+            change.update_head(
+                &key,
+                &HeadUpdate {
+                    config: &config,
+                    code: code.as_ref().map(|code| &code.digests.sha256),
+                    revision: match update.touches {
+                        true => milliseconds(now).max(old.revision + 1),
+                        false => old.revision,
+                    },
+                    code_changed: if replacement.is_some() { now } else { old.code_changed },
+                    updated: if update.touches { Some(now) } else { old.updated },
+                },
+                sequence,
+            )?;
+            head_of(change, &key)
+        })?;
+        kept.into_iter().for_each(|kept| kept.committed());
+        Ok(head)
+    }
+
+    /// Publishes the head as the next version.
+    pub fn publish_function_version(
+        &self,
+        key: &FunctionKey,
+        publication: Publication,
+    ) -> Result<FunctionVersion, CatalogError> {
+        let key = key.clone();
+        let now = self.clock.now();
+        self.store.write(move |change| {
+            let head = head_of(change, &key)?;
+            check_publication(change, &head, &publication)?;
+            let name = publication_name(change, &key, publication.name, now)?;
+            let sequence = change.next_sequence()?;
+            let insert = VersionInsert {
+                name: name.as_ref(),
+                description: &publication.description,
+                published: now,
+            };
+            let number = change.insert_function_version(&key, &insert, sequence)?;
+            let version = change.select_function_version(&key, number)?;
+            version.ok_or_else(|| CatalogError::internal("a new version is not there"))
+        })
+    }
+
+    /// Returns one state of a function; `NotFound` says whether the function or the version is
+    /// missing.
+    pub fn get_function(
+        &self,
+        key: &FunctionKey,
+        qualifier: &Qualifier,
+    ) -> Result<FunctionVersion, CatalogError> {
+        self.store.read(|view| find(view, key, qualifier))
+    }
+
+    /// Lists the states of one function; `NotFound` when it does not exist.
+    ///
+    /// The page's `total` counts the head as well.
+    pub fn list_function_versions(
+        &self,
+        key: &FunctionKey,
+        order: FunctionOrder,
+        window: Window,
+    ) -> Result<Page<FunctionVersion>, CatalogError> {
+        let page = self.store.read(|view| view.select_function_versions(key, order, window))?;
+        page.ok_or_else(|| CatalogError::not_found(Noun::Function, &key.name))
+    }
+
+    /// Lists heads by group and name, after the given group and name. The page has no `total`.
+    pub fn list_functions(
+        &self,
+        tenant: &TenantId,
+        group: Option<&Group>,
+        after: Option<(&str, &str)>,
+        limit: u64,
+    ) -> Result<Page<FunctionVersion>, CatalogError> {
+        self.store.read(|view| view.select_heads(tenant, group, after, limit))
+    }
+
+    /// Lists every state of every function, the one written last first.
+    pub fn list_all_function_versions(
+        &self,
+        tenant: &TenantId,
+        name_part: Option<&str>,
+        version: Option<&str>,
+        window: Window,
+    ) -> Result<Page<FunctionVersion>, CatalogError> {
+        self.store.read(|view| view.select_all_states(tenant, name_part, version, window))
+    }
+
+    /// Deletes a function with all its versions.
+    pub fn delete_function(&self, key: &FunctionKey) -> Result<(), CatalogError> {
+        let key = key.clone();
+        self.store.write(move |change| {
+            let sequence = change.next_sequence()?;
+            match change.delete_function(&key, sequence)? {
+                true => Ok(()),
+                false => Err(CatalogError::not_found(Noun::Function, &key.name)),
+            }
+        })
+    }
+
+    /// Deletes one published version; the head cannot be deleted alone.
+    pub fn delete_function_version(
+        &self,
+        key: &FunctionKey,
+        qualifier: &Qualifier,
+    ) -> Result<(), CatalogError> {
+        let (key, qualifier) = (key.clone(), qualifier.clone());
+        self.store.write(move |change| {
+            let Some(number) = find(change, &key, &qualifier)?.number else {
+                return Err(CatalogError::invalid("version", "must be a published version"));
+            };
+            let sequence = change.next_sequence()?;
+            change.delete_function_version(&key, number, sequence)?;
+            Ok(())
+        })
+    }
+}
+
+fn head_of(view: &View<'_>, key: &FunctionKey) -> Result<FunctionVersion, CatalogError> {
+    view.select_head(key)?.ok_or_else(|| CatalogError::not_found(Noun::Function, &key.name))
+}
+
+fn find(
+    view: &View<'_>,
+    key: &FunctionKey,
+    qualifier: &Qualifier,
+) -> Result<FunctionVersion, CatalogError> {
+    let (found, asked) = match qualifier {
+        Qualifier::Head => return head_of(view, key),
+        Qualifier::Number(number) => {
+            (view.select_function_version(key, *number)?, number.to_string())
+        }
+        Qualifier::Name(name) => (view.select_named_version(key, name)?, name.to_string()),
+    };
+    match found {
+        Some(version) => Ok(version),
+        None => {
+            head_of(view, key)?;
+            Err(CatalogError::no_version(Noun::FunctionVersion, asked, &key.name))
+        }
+    }
+}
+
+fn check_revision(head: &FunctionVersion, expected: Option<u64>) -> Result<(), CatalogError> {
+    match expected {
+        Some(expected) if expected != head.revision => {
+            let name = head.function.key.name.to_string();
+            Err(CatalogError::Stale { what: Noun::Function, name })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The checks of a publication, in the order in which openYuanrong's reference (section 1.2) makes
+/// them.
+fn check_publication(
+    change: &Change<'_>,
+    head: &FunctionVersion,
+    publication: &Publication,
+) -> Result<(), CatalogError> {
+    if let Some(limit) = publication.versions_max
+        && head.function.versions >= limit
+    {
+        let actual = head.function.versions + 1;
+        return Err(CatalogError::LimitExceeded { what: Limit::FunctionVersions, limit, actual });
+    }
+    check_revision(head, publication.expected_revision)?;
+    if let Some(stated) = &publication.expected_checksum {
+        let digests = head.code.map(|code| code.digests);
+        let sha512 = digests.map(|digests| hex::encode(digests.sha512)).unwrap_or_default();
+        let md5 = digests.map(|digests| hex::encode(digests.md5)).unwrap_or_default();
+        if !stated.eq_ignore_ascii_case(&sha512) && !stated.eq_ignore_ascii_case(&md5) {
+            let (algorithm, stated) = ("SHA-512", stated.clone());
+            return Err(CatalogError::ChecksumMismatch { algorithm, stated, actual: sha512 });
+        }
+    }
+    let key = &head.function.key;
+    if publication.refuse_unchanged
+        && let Some(newest) = change.select_newest_function_version(key)?
+        && newest.code == head.code
+        && newest.config == head.config
+    {
+        return Err(CatalogError::Unchanged { name: key.name.to_string() });
+    }
+    Ok(())
+}
+
+/// Settles what a version is called; `None` lets its number name it.
+fn publication_name(
+    view: &View<'_>,
+    key: &FunctionKey,
+    wanted: PublicationName,
+    now: Timestamp,
+) -> Result<Option<VersionName>, CatalogError> {
+    let head_name = head_of(view, key)?.name;
+    let is_free = |name: &VersionName| {
+        Ok::<_, CatalogError>(*name != head_name && view.select_named_version(key, name)?.is_none())
+    };
+    match wanted {
+        PublicationName::Number => Ok(None),
+        PublicationName::Given(name) if is_free(&name)? => Ok(Some(name)),
+        PublicationName::Given(name) => {
+            let name = name.to_string();
+            Err(CatalogError::AlreadyExists { what: Noun::FunctionVersion, name })
+        }
+        PublicationName::FromTime(spell) => {
+            let mut second = now;
+            loop {
+                let name = VersionName::parse(spell(second))?;
+                if is_free(&name)? {
+                    return Ok(Some(name));
+                }
+                second += jiff::SignedDuration::from_secs(1);
+            }
+        }
+    }
+}
+
+/// Spells a head's stamp, from which openYuanrong's `revisionId` is made.
+fn milliseconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or_default()
+}

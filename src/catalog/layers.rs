@@ -1,0 +1,196 @@
+//! Layers and layer versions: publish, get, list, delete.
+
+use super::Catalog;
+use crate::domain::{
+    CatalogError, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page, TenantId,
+    VersionNumber, Window,
+};
+use crate::ingest::Staged;
+use crate::store::{LayerFilter, LayerVersionInsert};
+
+/// Whether a layer version that a function is bound to may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteRule {
+    /// It may; the functions keep its code.
+    EvenIfUsed,
+    /// It may not: `InUse`.
+    OnlyIfUnused,
+}
+
+/// Which versions of one layer a list shows.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionRange {
+    /// By number.
+    pub order: Order,
+    /// First number in that order, inclusive; from the end of the list when absent.
+    pub from: Option<u64>,
+    /// Rows at most.
+    pub limit: u64,
+}
+
+impl Catalog {
+    /// Publishes an upload as the next version of a layer, which is made on first use.
+    pub fn publish_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        new: NewLayerVersion,
+        upload: Staged,
+    ) -> Result<LayerVersion, CatalogError> {
+        let (code, kept) = self.keep(upload)?;
+        let now = self.clock.now();
+        let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
+        let (tenant, name) = (tenant.clone(), name.clone());
+        let version = self.store.write(move |change| {
+            let sequence = change.next_sequence()?;
+            change.ensure_tenant(&tenant, now)?;
+            change.insert_code(&code, now)?;
+            change.upsert_layer(&tenant, &name, &layer_uid, new.tags.as_deref(), sequence)?;
+            let insert = LayerVersionInsert {
+                uid: &uid,
+                description: &new.description,
+                license: &new.license,
+                runtimes: &new.runtimes,
+                code: &code.digests.sha256,
+                created: now,
+            };
+            let number = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
+            let version = change.select_layer_version(&tenant, &name, number)?;
+            version.ok_or_else(|| CatalogError::internal("a new version is not there"))
+        })?;
+        kept.committed();
+        Ok(version)
+    }
+
+    /// Returns one version; `NotFound` says whether the layer or the version is missing.
+    pub fn get_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        number: VersionNumber,
+    ) -> Result<LayerVersion, CatalogError> {
+        self.store.read(|view| match view.select_layer_version(tenant, name, number)? {
+            Some(version) => Ok(version),
+            None if view.select_newest_layer_version(tenant, name)?.is_none() => {
+                Err(CatalogError::not_found(Noun::Layer, name))
+            }
+            None => Err(CatalogError::no_version(Noun::LayerVersion, number, name)),
+        })
+    }
+
+    /// Returns the version with the highest number; `NotFound` when the layer has none.
+    pub fn get_newest_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+    ) -> Result<LayerVersion, CatalogError> {
+        let newest = self.store.read(|view| view.select_newest_layer_version(tenant, name))?;
+        newest.ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
+    }
+
+    /// Returns the version that has this uid.
+    pub fn get_layer_version_by_uid(
+        &self,
+        tenant: &TenantId,
+        uid: &str,
+    ) -> Result<LayerVersion, CatalogError> {
+        let version = self.store.read(|view| view.select_layer_version_by_uid(tenant, uid))?;
+        version.ok_or_else(|| CatalogError::not_found(Noun::LayerVersion, uid))
+    }
+
+    /// Returns the name of the layer that has this uid and at least one version.
+    pub fn get_layer_name(&self, tenant: &TenantId, uid: &str) -> Result<LayerName, CatalogError> {
+        let name = self.store.read(|view| view.select_layer_name_by_uid(tenant, uid))?;
+        name.ok_or_else(|| CatalogError::not_found(Noun::Layer, uid))
+    }
+
+    /// Lists layers, each by its newest version, in the byte order of their names.
+    ///
+    /// `from` is the smallest name that may appear; it need not exist. The page has no `total`.
+    pub fn list_layers(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
+    }
+
+    /// Lists layers, each by its newest version, the one published last first; ties by name.
+    pub fn list_layers_by_age(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        window: Window,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        self.store.read(|view| view.select_layers_by_age(tenant, filter, window))
+    }
+
+    /// Lists the versions of one layer; `NotFound` when it has none.
+    pub fn list_layer_versions(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        range: VersionRange,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        let VersionRange { order, from, limit } = range;
+        let page =
+            self.store.read(|view| view.select_layer_versions(tenant, name, order, from, limit))?;
+        page.ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
+    }
+
+    /// Deletes one version for good; its number is not given out again.
+    pub fn delete_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        number: VersionNumber,
+        rule: DeleteRule,
+    ) -> Result<(), CatalogError> {
+        self.get_layer_version(tenant, name, number)?;
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.store.write(move |change| {
+            if rule == DeleteRule::OnlyIfUnused
+                && let Some(by) = change.select_user_of_layer_version(&tenant, &name, number)?
+            {
+                let name = format!("{name}:{number}");
+                return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
+            }
+            let sequence = change.next_sequence()?;
+            match change.delete_layer_version(&tenant, &name, number, sequence)? {
+                true => Ok(()),
+                false => Err(CatalogError::no_version(Noun::LayerVersion, number, &name)),
+            }
+        })
+    }
+
+    /// Deletes all versions of a layer, or none if one of them must stay.
+    pub fn delete_layer(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        rule: DeleteRule,
+    ) -> Result<(), CatalogError> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.store.write(move |change| {
+            let sequence = change.next_sequence()?;
+            let mut deleted = 0_u64;
+            while let Some(newest) = change.select_newest_layer_version(&tenant, &name)? {
+                let number = newest.number;
+                if rule == DeleteRule::OnlyIfUnused
+                    && let Some(by) = change.select_user_of_layer_version(&tenant, &name, number)?
+                {
+                    let name = format!("{name}:{number}");
+                    return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
+                }
+                change.delete_layer_version(&tenant, &name, number, sequence)?;
+                deleted += 1;
+            }
+            match deleted {
+                0 => Err(CatalogError::not_found(Noun::Layer, &name)),
+                _ => Ok(()),
+            }
+        })
+    }
+}

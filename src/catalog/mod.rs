@@ -1,0 +1,128 @@
+//! The use cases: publish, get, list, update, delete, in the catalog's own words.
+//!
+//! Versions get their numbers here, and every rule that holds for all clouds is kept here. Knows no
+//! HTTP, no JSON and no SQL.
+
+mod functions;
+mod layers;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+pub use functions::CodeInput;
+pub use layers::{DeleteRule, VersionRange};
+
+use crate::domain::{Artifact, CatalogError, Noun, Timestamp};
+use crate::ingest::{Content, Staged};
+use crate::store::{Kept, Store};
+
+/// Tells the time; the only way the catalog learns it.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::new(Timestamp::now)
+    }
+
+    /// A clock of the caller's.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Returns the time, cut to the microsecond that the catalog keeps.
+    pub fn now(&self) -> Timestamp {
+        let now = (self.0)();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+}
+
+/// Makes ids; the only way the catalog gets them.
+#[derive(Clone)]
+pub struct IdSource(Arc<dyn Fn() -> Uuid + Send + Sync>);
+
+impl IdSource {
+    /// Random ids of version 4.
+    pub fn random() -> Self {
+        Self::new(Uuid::new_v4)
+    }
+
+    /// Ids of the caller's.
+    pub fn new(next: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        Self(Arc::new(next))
+    }
+
+    /// Returns an id that was not returned before.
+    pub fn next(&self) -> Uuid {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Clock")
+    }
+}
+
+/// The one catalog behind all dialects.
+pub struct Catalog {
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+}
+
+impl Catalog {
+    /// Puts the use cases on top of an open store.
+    pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
+        Self { store, clock, ids }
+    }
+
+    /// Returns the folder in which uploads gather.
+    pub fn incoming(&self) -> &Path {
+        self.store.blobs().incoming()
+    }
+
+    /// Returns a number that changes with every write; see `Store::generation`.
+    pub fn generation(&self) -> u64 {
+        self.store.generation()
+    }
+
+    /// Returns the key that download links are signed with.
+    pub fn link_secret(&self) -> &[u8; 32] {
+        self.store.link_secret()
+    }
+
+    /// Finds a content by its SHA-256: what is known of it, and the file.
+    ///
+    /// `NotFound` when no version ever had it.
+    pub fn get_code(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<(Artifact, std::path::PathBuf), CatalogError> {
+        let code = self.store.read(|view| view.select_code(sha256))?;
+        let code = code.ok_or_else(|| CatalogError::not_found(Noun::Code, hex::encode(sha256)))?;
+        Ok((code, self.store.blobs().path(sha256)))
+    }
+
+    /// Checks that rows can be read and written and that uploads have room to gather.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        self.store.read(|view| view.check())?;
+        self.store.write(|change| change.check())?;
+        tempfile::NamedTempFile::new_in(self.incoming())?;
+        Ok(())
+    }
+
+    /// Makes an upload's file durable; its row must be committed before the result is dropped.
+    fn keep(&self, staged: Staged) -> Result<(Artifact, Kept), CatalogError> {
+        let sha256 = &staged.artifact.digests.sha256;
+        let kept = match staged.content {
+            Content::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
+            Content::File(file) => self.store.blobs().keep_file(sha256, file),
+        };
+        Ok((staged.artifact, kept?))
+    }
+}

@@ -1,0 +1,270 @@
+//! The code folder: one file per distinct content, durable before its row is.
+//!
+//! ```text
+//! <data>/code/ab/ab12….zip         kept contents, named by SHA-256, never written again
+//! <data>/incoming/                 what is on its way; emptied at start
+//! <data>/incoming/<sha256>.…intent a content that is being kept and has no row yet
+//! ```
+//! Knows nothing of rows: whether a content has one is asked of the caller.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::schema::make_private_folder;
+
+/// Ending of the files that announce a content before its row exists.
+const INTENT: &str = ".intent";
+
+/// The folders of uploaded contents.
+#[derive(Clone)]
+pub struct Blobs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    code: PathBuf,
+    incoming: PathBuf,
+    /// Contents between their file and their row.
+    keeping: Mutex<HashMap<[u8; 32], Keeping>>,
+}
+
+#[derive(Default)]
+struct Keeping {
+    /// How many uploads of this content are under way.
+    holders: usize,
+    /// Whether the file was made by one of them and no row refers to it yet.
+    unreferenced: bool,
+}
+
+/// A content that is on disk and synced, held until its row is committed.
+///
+/// Dropped without [`Kept::committed`], it takes its file with it, unless another upload of the
+/// same content still needs it or it was there before.
+pub struct Kept {
+    blobs: Arc<Inner>,
+    sha256: [u8; 32],
+    /// Removed when this is dropped, on every path.
+    _intent: TempPath,
+}
+
+impl Blobs {
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let inner = Inner {
+            code: folder.join("code"),
+            incoming: folder.join("incoming"),
+            keeping: Mutex::default(),
+        };
+        make_private_folder(&inner.code)?;
+        make_private_folder(&inner.incoming)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Returns the folder for what is on its way; on the same file system as the kept contents.
+    pub fn incoming(&self) -> &Path {
+        &self.inner.incoming
+    }
+
+    /// Returns where a content's file is, whether or not it exists.
+    pub fn path(&self, sha256: &[u8; 32]) -> PathBuf {
+        self.inner.path(sha256)
+    }
+
+    /// Keeps a content that is in memory.
+    pub fn keep_bytes(&self, sha256: &[u8; 32], bytes: &[u8]) -> io::Result<Kept> {
+        self.keep(sha256, || {
+            let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
+            file.write_all(bytes)?;
+            Ok(file)
+        })
+    }
+
+    /// Keeps a content that is in a file of the incoming folder already.
+    pub fn keep_file(&self, sha256: &[u8; 32], file: NamedTempFile) -> io::Result<Kept> {
+        self.keep(sha256, || Ok(file))
+    }
+
+    /// Announces the content, syncs its file, renames it into place and syncs the folder.
+    ///
+    /// A file that is there already is not written again; its folder is synced all the same, since
+    /// another upload may have renamed it a moment ago.
+    fn keep(
+        &self,
+        sha256: &[u8; 32],
+        file: impl FnOnce() -> io::Result<NamedTempFile>,
+    ) -> io::Result<Kept> {
+        let inner = &self.inner;
+        let target = inner.path(sha256);
+        let intent = tempfile::Builder::new()
+            .prefix(&hex::encode(sha256))
+            .suffix(INTENT)
+            .tempfile_in(&inner.incoming)?
+            .into_temp_path();
+        let kept = Kept { blobs: Arc::clone(inner), sha256: *sha256, _intent: intent };
+        inner.keeping().entry(*sha256).or_default().holders += 1;
+        let folder = target.parent().unwrap_or(&inner.code);
+        if !target.exists() {
+            let file = file()?;
+            file.as_file().sync_all()?;
+            if make_folder(folder)? {
+                sync_folder(&inner.code)?;
+            }
+            let mut keeping = inner.keeping();
+            let fresh = !target.exists();
+            file.persist(&target).map_err(|failure| failure.error)?;
+            if let Some(state) = keeping.get_mut(sha256) {
+                state.unreferenced |= fresh;
+            }
+        }
+        sync_folder(folder)?;
+        Ok(kept)
+    }
+
+    /// Empties the incoming folder and removes contents that were kept without getting a row.
+    ///
+    /// Only for the start, while no upload is under way. `has_row` says whether a content's row
+    /// exists.
+    pub(super) fn sweep(&self, has_row: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(&self.inner.incoming)? {
+            let path = entry?.path();
+            if let Some(sha256) = announced(&path)
+                && !has_row(&sha256)
+            {
+                remove_if_there(&self.inner.path(&sha256))?;
+                tracing::info!(sha256 = hex::encode(sha256), "removed code without a version");
+            }
+            remove_if_there(&path)?;
+            tracing::info!(path = %path.display(), "removed an unfinished upload");
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn path(&self, sha256: &[u8; 32]) -> PathBuf {
+        let name = hex::encode(sha256);
+        self.code.join(&name[..2]).join(format!("{name}.zip"))
+    }
+
+    fn keeping(&self) -> MutexGuard<'_, HashMap<[u8; 32], Keeping>> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Says that a committed row refers to the content now.
+    pub fn committed(self) {
+        if let Some(state) = self.blobs.keeping().get_mut(&self.sha256) {
+            state.unreferenced = false;
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut keeping = self.blobs.keeping();
+        let Some(state) = keeping.get_mut(&self.sha256) else { return };
+        state.holders -= 1;
+        if state.holders > 0 {
+            return;
+        }
+        if state.unreferenced
+            && let Err(failure) = remove_if_there(&self.blobs.path(&self.sha256))
+        {
+            tracing::error!(%failure, "cannot remove code that got no version");
+        }
+        keeping.remove(&self.sha256);
+    }
+}
+
+/// Reads the content's name off an intent's path.
+fn announced(path: &Path) -> Option<[u8; 32]> {
+    let name = path.file_name()?.to_str()?;
+    if !name.ends_with(INTENT) {
+        return None;
+    }
+    let mut sha256 = [0; 32];
+    hex::decode_to_slice(name.get(..64)?, &mut sha256).ok()?;
+    Some(sha256)
+}
+
+/// Makes a folder; tells whether it was not there before.
+fn make_folder(path: &Path) -> io::Result<bool> {
+    if path.exists() {
+        return Ok(false);
+    }
+    make_private_folder(path)?;
+    Ok(true)
+}
+
+/// Makes renames and new names inside a folder durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA256: [u8; 32] = [0xab; 32];
+
+    fn blobs() -> (tempfile::TempDir, Blobs) {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).unwrap();
+        (folder, blobs)
+    }
+
+    fn incoming_count(blobs: &Blobs) -> usize {
+        fs::read_dir(blobs.incoming()).unwrap().count()
+    }
+
+    #[test]
+    fn a_committed_content_stays_and_an_uncommitted_one_goes() {
+        let (_folder, blobs) = blobs();
+        drop(blobs.keep_bytes(&SHA256, b"code").unwrap());
+        assert!(!blobs.path(&SHA256).exists());
+        blobs.keep_bytes(&SHA256, b"code").unwrap().committed();
+        assert_eq!(fs::read(blobs.path(&SHA256)).unwrap(), b"code");
+        drop(blobs.keep_bytes(&SHA256, b"code").unwrap());
+        assert!(blobs.path(&SHA256).exists(), "it has a row from before");
+        assert_eq!(incoming_count(&blobs), 0);
+    }
+
+    #[test]
+    fn the_last_of_two_holders_decides() {
+        let (_folder, blobs) = blobs();
+        let first = blobs.keep_bytes(&SHA256, b"code").unwrap();
+        let second = blobs.keep_bytes(&SHA256, b"code").unwrap();
+        drop(first);
+        assert!(blobs.path(&SHA256).exists(), "the second one still needs it");
+        second.committed();
+        assert!(blobs.path(&SHA256).exists());
+    }
+
+    #[test]
+    fn the_sweep_removes_what_a_killed_process_left() {
+        let (_folder, blobs) = blobs();
+        let kept = blobs.keep_bytes(&SHA256, b"code").unwrap();
+        std::mem::forget(kept);
+        fs::write(blobs.incoming().join("half"), b"half an upload").unwrap();
+        blobs.sweep(|_| true).unwrap();
+        assert!(blobs.path(&SHA256).exists(), "it has a row");
+        assert_eq!(incoming_count(&blobs), 0);
+
+        let intent = blobs.incoming().join(format!("{}x{INTENT}", hex::encode(SHA256)));
+        fs::write(intent, b"").unwrap();
+        blobs.sweep(|_| false).unwrap();
+        assert!(!blobs.path(&SHA256).exists());
+    }
+}

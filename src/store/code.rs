@@ -1,0 +1,67 @@
+//! All SQL about uploaded contents.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{Change, View, from_sql, to_sql};
+use crate::domain::{Artifact, CatalogError, Digests, Timestamp};
+
+/// The columns of a content, for joins in which it is called `c`; [`artifact`] reads them.
+pub(super) const COLUMNS: &str = "c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked";
+
+/// Number of columns in [`COLUMNS`].
+pub(super) const COLUMN_COUNT: usize = 7;
+
+/// Reads the columns of [`COLUMNS`] from position `first` on.
+pub(super) fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Artifact> {
+    Ok(Artifact {
+        digests: Digests {
+            sha256: row.get(first)?,
+            sha512: row.get(first + 1)?,
+            md5: row.get(first + 2)?,
+            crc64: row.get::<_, i64>(first + 3)?.cast_unsigned(),
+        },
+        size: from_sql(row.get(first + 4)?),
+        entries: from_sql(row.get(first + 5)?),
+        unpacked: from_sql(row.get(first + 6)?),
+    })
+}
+
+/// Tells whether a content has its row; used by the sweep before any reader exists.
+pub(super) fn exists(connection: &Connection, sha256: &[u8; 32]) -> bool {
+    // When in doubt the file stays: an unused file costs space, a missing one costs data.
+    connection
+        .query_one("SELECT 1 FROM code WHERE sha256 = ?", [sha256], |_| Ok(()))
+        .optional()
+        .map_or(true, |found| found.is_some())
+}
+
+impl View<'_> {
+    /// Returns a content by its SHA-256.
+    pub fn select_code(&self, sha256: &[u8; 32]) -> Result<Option<Artifact>, CatalogError> {
+        let sql = format!("SELECT {COLUMNS} FROM code c WHERE c.sha256 = ?");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_one([sha256], |row| artifact(row, 0)).optional()?)
+    }
+}
+
+impl Change<'_> {
+    /// Makes a content's row unless it is there. Its file must be on disk and synced already.
+    pub fn insert_code(&self, code: &Artifact, now: Timestamp) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO code (sha256, sha512, md5, crc64, size, entries, unpacked, stored)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute((
+                &code.digests.sha256,
+                &code.digests.sha512,
+                &code.digests.md5,
+                code.digests.crc64.cast_signed(),
+                to_sql(code.size),
+                to_sql(code.entries),
+                to_sql(code.unpacked),
+                now.as_microsecond(),
+            ))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,434 @@
+//! All SQL about layers and their versions.
+
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
+
+use super::{Change, View, code, from_sql, time_from_sql, to_sql};
+use crate::domain::{
+    Acl, CatalogError, Layer, LayerName, LayerVersion, Order, Page, TenantId, Timestamp,
+    VersionNumber, Window,
+};
+
+/// The columns that [`layer_version`] reads after those of the content.
+const COLUMNS: &str = "l.name, l.uid, l.acl, l.tags, v.number, v.uid, v.description, v.license, \
+                       v.runtimes, v.created";
+
+/// Which layers a list shows; everything that is set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct LayerFilter {
+    /// The name starts with this, byte for byte.
+    pub prefix: Option<String>,
+    /// The name contains this, ASCII letters of either case.
+    pub contains: Option<String>,
+    /// The name is this.
+    pub name: Option<LayerName>,
+    /// The newest version names this runtime as compatible.
+    pub runtime: Option<String>,
+    /// The layer has this access.
+    pub acl: Option<Acl>,
+}
+
+impl LayerFilter {
+    fn is_empty(&self) -> bool {
+        self.contains.is_none()
+            && self.name.is_none()
+            && self.prefix.is_none()
+            && self.runtime.is_none()
+            && self.acl.is_none()
+    }
+
+    /// Adds this filter's conditions on `l` and `v` to a WHERE clause and its values.
+    fn add_to(&self, sql: &mut String, values: &mut Vec<Value>) {
+        if let Some(prefix) = &self.prefix {
+            sql.push_str(" AND l.name >= ?");
+            values.push(Value::Text(prefix.clone()));
+            if let Some(end) = after_prefix(prefix) {
+                sql.push_str(" AND l.name < ?");
+                values.push(Value::Text(end));
+            }
+        }
+        if let Some(part) = &self.contains {
+            sql.push_str(" AND instr(lower(l.name), lower(?)) > 0");
+            values.push(Value::Text(part.clone()));
+        }
+        if let Some(name) = &self.name {
+            sql.push_str(" AND l.name = ?");
+            values.push(Value::Text(name.to_string()));
+        }
+        if let Some(acl) = self.acl {
+            sql.push_str(" AND l.acl = ?");
+            values.push(Value::Integer(acl_to_sql(acl)));
+        }
+        if let Some(runtime) = &self.runtime {
+            sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
+            values.push(Value::Text(runtime.clone()));
+        }
+    }
+}
+
+/// The values of a version's row that are not its layer's.
+pub struct LayerVersionInsert<'a> {
+    /// Lower-case hyphenated UUID.
+    pub uid: &'a str,
+    /// Free text.
+    pub description: &'a str,
+    /// Free text.
+    pub license: &'a str,
+    /// In this order.
+    pub runtimes: &'a [String],
+    /// A content that has its row.
+    pub code: &'a [u8; 32],
+    /// Now.
+    pub created: Timestamp,
+}
+
+impl View<'_> {
+    /// Returns one version of a layer.
+    pub fn select_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        number: VersionNumber,
+    ) -> Result<Option<LayerVersion>, CatalogError> {
+        let sql = select("", "v.number = ?3", "l.tenant = ?1 AND l.name = ?2");
+        self.one_version(&sql, &[&tenant.as_str(), &name.as_str(), &to_sql(number.get())])
+    }
+
+    /// Returns the newest version of a layer.
+    pub fn select_newest_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+    ) -> Result<Option<LayerVersion>, CatalogError> {
+        let sql = select("", "v.number = l.newest", "l.tenant = ?1 AND l.name = ?2");
+        self.one_version(&sql, &[&tenant.as_str(), &name.as_str()])
+    }
+
+    /// Returns the version whose own uid this is.
+    pub fn select_layer_version_by_uid(
+        &self,
+        tenant: &TenantId,
+        uid: &str,
+    ) -> Result<Option<LayerVersion>, CatalogError> {
+        let sql = select("", "true", "l.tenant = ?1 AND v.uid = ?2");
+        self.one_version(&sql, &[&tenant.as_str(), &uid])
+    }
+
+    /// Returns the name of the layer whose uid this is, if it has any version.
+    pub fn select_layer_name_by_uid(
+        &self,
+        tenant: &TenantId,
+        uid: &str,
+    ) -> Result<Option<LayerName>, CatalogError> {
+        let sql = "SELECT name FROM layers WHERE uid = ? AND tenant = ? AND newest IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let name: Option<String> =
+            statement.query_one((uid, tenant.as_str()), |row| row.get(0)).optional()?;
+        name.map(LayerName::parse).transpose()
+    }
+
+    /// Returns the newest versions of layers in the order of their names, from `from` on.
+    ///
+    /// `from` is inclusive; the page's `total` is not counted and stays 0.
+    pub fn select_layers_by_name(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        let mut sql = select("INDEXED BY layers_by_name", "v.number = l.newest", "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?");
+        let mut values = vec![Value::Text(tenant.to_string()), Value::Text(from.to_owned())];
+        filter.add_to(&mut sql, &mut values);
+        sql.push_str(" ORDER BY l.name LIMIT ?");
+        values.push(Value::Integer(to_sql(limit.saturating_add(1))));
+        Ok(cut(self.many_versions(&sql, values)?, limit, 0))
+    }
+
+    /// Returns the newest versions of layers, the layer with the latest publication first.
+    pub fn select_layers_by_age(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        window: Window,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        let total = self.count_layers(tenant, filter)?;
+        let mut sql = select("INDEXED BY layers_by_age", "v.number = l.newest", "l.tenant = ? AND l.newest IS NOT NULL");
+        let mut values = vec![Value::Text(tenant.to_string())];
+        filter.add_to(&mut sql, &mut values);
+        // The far half of the list is read from its end, so that the last page costs what the
+        // first one does.
+        let rows = window.limit.min(total.saturating_sub(window.offset));
+        let backwards = window.offset > total / 2;
+        let offset = if backwards { total - window.offset.min(total) - rows } else { window.offset };
+        sql.push_str(match backwards {
+            true => " ORDER BY l.newest_at ASC, l.name DESC LIMIT ? OFFSET ?",
+            false => " ORDER BY l.newest_at DESC, l.name ASC LIMIT ? OFFSET ?",
+        });
+        values.push(Value::Integer(to_sql(rows)));
+        values.push(Value::Integer(to_sql(offset)));
+        let mut items = self.many_versions(&sql, values)?;
+        if backwards {
+            items.reverse();
+        }
+        let more = window.offset.saturating_add(rows) < total;
+        Ok(Page { items, more, total })
+    }
+
+    /// Returns how many layers with at least one version the filter lets through.
+    fn count_layers(&self, tenant: &TenantId, filter: &LayerFilter) -> Result<u64, CatalogError> {
+        let mut values = vec![Value::Text(tenant.to_string())];
+        let sql = if filter.is_empty() {
+            "SELECT layers FROM tenants WHERE id = ?".to_owned()
+        } else {
+            let mut sql = "SELECT count(*) FROM layers l JOIN layer_versions v \
+                           ON v.layer = l.id AND v.number = l.newest WHERE l.tenant = ?"
+                .to_owned();
+            filter.add_to(&mut sql, &mut values);
+            sql
+        };
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let count: Option<i64> =
+            statement.query_one(params_from_iter(values), |row| row.get(0)).optional()?;
+        Ok(from_sql(count.unwrap_or_default()))
+    }
+
+    /// Returns versions of one layer by number, from `from` (inclusive) on in that direction.
+    ///
+    /// `None` when the layer has no version; the page's `total` counts all its versions.
+    pub fn select_layer_versions(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        order: Order,
+        from: Option<u64>,
+        limit: u64,
+    ) -> Result<Option<Page<LayerVersion>>, CatalogError> {
+        let sql = "SELECT versions FROM layers WHERE tenant = ? AND name = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let total: Option<i64> =
+            statement.query_one((tenant.as_str(), name.as_str()), |row| row.get(0)).optional()?;
+        let Some(total) = total.map(from_sql).filter(|total| *total > 0) else { return Ok(None) };
+        let sql = match order {
+            Order::Ascending => select("", "v.number >= ?3", "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number ASC LIMIT ?4"),
+            Order::Descending => select("", "v.number <= ?3", "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number DESC LIMIT ?4"),
+        };
+        let from = from.unwrap_or(if order == Order::Ascending { 0 } else { u64::MAX });
+        let values = vec![
+            Value::Text(tenant.to_string()),
+            Value::Text(name.to_string()),
+            Value::Integer(to_sql(from)),
+            Value::Integer(to_sql(limit.saturating_add(1))),
+        ];
+        Ok(Some(cut(self.many_versions(&sql, values)?, limit, total)))
+    }
+
+    /// Names one function that a layer version is bound to, if any.
+    pub fn select_user_of_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        number: VersionNumber,
+    ) -> Result<Option<String>, CatalogError> {
+        let sql = "SELECT f.name FROM function_layers b JOIN functions f ON f.id = b.function \
+                   WHERE b.layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?) \
+                   AND b.layer_number = ? LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let values = (tenant.as_str(), name.as_str(), to_sql(number.get()));
+        Ok(statement.query_one(values, |row| row.get(0)).optional()?)
+    }
+
+    fn one_version(
+        &self,
+        sql: &str,
+        values: &[&dyn ToSql],
+    ) -> Result<Option<LayerVersion>, CatalogError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_one(values, |row| Ok(layer_version(row))).optional()?.transpose()
+    }
+
+    fn many_versions(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<LayerVersion>, CatalogError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut versions = Vec::new();
+        while let Some(row) = rows.next()? {
+            versions.push(layer_version(row)?);
+        }
+        Ok(versions)
+    }
+}
+
+impl Change<'_> {
+    /// Makes the layer's row unless it is there, and replaces its tags when some are given.
+    pub fn upsert_layer(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        uid: &str,
+        tags: Option<&[(String, String)]>,
+        sequence: u64,
+    ) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO layers (tenant, name, uid, sequence) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (tenant, name) DO UPDATE SET sequence = excluded.sequence",
+            )?
+            .execute((tenant.as_str(), name.as_str(), uid, to_sql(sequence)))?;
+        if let Some(tags) = tags {
+            let tags = serde_json::to_string(tags).map_err(CatalogError::internal)?;
+            self.connection
+                .prepare_cached("UPDATE layers SET tags = ? WHERE tenant = ? AND name = ?")?
+                .execute((tags, tenant.as_str(), name.as_str()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the layer's next number to a new version. The layer must have its row.
+    pub fn insert_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        version: &LayerVersionInsert<'_>,
+        sequence: u64,
+    ) -> Result<VersionNumber, CatalogError> {
+        let created = version.created.as_microsecond();
+        let (layer, number, count): (i64, i64, i64) = self
+            .connection
+            .prepare_cached(
+                "UPDATE layers SET last_number = last_number + 1, newest = last_number + 1,
+                        versions = versions + 1, newest_at = ?
+                 WHERE tenant = ? AND name = ? RETURNING id, last_number, versions",
+            )?
+            .query_one((created, tenant.as_str(), name.as_str()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        if count == 1 {
+            self.add_to_layer_count(tenant, 1)?;
+        }
+        let runtimes = serde_json::to_string(version.runtimes).map_err(CatalogError::internal)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO layer_versions
+                 (layer, number, uid, description, license, runtimes, code, created, sequence)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                layer,
+                number,
+                version.uid,
+                version.description,
+                version.license,
+                runtimes,
+                version.code,
+                created,
+                to_sql(sequence),
+            ))?;
+        VersionNumber::new(from_sql(number)).ok_or_else(|| CatalogError::internal("bad number"))
+    }
+
+    /// Deletes one version; false when it was not there.
+    pub fn delete_layer_version(
+        &self,
+        tenant: &TenantId,
+        name: &LayerName,
+        number: VersionNumber,
+        sequence: u64,
+    ) -> Result<bool, CatalogError> {
+        let sql = "DELETE FROM layer_versions WHERE number = ? \
+                   AND layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?)";
+        let deleted = self
+            .connection
+            .prepare_cached(sql)?
+            .execute((to_sql(number.get()), tenant.as_str(), name.as_str()))?;
+        if deleted == 0 {
+            return Ok(false);
+        }
+        let left: i64 = self
+            .connection
+            .prepare_cached(
+                "UPDATE layers SET versions = versions - 1, sequence = ?1,
+                    (newest, newest_at) = (SELECT number, created FROM layer_versions
+                                           WHERE layer = layers.id ORDER BY number DESC LIMIT 1)
+                 WHERE tenant = ?2 AND name = ?3 RETURNING versions",
+            )?
+            .query_one((to_sql(sequence), tenant.as_str(), name.as_str()), |row| row.get(0))?;
+        if left == 0 {
+            self.add_to_layer_count(tenant, -1)?;
+        }
+        Ok(true)
+    }
+
+    fn add_to_layer_count(&self, tenant: &TenantId, change: i64) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached("UPDATE tenants SET layers = layers + ? WHERE id = ?")?
+            .execute((change, tenant.as_str()))?;
+        Ok(())
+    }
+}
+
+/// Writes a SELECT of whole versions: `hint` names the index on layers, `join` ties the version to
+/// its layer beside the id, `condition` and what follows it come last.
+fn select(hint: &str, join: &str, condition: &str) -> String {
+    let code = code::COLUMNS;
+    format!(
+        "SELECT {code}, {COLUMNS} FROM layers l {hint} CROSS JOIN layer_versions v \
+         ON v.layer = l.id AND {join} CROSS JOIN code c ON c.sha256 = v.code WHERE {condition}"
+    )
+}
+
+fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
+    let at = |index: usize| code::COLUMN_COUNT + index;
+    Ok(LayerVersion {
+        layer: Layer {
+            name: LayerName::parse(row.get::<_, String>(at(0))?)?,
+            uid: row.get(at(1))?,
+            acl: if row.get::<_, i64>(at(2))? == 1 { Acl::Public } else { Acl::Private },
+            tags: serde_json::from_str(text(row, at(3))?).map_err(CatalogError::internal)?,
+        },
+        number: VersionNumber::new(from_sql(row.get(at(4))?))
+            .ok_or_else(|| CatalogError::internal("a version without a number"))?,
+        uid: row.get(at(5))?,
+        description: row.get(at(6))?,
+        license: row.get(at(7))?,
+        runtimes: serde_json::from_str(text(row, at(8))?).map_err(CatalogError::internal)?,
+        created: time_from_sql(row.get(at(9))?),
+        code: code::artifact(row, 0)?,
+    })
+}
+
+/// Borrows a text column for parsing.
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, CatalogError> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+fn acl_to_sql(acl: Acl) -> i64 {
+    match acl {
+        Acl::Private => 0,
+        Acl::Public => 1,
+    }
+}
+
+/// Cuts a page off rows that were read with one more than `limit`.
+pub(super) fn cut<T>(mut items: Vec<T>, limit: u64, total: u64) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    Page { items, more, total }
+}
+
+/// Returns the smallest text after all that start with `prefix`; `None` when there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut end: Vec<char> = prefix.chars().collect();
+    while let Some(last) = end.pop() {
+        let next = (u32::from(last) + 1..=0x10_ffff).find_map(char::from_u32);
+        if let Some(next) = next {
+            end.push(next);
+            return Some(end.into_iter().collect());
+        }
+    }
+    None
+}

@@ -1,0 +1,252 @@
+//! The catalog's memory: one SQLite file and one code folder.
+//!
+//! The only place that knows SQLite. It keeps and finds rows and files; which version gets which
+//! number, and who may do what, is decided in `catalog`. See DESIGN.md section 4 for the rules.
+
+mod blobs;
+mod code;
+mod functions;
+mod layers;
+mod schema;
+mod writer;
+
+use std::cell::RefCell;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use thread_local::ThreadLocal;
+
+pub use blobs::{Blobs, Kept};
+pub use functions::{FunctionOrder, HeadUpdate, VersionInsert};
+pub use layers::{LayerFilter, LayerVersionInsert};
+
+use crate::domain::{CatalogError, Timestamp};
+
+/// How long a statement waits for a lock that only another process could hold.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Page cache of one connection in KiB; small, because the machine's file cache holds the rest.
+const CACHE_KIB: i64 = 1024;
+
+/// Prepared statements that one connection keeps.
+const STATEMENTS: usize = 64;
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns the folder.
+    #[error("the data folder {0} is in use by another layerbase process")]
+    Locked(PathBuf),
+    /// The file was written by a newer release.
+    #[error(
+        "the catalog has schema version {found}, this release knows up to {known}: use a newer release"
+    )]
+    NewerSchema {
+        /// The version in the file.
+        found: i64,
+        /// The newest that this release knows.
+        known: i64,
+    },
+    /// The file is a SQLite database, but not a catalog.
+    #[error("{0} is not a layerbase catalog")]
+    Foreign(PathBuf),
+    /// The operating system refused.
+    #[error("cannot use {path}")]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("cannot open the catalog")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl OpenError {
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// An open data folder: rows, files and the lock on both.
+pub struct Store {
+    writer: writer::Writer,
+    readers: ThreadLocal<RefCell<Connection>>,
+    catalog_path: PathBuf,
+    changes: Arc<AtomicU64>,
+    blobs: Blobs,
+    link_secret: [u8; 32],
+    _lock: File,
+}
+
+impl Store {
+    /// Opens or makes the data folder at `folder`, takes its lock, and sweeps what a killed process
+    /// left behind.
+    ///
+    /// `now` stamps a new catalog and `secret` becomes its link secret. Nothing here takes longer
+    /// with a larger catalog.
+    pub fn open(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
+        schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
+        let lock = take_lock(folder)?;
+        let catalog_path = folder.join("catalog.sqlite");
+        let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let link_secret = schema::prepare(&mut connection, &catalog_path, now, secret)?;
+        let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
+        blobs
+            .sweep(|sha256| code::exists(&connection, sha256))
+            .map_err(OpenError::io(folder))?;
+        let changes = Arc::new(AtomicU64::new(0));
+        Ok(Self {
+            writer: writer::Writer::start(connection, Arc::clone(&changes)),
+            readers: ThreadLocal::new(),
+            catalog_path,
+            changes,
+            blobs,
+            link_secret,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the code folder.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Returns the key of the HMAC in download links.
+    pub fn link_secret(&self) -> &[u8; 32] {
+        &self.link_secret
+    }
+
+    /// Returns a number that grows with every commit: what was read before stays true while it
+    /// stays the same.
+    pub fn generation(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Runs a short read on this thread's own connection; everything that `read` sees is of one
+    /// moment.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&View<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let connection = self.readers.get_or_try(|| {
+            open_connection(&self.catalog_path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(RefCell::new)
+        })?;
+        let connection = connection.borrow();
+        let snapshot = connection.unchecked_transaction()?;
+        read(&View { connection: &snapshot })
+    }
+
+    /// Has the writer run `change` in a savepoint of its own and returns when its commit is synced.
+    ///
+    /// An error leaves no trace of the change.
+    pub fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        self.writer.run(change)
+    }
+}
+
+/// What can be read, at one moment.
+pub struct View<'c> {
+    connection: &'c Connection,
+}
+
+/// What can be read and written inside one change.
+pub struct Change<'c> {
+    view: View<'c>,
+}
+
+impl<'c> std::ops::Deref for Change<'c> {
+    type Target = View<'c>;
+
+    fn deref(&self) -> &View<'c> {
+        &self.view
+    }
+}
+
+impl Change<'_> {
+    /// Takes the next number of the sequence that numbers all changes.
+    pub fn next_sequence(&self) -> Result<u64, CatalogError> {
+        let number: i64 = self
+            .connection
+            .prepare_cached("UPDATE state SET sequence = sequence + 1 RETURNING sequence")?
+            .query_one([], |row| row.get(0))?;
+        Ok(from_sql(number))
+    }
+
+    /// Makes the tenant's row unless it is there.
+    pub fn ensure_tenant(
+        &self,
+        tenant: &crate::domain::TenantId,
+        now: Timestamp,
+    ) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached("INSERT INTO tenants (id, created) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+            .execute((tenant.as_str(), now.as_microsecond()))?;
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// Checks that the catalog answers at all.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        self.connection.prepare_cached("SELECT 1")?.query_one([], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn take_lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(OpenError::io(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+impl From<rusqlite::Error> for CatalogError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::internal(source)
+    }
+}
+
+/// Spells a count for SQLite, whose integers are signed; the catalog's own never reach that far.
+fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Reads a count that the schema keeps non-negative.
+fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// Reads a time; the writer only ever stores valid ones.
+fn time_from_sql(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or_default()
+}
