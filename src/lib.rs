@@ -5,7 +5,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod app;
 pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod dialects;
 pub mod domain;
 pub mod ingest;
+pub mod server;
 pub mod store;

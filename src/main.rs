@@ -1,3 +1,7 @@
 //! Parses the command line, runs one command, sets the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    layerbase::cli::run(std::env::args_os())
+}

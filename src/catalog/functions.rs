@@ -3,7 +3,8 @@
 use super::Catalog;
 use crate::domain::{
     CatalogError, FunctionChange, FunctionKey, FunctionVersion, Group, Limit, NewFunction, Noun,
-    Page, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName, Window,
+    Page, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName, VersionNumber,
+    Window,
 };
 use crate::ingest::Staged;
 use crate::store::{Change, FunctionOrder, HeadUpdate, VersionInsert, View};
@@ -222,6 +223,14 @@ fn find(
             (view.select_function_version(key, *number)?, number.to_string())
         }
         Qualifier::Name(name) => (view.select_named_version(key, name)?, name.to_string()),
+        Qualifier::Either(name) => {
+            let number = VersionNumber::parse(name.as_str());
+            let found = match (view.select_named_version(key, name)?, number) {
+                (None, Some(number)) => view.select_function_version(key, number)?,
+                (found, _) => found,
+            };
+            (found, name.to_string())
+        }
     };
     match found {
         Some(version) => Ok(version),

@@ -13,8 +13,7 @@ pub mod page;
 pub use artifact::{Artifact, ArtifactLimits, Digests};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
 pub use function::{
-    Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
-    Publication,
+    Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction, Publication,
     PublicationName,
 };
 pub use layer::{Acl, Layer, LayerVersion, NewLayerVersion};

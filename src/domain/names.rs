@@ -151,6 +151,8 @@ pub enum Qualifier {
     Number(VersionNumber),
     /// A published version by its name.
     Name(VersionName),
+    /// A published version by its name, or by its number where none has that name.
+    Either(VersionName),
 }
 
 /// The whole key of a function.

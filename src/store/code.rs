@@ -6,7 +6,8 @@ use super::{Change, View, from_sql, to_sql};
 use crate::domain::{Artifact, CatalogError, Digests, Timestamp};
 
 /// The columns of a content, for joins in which it is called `c`; [`artifact`] reads them.
-pub(super) const COLUMNS: &str = "c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked";
+pub(super) const COLUMNS: &str =
+    "c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked";
 
 /// Number of columns in [`COLUMNS`].
 pub(super) const COLUMN_COUNT: usize = 7;

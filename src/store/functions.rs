@@ -80,7 +80,11 @@ impl View<'_> {
         &self,
         key: &FunctionKey,
     ) -> Result<Option<FunctionVersion>, CatalogError> {
-        self.select_function_version_where(key, "v.number > 0 ORDER BY v.number DESC LIMIT 1", Vec::new())
+        self.select_function_version_where(
+            key,
+            "v.number > 0 ORDER BY v.number DESC LIMIT 1",
+            Vec::new(),
+        )
     }
 
     fn select_function_version_where(
@@ -104,7 +108,8 @@ impl View<'_> {
         order: FunctionOrder,
         window: Window,
     ) -> Result<Option<Page<FunctionVersion>>, CatalogError> {
-        let sql = "SELECT versions FROM functions WHERE tenant = ? AND grp = ? AND name = ? AND live = 1";
+        let sql =
+            "SELECT versions FROM functions WHERE tenant = ? AND grp = ? AND name = ? AND live = 1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let total: Option<i64> =
             statement.query_one(params_from_iter(key_values(key)), |row| row.get(0)).optional()?;
@@ -172,8 +177,7 @@ impl View<'_> {
              WHERE {condition}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let total: i64 =
-            statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
+        let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
         condition.push_str(" ORDER BY v.sequence DESC, f.name ASC, v.name ASC LIMIT ? OFFSET ?");
         values.push(Value::Integer(to_sql(window.limit.saturating_add(1))));
         values.push(Value::Integer(to_sql(window.offset)));
@@ -271,7 +275,12 @@ impl Change<'_> {
                     code, revision, code_changed, updated, published, sequence)
                  VALUES (?, 0, ?, '', '', '', '', 0, 0, '{}', '{}', 0, NULL, 0, 0, NULL, ?, ?)",
             )?
-            .execute((function, name.as_str(), head.code_changed.as_microsecond(), to_sql(sequence)))?;
+            .execute((
+                function,
+                name.as_str(),
+                head.code_changed.as_microsecond(),
+                to_sql(sequence),
+            ))?;
         self.update_head(key, head, sequence)
     }
 
@@ -426,7 +435,9 @@ impl Change<'_> {
             .prepare_cached("DELETE FROM function_versions WHERE function = ? AND number = ?")?
             .execute((function, to_sql(number.get())))?;
         self.connection
-            .prepare_cached("UPDATE functions SET versions = versions - ?, sequence = ? WHERE id = ?")?
+            .prepare_cached(
+                "UPDATE functions SET versions = versions - ?, sequence = ? WHERE id = ?",
+            )?
             .execute((deleted as i64, to_sql(sequence), function))?;
         Ok(deleted > 0)
     }
@@ -436,11 +447,8 @@ impl Change<'_> {
         let sql = "UPDATE functions SET live = 0, versions = 0, sequence = ?4 \
                    WHERE tenant = ?1 AND grp = ?2 AND name = ?3 AND live = 1 RETURNING id";
         let values = (key.tenant.as_str(), key.group.as_str(), key.name.as_str(), to_sql(sequence));
-        let function: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_one(values, |row| row.get(0))
-            .optional()?;
+        let function: Option<i64> =
+            self.connection.prepare_cached(sql)?.query_one(values, |row| row.get(0)).optional()?;
         let Some(function) = function else { return Ok(false) };
         self.connection
             .prepare_cached("DELETE FROM function_versions WHERE function = ?")?
@@ -508,7 +516,8 @@ fn function_version(row: &Row<'_>) -> Result<FunctionVersion, CatalogError> {
             handler: row.get(at(10))?,
             memory: from_sql(row.get(at(11))?),
             timeout: row.get(at(12))?,
-            environment: serde_json::from_str(text(row, at(13))?).map_err(CatalogError::internal)?,
+            environment: serde_json::from_str(text(row, at(13))?)
+                .map_err(CatalogError::internal)?,
             extra: serde_json::from_str(text(row, at(14))?).map_err(CatalogError::internal)?,
             layers: Vec::new(),
         },

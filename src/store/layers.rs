@@ -137,7 +137,11 @@ impl View<'_> {
         from: &str,
         limit: u64,
     ) -> Result<Page<LayerVersion>, CatalogError> {
-        let mut sql = select("INDEXED BY layers_by_name", "v.number = l.newest", "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?");
+        let mut sql = select(
+            "INDEXED BY layers_by_name",
+            "v.number = l.newest",
+            "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?",
+        );
         let mut values = vec![Value::Text(tenant.to_string()), Value::Text(from.to_owned())];
         filter.add_to(&mut sql, &mut values);
         sql.push_str(" ORDER BY l.name LIMIT ?");
@@ -153,14 +157,19 @@ impl View<'_> {
         window: Window,
     ) -> Result<Page<LayerVersion>, CatalogError> {
         let total = self.count_layers(tenant, filter)?;
-        let mut sql = select("INDEXED BY layers_by_age", "v.number = l.newest", "l.tenant = ? AND l.newest IS NOT NULL");
+        let mut sql = select(
+            "INDEXED BY layers_by_age",
+            "v.number = l.newest",
+            "l.tenant = ? AND l.newest IS NOT NULL",
+        );
         let mut values = vec![Value::Text(tenant.to_string())];
         filter.add_to(&mut sql, &mut values);
         // The far half of the list is read from its end, so that the last page costs what the
         // first one does.
         let rows = window.limit.min(total.saturating_sub(window.offset));
         let backwards = window.offset > total / 2;
-        let offset = if backwards { total - window.offset.min(total) - rows } else { window.offset };
+        let offset =
+            if backwards { total - window.offset.min(total) - rows } else { window.offset };
         sql.push_str(match backwards {
             true => " ORDER BY l.newest_at ASC, l.name DESC LIMIT ? OFFSET ?",
             false => " ORDER BY l.newest_at DESC, l.name ASC LIMIT ? OFFSET ?",
@@ -210,8 +219,16 @@ impl View<'_> {
             statement.query_one((tenant.as_str(), name.as_str()), |row| row.get(0)).optional()?;
         let Some(total) = total.map(from_sql).filter(|total| *total > 0) else { return Ok(None) };
         let sql = match order {
-            Order::Ascending => select("", "v.number >= ?3", "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number ASC LIMIT ?4"),
-            Order::Descending => select("", "v.number <= ?3", "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number DESC LIMIT ?4"),
+            Order::Ascending => select(
+                "",
+                "v.number >= ?3",
+                "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number ASC LIMIT ?4",
+            ),
+            Order::Descending => select(
+                "",
+                "v.number <= ?3",
+                "l.tenant = ?1 AND l.name = ?2 ORDER BY v.number DESC LIMIT ?4",
+            ),
         };
         let from = from.unwrap_or(if order == Order::Ascending { 0 } else { u64::MAX });
         let values = vec![
@@ -340,10 +357,11 @@ impl Change<'_> {
     ) -> Result<bool, CatalogError> {
         let sql = "DELETE FROM layer_versions WHERE number = ? \
                    AND layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?)";
-        let deleted = self
-            .connection
-            .prepare_cached(sql)?
-            .execute((to_sql(number.get()), tenant.as_str(), name.as_str()))?;
+        let deleted = self.connection.prepare_cached(sql)?.execute((
+            to_sql(number.get()),
+            tenant.as_str(),
+            name.as_str(),
+        ))?;
         if deleted == 0 {
             return Ok(false);
         }

@@ -95,15 +95,16 @@ impl Store {
         schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
         let lock = take_lock(folder)?;
         let catalog_path = folder.join("catalog.sqlite");
-        let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection = open_connection(
+            &catalog_path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let link_secret = schema::prepare(&mut connection, &catalog_path, now, secret)?;
         let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
-        blobs
-            .sweep(|sha256| code::exists(&connection, sha256))
-            .map_err(OpenError::io(folder))?;
+        blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
         let changes = Arc::new(AtomicU64::new(0));
         Ok(Self {
             writer: writer::Writer::start(connection, Arc::clone(&changes)),
@@ -192,7 +193,9 @@ impl Change<'_> {
         now: Timestamp,
     ) -> Result<(), CatalogError> {
         self.connection
-            .prepare_cached("INSERT INTO tenants (id, created) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+            .prepare_cached(
+                "INSERT INTO tenants (id, created) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            )?
             .execute((tenant.as_str(), now.as_microsecond()))?;
         Ok(())
     }

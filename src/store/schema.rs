@@ -55,7 +55,8 @@ fn create(
 ) -> Result<(), OpenError> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO state (id, sequence, link_secret) VALUES (1, 0, ?)", [secret])?;
+    transaction
+        .execute("INSERT INTO state (id, sequence, link_secret) VALUES (1, 0, ?)", [secret])?;
     transaction.execute(
         "INSERT INTO tenants (id, created) VALUES (?, ?)",
         (TenantId::default_tenant().as_str(), now.as_microsecond()),

@@ -103,14 +103,17 @@ fn commit_together(
     jobs: impl Iterator<Item = Job>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), rusqlite::Error> {
-    let transaction =
-        Transaction::new(connection, TransactionBehavior::Immediate)?;
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     for job in jobs {
         transaction.execute_batch("SAVEPOINT one")?;
         let change = Change { view: View { connection: &transaction } };
         let (ok, answer) = job(&change);
         answers.push(answer);
-        transaction.execute_batch(if ok { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
+        transaction.execute_batch(if ok {
+            "RELEASE one"
+        } else {
+            "ROLLBACK TO one; RELEASE one"
+        })?;
     }
     transaction.commit()
 }

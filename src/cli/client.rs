@@ -1,0 +1,340 @@
+//! The native API over HTTP: addresses, uploads as a stream, pages, problem documents.
+//!
+//! Knows paths, statuses and how errors look on the wire. Must not know commands, tables or what
+//! the fields of an answer mean.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use ureq::http::{Response, StatusCode, Uri, header};
+use ureq::{Agent, Body, SendBody};
+
+use super::failure::{Failure, Kind};
+
+/// What RFC 3986 leaves as it is, in a path's segment as in a query's value.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Items asked for in one page; the server allows up to 1000.
+const PAGE: &str = "500";
+
+/// Largest answer that is read into memory, far above any page.
+const ANSWER_MAX: u64 = 64 << 20;
+
+/// From this size on an upload waits for the server's word before it sends the body, so that a
+/// refusal arrives as a refusal and not as a broken connection.
+const ASK_FIRST: u64 = 1 << 20;
+
+/// How an upload is addressed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Upload {
+    /// Makes something new.
+    Post,
+    /// Changes what is there.
+    Put,
+}
+
+/// A connection to one server.
+pub(super) struct Client {
+    agent: Agent,
+    base: String,
+}
+
+impl Client {
+    /// Checks the server's address; nothing is sent yet.
+    pub(super) fn new(server: &str) -> Result<Self, Failure> {
+        let base = server.trim_end_matches('/');
+        let uri: Option<Uri> = base.parse().ok();
+        let uri = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let (Some(uri), false) = (uri, base.contains(['?', '#'])) else {
+            return Err(bad_server(server));
+        };
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(Failure::usage(format!(
+                    "{server}: this release speaks plain http only"
+                ))
+                .hint("reach a server behind TLS through a local proxy or tunnel"));
+            }
+            _ => return Err(bad_server(server)),
+        }
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .user_agent(concat!("layerbase/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_await_100(Some(Duration::from_secs(5)))
+            .timeout_recv_response(Some(Duration::from_secs(300)));
+        if is_loopback(uri.host().unwrap_or_default()) {
+            // A proxy meant for the internet cannot reach our own machine.
+            config = config.proxy(None);
+        }
+        Ok(Self { agent: config.build().into(), base: base.to_owned() })
+    }
+
+    /// Fetches one JSON document, as text.
+    pub(super) fn get(&self, path: &[&str], query: &Query) -> Result<String, Failure> {
+        let answer = self.agent.get(self.url(path, query)).call();
+        text(self.accept(answer)?)
+    }
+
+    /// Deletes one thing.
+    pub(super) fn delete(&self, path: &[&str], query: &Query) -> Result<(), Failure> {
+        let answer = self.agent.delete(self.url(path, query)).call();
+        self.accept(answer).map(|_| ())
+    }
+
+    /// Sends code, or no body, and returns the JSON answer.
+    ///
+    /// The answer's `sha256` is compared with the bytes that were sent, so that what the server
+    /// keeps is what was on this side.
+    pub(super) fn upload(
+        &self,
+        upload: Upload,
+        path: &[&str],
+        query: &Query,
+        code: Option<Code<'_>>,
+    ) -> Result<String, Failure> {
+        let url = self.url(path, query);
+        let request = match upload {
+            Upload::Post => self.agent.post(url),
+            Upload::Put => self.agent.put(url),
+        };
+        let Some(code) = code else {
+            return text(self.accept(request.send_empty())?);
+        };
+        let length = code.size;
+        let mut request = request
+            .header(header::CONTENT_TYPE, "application/zip")
+            .header(header::CONTENT_LENGTH, length);
+        if length >= ASK_FIRST {
+            request = request.header(header::EXPECT, "100-continue");
+        }
+        let mut sending = Sending { code, left: length, sha256: Sha256::new() };
+        let answer = request.send(SendBody::from_reader(&mut sending));
+        let answer = text(self.accept(answer)?)?;
+        let sent = hex::encode(sending.sha256.finalize());
+        let stored: Stored = parse(&answer)?;
+        match stored.sha256 {
+            Some(sha256) if sha256 == sent => Ok(answer),
+            stored => Err(Failure::failed(format!(
+                "the server stored other bytes than were sent: sha256 {} instead of {sent}",
+                stored.as_deref().unwrap_or("(none)")
+            ))),
+        }
+    }
+
+    /// Asks for something new that needs no code, and returns the JSON answer.
+    pub(super) fn send(&self, path: &[&str], query: &Query) -> Result<String, Failure> {
+        self.upload(Upload::Post, path, query, None)
+    }
+
+    /// Fetches a whole list, page by page, and hands each item over as it was received.
+    pub(super) fn pages(
+        &self,
+        path: &[&str],
+        query: &Query,
+        mut item: impl FnMut(&RawValue) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut after: Option<String> = None;
+        loop {
+            let mut query = query.clone();
+            query.push("limit", PAGE);
+            query.push_some("after", after.as_deref());
+            let answer = self.get(path, &query)?;
+            let page: Page<'_> = parse(&answer)?;
+            for received in &page.items {
+                item(received)?;
+            }
+            match page.next {
+                None => return Ok(()),
+                Some(next) if after.as_ref() == Some(&next) => {
+                    return Err(Failure::failed("the server names the same next page twice"));
+                }
+                Some(next) => after = Some(next),
+            }
+        }
+    }
+
+    /// Opens the bytes of one content.
+    pub(super) fn code(&self, sha256: &str) -> Result<impl Read + use<>, Failure> {
+        let answer = self.agent.get(self.url(&["code", sha256], &Query::default())).call();
+        Ok(self.accept(answer)?.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    /// Builds `{server}/api/v1/{path}?{query}`; every segment and value is encoded.
+    fn url(&self, path: &[&str], query: &Query) -> String {
+        let mut url = format!("{}/api/v1", self.base);
+        for segment in path {
+            url.push('/');
+            url.extend(utf8_percent_encode(segment, RESERVED));
+        }
+        for (index, (name, value)) in query.0.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.extend(utf8_percent_encode(value, RESERVED));
+        }
+        url
+    }
+
+    /// Turns everything but success into a failure.
+    fn accept(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Failure> {
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() { Ok(answer) } else { Err(self.problem(answer)) }
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let refused = matches!(error, ureq::Error::Io(error)
+            if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound));
+        let absent = matches!(error, ureq::Error::HostNotFound | ureq::Error::ConnectionFailed)
+            || matches!(
+                error,
+                ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
+            );
+        let failure = Failure::failed(format!("cannot talk to {}: {error}", self.base));
+        if refused || absent {
+            failure.hint("start one with `layerbase serve` or name it with --server")
+        } else {
+            failure.hint("the server's log may say why it ended the request")
+        }
+    }
+
+    fn problem(&self, answer: Response<Body>) -> Failure {
+        let status = answer.status();
+        let problem: Option<Problem> =
+            text(answer).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let Some(problem) = problem else {
+            return Failure::failed(format!("{} answered {status} in no form of ours", self.base))
+                .hint("is this a layerbase server, and does its --dialects include native?");
+        };
+        let kind = match status {
+            StatusCode::NOT_FOUND => Kind::NotFound,
+            status if status.is_client_error() => Kind::Refused,
+            _ => Kind::Failed,
+        };
+        let what = problem.detail.unwrap_or(problem.title);
+        let trace: Vec<String> =
+            [problem.code, problem.request_id.map(|id| format!("request {id}"))]
+                .into_iter()
+                .flatten()
+                .collect();
+        match trace.as_slice() {
+            [] => Failure::new(kind, what),
+            trace => Failure::new(kind, format!("{what} ({})", trace.join(", "))),
+        }
+    }
+}
+
+/// The query of a request, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query(Vec<(&'static str, String)>);
+
+impl Query {
+    pub(super) fn push(&mut self, name: &'static str, value: impl Into<String>) {
+        self.0.push((name, value.into()));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn push_some(&mut self, name: &'static str, value: Option<impl Into<String>>) {
+        if let Some(value) = value {
+            self.push(name, value);
+        }
+    }
+
+    pub(super) fn push_all(&mut self, name: &'static str, values: &[String]) {
+        self.0.extend(values.iter().map(|value| (name, value.clone())));
+    }
+}
+
+/// Code on its way: where it is read, how much of it there is, who watches.
+pub(super) struct Code<'a> {
+    pub(super) reader: &'a mut dyn Read,
+    pub(super) size: u64,
+    pub(super) bar: &'a ProgressBar,
+}
+
+/// Reads exactly the announced bytes; a file that became shorter ends the request, since an HTTP
+/// client could only wait for the rest for ever.
+struct Sending<'a> {
+    code: Code<'a>,
+    left: u64,
+    sha256: Sha256,
+}
+
+impl Read for Sending<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if most == 0 {
+            return Ok(0);
+        }
+        let read = self.code.reader.read(&mut buffer[..most])?;
+        if read == 0 {
+            let text = "the file became shorter while it was sent";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        self.sha256.update(&buffer[..read]);
+        self.left -= read as u64;
+        self.code.bar.inc(read as u64);
+        Ok(read)
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    sha256: Option<String>,
+}
+
+/// RFC 9457, with our code and request id.
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    detail: Option<String>,
+    code: Option<String>,
+    request_id: Option<String>,
+}
+
+/// Reads an answer's fields.
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))
+}
+
+fn text(answer: Response<Body>) -> Result<String, Failure> {
+    let mut body = answer.into_body();
+    body.with_config()
+        .limit(ANSWER_MAX)
+        .read_to_string()
+        .map_err(|error| Failure::failed(format!("the server's answer broke off: {error}")))
+}
+
+fn bad_server(server: &str) -> Failure {
+    Failure::usage(format!("{server}: is not a server's address"))
+        .hint("write it as http://HOST:PORT, such as http://127.0.0.1:8470")
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    let address: Option<std::net::IpAddr> = host.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

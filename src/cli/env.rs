@@ -1,0 +1,245 @@
+//! `layerbase env DIALECT`: what to set so that a cloud's own clients talk to this server.
+//!
+//! Knows what each dialect's reference says about its real clients, and sends nothing. The output
+//! is shell text: variables as exports, what can only be said in code as comments.
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::config::DIALECTS;
+
+/// Which cloud's clients.
+#[derive(Debug, Args)]
+pub(super) struct Env {
+    /// The dialect
+    #[arg(value_parser = DIALECTS)]
+    dialect: String,
+}
+
+/// What `layerbase env --help` ends with.
+pub(super) const HELP: &str = "\
+Examples:
+  layerbase env tencent
+  eval \"$(layerbase env tencent --server http://127.0.0.1:8470)\"
+  layerbase env huawei --json
+
+Variables are printed as exports for a POSIX shell, what goes into code as comments.";
+
+/// One dialect's clients; `{url}` and `{host}` stand for the server.
+struct Guide {
+    title: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    code: &'static str,
+}
+
+/// Prints what to set.
+pub(super) fn run(env: &Env, server: &str, output: &mut Output<'_>) -> Result<(), Failure> {
+    let server = server.trim_end_matches('/');
+    // Alibaba's uploader puts its bucket before a host name; only an address stays as it is.
+    let url = match server.strip_prefix("http://localhost") {
+        Some(rest) => format!("http://127.0.0.1{rest}"),
+        None => server.to_owned(),
+    };
+    let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let fill = |text: &str| text.replace("{url}", &url).replace("{host}", authority);
+    let guide = guide(&env.dialect);
+    if output.json() {
+        let variables: Map<String, Value> = guide
+            .variables
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), fill(text).into()))
+            .chain(["NO_PROXY", "no_proxy"].map(|name| (name.to_owned(), host.into())))
+            .collect();
+        return output.line(&Value::Object(variables).to_string());
+    }
+    output.line(&format!("# {} at {url}", guide.title))?;
+    output.line(
+        "# While the server runs with --auth off, it takes any key; these are placeholders.",
+    )?;
+    for (name, text) in guide.variables {
+        output.line(&format!("export {name}={}", quote(&fill(text))))?;
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        output.line(&format!("export {name}={}\"${{{name}:+,${name}}}\"", quote(host)))?;
+    }
+    for line in fill(guide.code).lines() {
+        output.line(format!("# {line}").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Quotes a text for a POSIX shell where it needs it.
+fn quote(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/@".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+fn guide(dialect: &str) -> &'static Guide {
+    match dialect {
+        "alibaba" => &ALIBABA,
+        "ctyun" => &CTYUN,
+        "huawei" => &HUAWEI,
+        "openyuanrong" => &OPENYUANRONG,
+        "tencent" => &TENCENT,
+        _ => &NATIVE,
+    }
+}
+
+const ALIBABA: Guide = Guide {
+    title: "Alibaba Cloud Function Compute (2016-08-15, 2021-04-06, 2023-03-30)",
+    variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}"), ("FC_CODE_TEMP_OSS_ENDPOINT", "{url}")],
+    code: r#"
+Serverless Devs reads the two variables; its region must be a known name:
+  s cli fc3 layer list --region cn-hangzhou
+Python, alibabacloud-fc20230330 (endpoint without the scheme, and the protocol beside it):
+  from alibabacloud_tea_openapi.utils_models import Config
+  Config(access_key_id="local", access_key_secret="local", endpoint="{host}", protocol="http")
+Node, @alicloud/fc20230330:
+  new $OpenApiUtil.Config({accessKeyId: "local", accessKeySecret: "local", endpoint: "{host}", protocol: "http"})
+Node, @alicloud/fc2:
+  new FC("1234567890123456", {accessKeyID: "local", accessKeySecret: "local", region: "cn-hangzhou", endpoint: "{url}"})
+Python, aliyun-fc2 (functions and services, no layers):
+  fc2.Client(endpoint="{url}", accessKeyID="local", accessKeySecret="local")
+curl:
+  curl '{url}/layers?limit=20'"#,
+};
+
+const CTYUN: Guide = Guide {
+    title: "CTyun function compute",
+    variables: &[],
+    code: r#"
+CTyun's clients read no variable. Python, ctyun_python_sdk_core:
+  from ctyun_python_sdk_core import CtyunClient, Credential
+  client = CtyunClient(verify_tls=False)
+  client.request("{url}/openapi/v1/layers/NAME/versions", "GET",
+                 headers={"regionId": "local-1"}, params={"acl": "0"},
+                 credential=Credential("local", "local"))
+Go, package cf of the Terraform provider (as copied source):
+  RegisterEndpoint(Endpoint{Name: "cf", Url: "{url}"})
+The Terraform provider itself has its address built in and cannot be pointed here.
+curl:
+  curl -H 'regionId: local-1' '{url}/openapi/v1/layers/NAME/versions?acl=0'"#,
+};
+
+const HUAWEI: Guide = Guide {
+    title: "Huawei Cloud FunctionGraph v2",
+    variables: &[
+        ("HUAWEICLOUD_SDK_AK", "local"),
+        ("HUAWEICLOUD_SDK_SK", "local"),
+        ("HUAWEICLOUD_SDK_PROJECT_ID", "0123456789abcdef0123456789abcdef"),
+        ("HUAWEICLOUD_SDK_REGION_FUNCTIONGRAPH_LOCAL_1", "{url}"),
+    ],
+    code: r#"
+Python, huaweicloudsdkfunctiongraph, with the variables: FunctionGraphRegion.value_of("local-1")
+  or in code (always with a project id):
+  FunctionGraphClient.new_builder() \
+      .with_credentials(BasicCredentials("local", "local", "0123456789abcdef0123456789abcdef")) \
+      .with_endpoint("{url}").build()
+Node, @huaweicloud/huaweicloud-sdk-functiongraph/v2/public-api (install uuid@9 beside it):
+  FunctionGraphClient.newBuilder().withCredential(new BasicCredentials().withAk("local")
+      .withSk("local").withProjectId("0123456789abcdef0123456789abcdef")).withEndpoint("{url}").build()
+Terraform, provider huaweicloud:
+  endpoints = { fgs = "{url}/" }
+curl:
+  curl -H 'X-Auth-Token: local' -H 'Content-Type: application/json' \
+      '{url}/v2/0123456789abcdef0123456789abcdef/fgs/functions'"#,
+};
+
+const OPENYUANRONG: Guide = Guide {
+    title: "openYuanrong",
+    variables: &[],
+    code: r#"
+yrcli, from the Python package openyuanrong-sdk, reads no variable:
+  yrcli --server-address {host} list
+  yrcli --server-address {host} deploy --skip-package true --function-json f.json
+  yrcli --server-address {host} query -f svc@fn
+curl:
+  curl '{url}/serverless/v1/functions/0@svc@fn/versions?pageIndex=1&pageSize=10'"#,
+};
+
+const TENCENT: Guide = Guide {
+    title: "Tencent Cloud SCF (2018-04-16)",
+    variables: &[
+        ("TENCENTCLOUD_SECRET_ID", "local"),
+        ("TENCENTCLOUD_SECRET_KEY", "local"),
+        ("TENCENTCLOUD_REGION", "ap-guangzhou"),
+    ],
+    code: r#"
+tccli (the scheme is needed; without it TLS is used); once for all, or with each command:
+  tccli configure set scf.endpoint {url}
+  tccli scf ListLayers --endpoint {url}
+Python, tencentcloud-sdk-python-scf:
+  http = HttpProfile(protocol="http", endpoint="{host}")
+  ScfClient(Credential("local", "local"), "ap-guangzhou", ClientProfile(httpProfile=http))
+Node, tencentcloud-sdk-nodejs-scf (unset http_proxy: it is used even for 127.0.0.1):
+  new scf.v20180416.Client({credential: {secretId: "local", secretKey: "local"}, region: "ap-guangzhou",
+      profile: {httpProfile: {protocol: "http://", endpoint: "{host}"}}})
+Go, tencentcloud-sdk-go:
+  profile.HttpProfile.Scheme = "HTTP"; profile.HttpProfile.Endpoint = "{host}"
+curl:
+  curl '{url}/' -H 'Content-Type: application/json' -H 'X-TC-Action: GetLayerVersion' \
+      -H 'X-TC-Version: 2018-04-16' -d '{"LayerName":"NAME","LayerVersion":1}'"#,
+};
+
+const NATIVE: Guide = Guide {
+    title: "the native API",
+    variables: &[("LAYERBASE_SERVER", "{url}")],
+    code: r#"
+This command line reads the variable:
+  layerbase layer ls
+curl:
+  curl --data-binary @layer.zip '{url}/api/v1/layers/NAME/versions?runtime=python3.12'
+  curl '{url}/api/v1/layers/NAME/versions/latest'"#,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::Form;
+    use super::*;
+
+    fn printed(dialect: &str, server: &str, json: bool) -> String {
+        let (mut results, mut notes) = (Vec::new(), Vec::new());
+        let form = Form { json, quiet: false };
+        let mut output = Output::new(&mut results, &mut notes, form, jiff::Timestamp::UNIX_EPOCH);
+        run(&Env { dialect: dialect.to_owned() }, server, &mut output).unwrap();
+        String::from_utf8(results).unwrap()
+    }
+
+    #[test]
+    fn every_dialect_has_its_own_guide_to_this_server() {
+        let mut titles = Vec::new();
+        for dialect in DIALECTS {
+            titles.push(guide(dialect).title);
+            let text = printed(dialect, "http://localhost:9000/", false);
+            assert!(text.contains("127.0.0.1:9000"), "{text}");
+            assert!(!text.contains("localhost") && !text.contains("{url}"), "{text}");
+            let shell = |line: &str| line.starts_with('#') || line.starts_with("export ");
+            assert!(text.lines().all(shell), "{text}");
+        }
+        titles.sort_unstable();
+        titles.dedup();
+        assert_eq!(titles.len(), DIALECTS.len());
+    }
+
+    #[test]
+    fn exports_are_fit_for_eval_and_json_for_programs() {
+        let text = printed("tencent", "http://[::1]:9000", false);
+        assert!(text.contains("export TENCENTCLOUD_SECRET_ID=local\n"), "{text}");
+        assert!(text.contains("export NO_PROXY='[::1]'\"${NO_PROXY:+,$NO_PROXY}\"\n"), "{text}");
+        let json: Value = serde_json::from_str(&printed("native", "http://h:1", true)).unwrap();
+        assert_eq!(json["LAYERBASE_SERVER"], "http://h:1");
+        assert_eq!(json["NO_PROXY"], "h");
+        assert_eq!(quote("a'b c"), "'a'\\''b c'");
+    }
+}

@@ -1,0 +1,65 @@
+//! How a command ends when it does not succeed: the exit code, the sentence, the hint.
+//!
+//! Knows nothing of clap, HTTP or files; those who do build a `Failure` and return it.
+
+use std::fmt::Display;
+use std::io;
+
+/// Why a command stops, with the exit code that programs read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) kind: Kind,
+    pub(super) what: String,
+    pub(super) hint: Option<String>,
+}
+
+/// The exit codes of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The reader of our output went away: nothing is wrong.
+    Closed = 0,
+    /// A fault of the machine, the network or the server.
+    Failed = 1,
+    /// The command line or the configuration is not well formed.
+    Usage = 2,
+    /// The server has no such thing.
+    NotFound = 3,
+    /// The request was understood and turned down.
+    Refused = 4,
+}
+
+impl Failure {
+    pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), hint: None }
+    }
+
+    pub(super) fn failed(what: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, what)
+    }
+
+    pub(super) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, what)
+    }
+
+    pub(super) fn refused(what: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, what)
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// A file or folder that cannot be read or written.
+    pub(super) fn file(what: impl Display, error: &io::Error) -> Self {
+        Self::failed(format!("{what}: {error}"))
+    }
+
+    /// Standard output that cannot be written; a reader that went away ends the command quietly.
+    pub(super) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::new(Kind::Closed, "")
+        } else {
+            Self::failed(format!("cannot write to standard output: {error}"))
+        }
+    }
+}

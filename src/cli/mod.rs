@@ -1,0 +1,160 @@
+//! The command line: its grammar, the dispatch to one file per command group, the exit code.
+//!
+//! Knows clap and the program's surroundings (arguments, standard streams, the clock). Must not
+//! know HTTP, files or what any command does.
+
+mod client;
+mod download;
+mod env;
+mod failure;
+mod function;
+mod layer;
+mod output;
+mod pack;
+#[cfg(test)]
+mod scripted;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use jiff::Timestamp;
+
+use self::client::Client;
+use self::failure::{Failure, Kind};
+use self::output::{Form, Output};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "layerbase", version, about = ABOUT, long_about = LONG_ABOUT, after_help = HELP)]
+#[command(max_term_width = 100)]
+struct CommandLine {
+    /// The server to talk to
+    #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
+    #[arg(env = "LAYERBASE_SERVER", hide_env_values = true, default_value = DEFAULT_SERVER)]
+    server: String,
+    /// Print the server's JSON instead of tables; a list is one array
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    json: bool,
+    /// Show no progress bars and no notes
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EVERYWHERE: &str = "Options of every command";
+
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8470";
+
+const ABOUT: &str = "One server for the layer and function-version APIs of five clouds";
+
+const LONG_ABOUT: &str = "\
+One server for the layer and function-version APIs of five clouds: Alibaba FC, CTyun, Huawei
+FunctionGraph, openYuanrong and Tencent SCF. It keeps one SQLite file and one folder of code, and
+what is published through one cloud's API is listed by all of them.";
+
+const HELP: &str = "\
+Examples:
+  layerbase serve
+  layerbase layer publish py-deps ./python --runtime python3.12
+  layerbase layer ls --json
+  layerbase function create hello ./src --runtime python3.12 --handler index.handler
+  eval \"$(layerbase env tencent)\"
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.";
+
+/// The command groups.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server and serve until told to stop
+    #[command(after_help = serve::HELP)]
+    Serve(Box<serve::Serve>),
+    /// Publish, list and download layers
+    #[command(subcommand)]
+    Layer(layer::LayerCommand),
+    /// Create, publish, list and download functions
+    Function(function::FunctionArgs),
+    /// Print what to set so that a cloud's SDK and CLI talk to the server
+    #[command(after_help = env::HELP)]
+    Env(env::Env),
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  layerbase completions bash > /etc/bash_completion.d/layerbase
+  layerbase completions zsh > \"${fpath[1]}/_layerbase\"
+  layerbase completions fish > ~/.config/fish/completions/layerbase.fish";
+
+/// Parses a command line, runs its one command and returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            // A reader that went away is no failure.
+            let _ = explain(&error);
+            return ExitCode::from(if error.use_stderr() { Kind::Usage as u8 } else { 0 });
+        }
+    };
+    let mut results = BufWriter::new(io::stdout().lock());
+    let mut notes = io::stderr();
+    let form = Form { json: line.json, quiet: line.quiet };
+    let mut output = Output::new(&mut results, &mut notes, form, Timestamp::now());
+    let done = dispatch(&line, &mut output).and_then(|()| output.flush());
+    let Err(failure) = done else { return ExitCode::SUCCESS };
+    // What was printed before the failure still belongs to the reader.
+    let _ = output.flush();
+    if failure.kind != Kind::Closed {
+        let _ = report(&mut notes, &failure);
+    }
+    ExitCode::from(failure.kind as u8)
+}
+
+fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> {
+    // An empty variable is as good as none, as everywhere.
+    let server = if line.server.is_empty() { DEFAULT_SERVER } else { &line.server };
+    match &line.command {
+        Command::Serve(serve) => serve::run(serve, output),
+        Command::Layer(command) => layer::run(command, &Client::new(server)?, output),
+        Command::Function(arguments) => function::run(arguments, &Client::new(server)?, output),
+        Command::Env(env) => {
+            Client::new(server)?;
+            env::run(env, server, output)
+        }
+        Command::Completions { shell } => {
+            // The generator panics where it cannot write, so it writes to memory.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut CommandLine::command(), "layerbase", &mut script);
+            output.bytes(&script)
+        }
+    }
+}
+
+/// Prints help as clap does, and its errors under our name like all others.
+fn explain(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(what) => write!(io::stderr(), "layerbase: {what}"),
+        None => error.print(),
+    }
+}
+
+fn report(notes: &mut impl Write, failure: &Failure) -> io::Result<()> {
+    writeln!(notes, "layerbase: {}", output::plain(&failure.what))?;
+    match &failure.hint {
+        Some(hint) => writeln!(notes, "  hint: {}", output::plain(hint)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

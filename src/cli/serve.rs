@@ -1,0 +1,243 @@
+//! `layerbase serve`: settings, logging, runtime, and one call into the server.
+//!
+//! Knows how a flag is spelled and what each exit code means for a start. What a setting does is
+//! the server's business.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::config::{Config, ConfigError, DIALECTS, Flags, LogFormat};
+use crate::server::{self, Clock, IdSource, ServeError, Server};
+use crate::store::OpenError;
+
+/// Most threads for work that blocks: scans, uploads, downloads from slow disks.
+const BLOCKING_THREADS: usize = 32;
+
+/// The flags of `serve`; each is a key of the file and a variable of the environment too.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to accept connections; port 0 picks a free one [env: LAYERBASE_LISTEN]
+    /// [default: 127.0.0.1:8470]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The folder of the catalog and the code [env: LAYERBASE_DATA] [default: ./layerbase-data]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Whether clients must sign; on is for the next release [env: LAYERBASE_AUTH] [default: off]
+    #[arg(long, value_parser = ["off", "on"])]
+    auth: Option<String>,
+    /// Serve everyone who can reach the address, without signatures
+    /// [env: LAYERBASE_ALLOW_ANONYMOUS]
+    #[arg(long)]
+    allow_anonymous: bool,
+    /// The dialects to answer, separated by commas [env: LAYERBASE_DIALECTS] [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = dialects())]
+    dialects: Option<Vec<String>>,
+    /// Largest zip to accept, such as 64MiB or 50MB [env: LAYERBASE_MAX_UPLOAD] [default: each
+    /// dialect's own vendor limit]
+    #[arg(long, value_name = "SIZE")]
+    max_upload: Option<String>,
+    /// Largest sum of a zip's entries unpacked [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_unpacked: Option<String>,
+    /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 30000]
+    #[arg(long, value_name = "NUMBER")]
+    max_entries: Option<String>,
+    /// What download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address that the
+    /// request was sent to]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// The region that is echoed and put into identifiers [env: LAYERBASE_REGION]
+    /// [default: local-1]
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// Which log lines to write, such as debug or info,layerbase=trace [env: LAYERBASE_LOG]
+    /// [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How log lines look [env: LAYERBASE_LOG_FORMAT] [default: text]
+    #[arg(long, value_parser = ["text", "json"])]
+    log_format: Option<String>,
+    /// Read settings from FILE [env: LAYERBASE_CONFIG] [default: ./layerbase.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What `layerbase serve --help` ends with.
+pub(super) const HELP: &str = "\
+Examples:
+  layerbase serve
+  layerbase serve --listen 127.0.0.1:0 --data /tmp/scratch
+  layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --public-url http://edge1:8470
+  layerbase serve --dialects native,tencent --max-upload 64MiB
+
+A setting's value is taken from the flag, else the environment, else the file, else the default.
+The file has the flags' names with '_' for '-', and a table for each tenant that needs one:
+
+  listen = \"127.0.0.1:8470\"
+  max_upload = \"64MiB\"
+  [tenants.default]
+  alibaba_account = \"1234567890123456\"   # digits
+  ctyun_tenant = 7000
+  ctyun_account = \"0123456789abcdef0123456789abcdef\"
+  huawei_domain = \"0123456789abcdef0123456789abcdef\"
+  tencent_app_id = \"1250000000\"
+
+A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
+KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. 'none' lifts the limit.
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
+
+impl Serve {
+    /// Gathers the flags that were given.
+    fn flags(&self) -> Flags {
+        let mut values = BTreeMap::new();
+        let given = [
+            ("auth", &self.auth),
+            ("data", &self.data),
+            ("listen", &self.listen),
+            ("log", &self.log),
+            ("log_format", &self.log_format),
+            ("max_entries", &self.max_entries),
+            ("max_unpacked", &self.max_unpacked),
+            ("max_upload", &self.max_upload),
+            ("public_url", &self.public_url),
+            ("region", &self.region),
+        ];
+        for (key, text) in given {
+            if let Some(text) = text {
+                values.insert(key, text.clone());
+            }
+        }
+        if self.allow_anonymous {
+            values.insert("allow_anonymous", "true".to_owned());
+        }
+        if let Some(dialects) = &self.dialects {
+            values.insert("dialects", dialects.join(","));
+        }
+        Flags { config: self.config.clone(), values }
+    }
+}
+
+/// Serves until the process is told to stop.
+pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure> {
+    let config = Config::load(&serve.flags(), |name| std::env::var_os(name), Path::new(""))?;
+    log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        let server = Server::bind(config, Clock::system(), IdSource::random()).await?;
+        // Scripts wait for this line, so it must not stay in a buffer.
+        output.line(&format!("layerbase ready on http://{}", server.address()))?;
+        output.flush()?;
+        Ok(server.run(server::stop_signal()).await?)
+    })
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        let mut what = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            what = format!("{what}: {error}");
+            source = error.source();
+        }
+        match error {
+            // Starting would do harm, or the folder is not ours to use.
+            ServeError::Open(
+                OpenError::Locked(_) | OpenError::NewerSchema { .. } | OpenError::Foreign(_),
+            ) => Self::refused(what).hint("name another folder with --data"),
+            ServeError::Open(_) | ServeError::Listen { .. } | ServeError::Io(_) => {
+                Self::failed(what)
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let what = error.to_string();
+        match error {
+            ConfigError::Refused { ways_on, .. } => Self::refused(what).hint(ways_on),
+            ConfigError::Invalid { .. } | ConfigError::UnknownKey { .. } => Self::usage(what),
+            ConfigError::Unreadable { .. } => Self::usage(what),
+        }
+    }
+}
+
+fn log(config: &Config) -> Result<(), Failure> {
+    let filter: Targets = config
+        .log
+        .parse()
+        .map_err(|error| Failure::usage(format!("log filter '{}': {error}", config.log)))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
+    let started = match config.log_format {
+        LogFormat::Text => registry.with(lines.with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+        }
+    };
+    started.map_err(|error| Failure::failed(format!("cannot start logging: {error}")))
+}
+
+fn dialects() -> clap::builder::PossibleValuesParser {
+    DIALECTS.into_iter().chain(["all"]).collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::*;
+    use crate::config::{KEYS, flag, variable};
+
+    #[test]
+    fn every_setting_has_a_flag_that_names_its_variable() {
+        let mut command = Serve::augment_args(Command::new("serve"));
+        let help = command.render_long_help().to_string().replace('\n', " ");
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for key in KEYS.into_iter().chain(["config"]) {
+            assert!(help.contains(&flag(key)), "{key}");
+            assert!(help.contains(&format!("[env: {}]", variable(key))), "{key}: {help}");
+        }
+    }
+
+    #[test]
+    fn given_flags_become_settings() {
+        use clap::FromArgMatches;
+        let command = Serve::augment_args(Command::new("serve"));
+        let line = "serve --listen a --data b --auth on --allow-anonymous --dialects native,ctyun \
+             --max-upload 1 --max-unpacked 2 --max-entries 3 --public-url c --region d --log e \
+             --log-format json --config f";
+        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        let flags = Serve::from_arg_matches(&matches).unwrap().flags();
+        assert_eq!(flags.values.keys().copied().collect::<Vec<_>>(), KEYS);
+        assert_eq!(flags.values["dialects"], "native,ctyun");
+        assert_eq!(flags.config, Some(PathBuf::from("f")));
+    }
+
+    #[test]
+    fn a_refusal_and_a_mistake_have_their_own_exit_codes() {
+        use crate::cli::failure::Kind;
+        let load = |key, text: &str| {
+            let flags = Flags { config: None, values: [(key, text.to_owned())].into() };
+            let folder = tempfile::tempdir().unwrap();
+            let error = Config::load(&flags, |_| None, folder.path()).unwrap_err();
+            Failure::from(error).kind
+        };
+        assert_eq!(load("auth", "on"), Kind::Refused);
+        assert_eq!(load("listen", "0.0.0.0:1"), Kind::Refused);
+        assert_eq!(load("listen", "nowhere"), Kind::Usage);
+    }
+}

@@ -1,0 +1,179 @@
+//! `layerbase.toml`: its keys as text with the line each stands on, and the tenants' table.
+//!
+//! Knows the file's shape and nothing of what a value means: `config` parses the texts with the
+//! same code that reads flags and the environment.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{ConfigError, KEYS, Origin, TenantSpelling};
+
+/// What one file says.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    /// The scalar settings, keyed by an element of [`KEYS`].
+    pub(super) values: BTreeMap<&'static str, (String, Origin)>,
+    /// The table `[tenants.ID]`.
+    pub(super) tenants: BTreeMap<String, TenantSpelling>,
+}
+
+/// The keys of one tenant's table.
+const TENANT_KEYS: [&str; 5] =
+    ["alibaba_account", "ctyun_account", "ctyun_tenant", "huawei_domain", "tencent_app_id"];
+
+/// Parses a file's text; every error names the file and the line.
+pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
+    let place = Place { name, text };
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| place.line(span.start));
+        ConfigError::invalid(&place.at(line), "this is not TOML", error.message())
+    })?;
+    let mut file = File::default();
+    for (key, value) in table.get_ref() {
+        let origin = place.origin(key);
+        if key.get_ref() == "tenants" {
+            file.tenants = tenants(&place, value)?;
+            continue;
+        }
+        let known = KEYS.into_iter().find(|known| known == key.get_ref());
+        let Some(known) = known else {
+            return Err(unknown(&origin, key.get_ref(), KEYS.into_iter().chain(["tenants"])));
+        };
+        file.values.insert(known, (scalar(&origin, known, value.get_ref())?, origin));
+    }
+    Ok(file)
+}
+
+/// A file's name and text, to tell where a key stands.
+struct Place<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(offset);
+        1 + before.filter(|byte| **byte == b'\n').count()
+    }
+
+    fn at(&self, line: usize) -> Origin {
+        Origin::File { name: self.name.to_owned(), line }
+    }
+
+    fn origin<T>(&self, spanned: &Spanned<T>) -> Origin {
+        self.at(self.line(spanned.span().start))
+    }
+}
+
+fn tenants(
+    place: &Place<'_>,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<BTreeMap<String, TenantSpelling>, ConfigError> {
+    let table = value.get_ref().as_table().ok_or_else(|| {
+        ConfigError::invalid(&place.origin(value), "tenants", "must be a table: [tenants.default]")
+    })?;
+    let mut tenants = BTreeMap::new();
+    for (id, value) in table {
+        let origin = place.origin(id);
+        let name = format!("tenants.{}", id.get_ref());
+        let fields = value.get_ref().as_table().ok_or_else(|| {
+            ConfigError::invalid(&origin, &name, &format!("must be a table: [{name}]"))
+        })?;
+        let mut spelling = TenantSpelling::default();
+        for (key, value) in fields {
+            let origin = place.origin(key);
+            let text = scalar(&origin, key.get_ref(), value.get_ref())?;
+            let rule = spell(&mut spelling, key.get_ref(), text);
+            match rule {
+                Some(Ok(())) => {}
+                Some(Err(rule)) => {
+                    let name = format!("{name}.{}", key.get_ref());
+                    return Err(ConfigError::invalid(&origin, &name, rule));
+                }
+                None => return Err(unknown(&origin, key.get_ref(), TENANT_KEYS.into_iter())),
+            }
+        }
+        tenants.insert(id.get_ref().to_string(), spelling);
+    }
+    Ok(tenants)
+}
+
+/// Sets one field; `None` for an unknown key, else the rule that the text breaks.
+fn spell(
+    spelling: &mut TenantSpelling,
+    key: &str,
+    text: String,
+) -> Option<Result<(), &'static str>> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let hex32 = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Some(match key {
+        "alibaba_account" if digits => {
+            spelling.alibaba_account = Some(text);
+            Ok(())
+        }
+        "alibaba_account" => Err("must be decimal digits, such as \"1234567890123456\""),
+        "ctyun_account" if hex32 => {
+            spelling.ctyun_account = Some(text.to_ascii_lowercase());
+            Ok(())
+        }
+        "ctyun_account" => Err("must be 32 hexadecimal digits"),
+        // The clouds and our SQLite keep such numbers as signed 64 bits.
+        "ctyun_tenant" => match text.parse::<i64>() {
+            Ok(number) if number > 0 => {
+                spelling.ctyun_tenant = Some(number.unsigned_abs());
+                Ok(())
+            }
+            _ => Err("must be a whole number above 0, such as 7000"),
+        },
+        "huawei_domain" if plain => {
+            spelling.huawei_domain = Some(text);
+            Ok(())
+        }
+        "huawei_domain" => Err("must be 1 to 64 letters, digits, '_' or '-'"),
+        "tencent_app_id" if digits => {
+            spelling.tencent_app_id = Some(text);
+            Ok(())
+        }
+        "tencent_app_id" => Err("must be decimal digits, such as \"1250000000\""),
+        _ => return None,
+    })
+}
+
+/// Turns a value into the text that a flag would have carried; a list becomes `a,b`.
+fn scalar(origin: &Origin, key: &str, value: &DeValue<'_>) -> Result<String, ConfigError> {
+    let wrong = || ConfigError::invalid(origin, key, "must be text, a whole number or true/false");
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Boolean(flag) => Ok(flag.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(|number| number.to_string())
+            .map_err(|_| wrong()),
+        DeValue::Array(items) if key == "dialects" => {
+            let items: Option<Vec<&str>> =
+                items.iter().map(|item| item.get_ref().as_str()).collect();
+            let items = items.ok_or_else(|| {
+                ConfigError::invalid(origin, key, "must be a list of names: [\"native\"]")
+            })?;
+            Ok(items.join(","))
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            Err(wrong())
+        }
+    }
+}
+
+fn unknown(origin: &Origin, key: &str, known: impl Iterator<Item = &'static str>) -> ConfigError {
+    let normal = key.to_lowercase().replace('-', "_");
+    let nearest = known.max_by(|left, right| {
+        strsim::jaro_winkler(left, &normal).total_cmp(&strsim::jaro_winkler(right, &normal))
+    });
+    ConfigError::UnknownKey {
+        origin: origin.clone(),
+        key: key.to_owned(),
+        nearest: nearest.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,252 @@
+//! The settings' sources, rules and refusals; sets no variable and needs no folder but a new one.
+
+use super::*;
+
+/// One start's surroundings.
+#[derive(Default)]
+struct Start {
+    flags: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, &'static str)>,
+    file: Option<&'static str>,
+}
+
+impl Start {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(text) = self.file {
+            std::fs::write(folder.path().join(DEFAULT_FILE), text).unwrap();
+        }
+        let values = self.flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        let flags = Flags { config: None, values };
+        let environment = |name: &str| {
+            let found = self.environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, text)| OsString::from(text))
+        };
+        Config::load(&flags, environment, folder.path())
+    }
+
+    /// The error's text, with the new folder's name cut away.
+    fn error(&self) -> String {
+        let text = self.load().unwrap_err().to_string();
+        match text.find(DEFAULT_FILE) {
+            Some(at) if self.file.is_some() => text[at..].to_owned(),
+            _ => text,
+        }
+    }
+}
+
+fn flags(values: &[(&'static str, &'static str)]) -> Start {
+    Start { flags: values.to_vec(), ..Start::default() }
+}
+
+fn file(text: &'static str) -> Start {
+    Start { file: Some(text), ..Start::default() }
+}
+
+#[test]
+fn without_any_source_the_defaults_serve_this_machine_alone() {
+    let config = Start::default().load().unwrap();
+    assert_eq!(config.data, PathBuf::from("./layerbase-data"));
+    assert_eq!(config.listen, "127.0.0.1:8470".parse().unwrap());
+    assert_eq!((config.auth, config.allow_anonymous), (Auth::Off, false));
+    assert_eq!(config.dialects, DIALECTS);
+    assert_eq!((config.max_upload, config.max_unpacked), (None, 1 << 30));
+    assert_eq!(config.max_entries, 30_000);
+    assert_eq!((config.public_url, config.region.as_str()), (None, "local-1"));
+    assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "info"));
+    assert!(config.tenants.is_empty());
+}
+
+#[test]
+fn flag_wins_over_environment_over_file_over_default() {
+    // Every key in the order flag, environment, file; each is a valid value of its own.
+    let table: [(&str, [&str; 3]); 12] = [
+        ("allow_anonymous", ["true", "false", "true"]),
+        ("auth", ["off", "off", "off"]),
+        ("data", ["/a", "/b", "/c"]),
+        ("dialects", ["tencent", "huawei", "native"]),
+        ("listen", ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]),
+        ("log", ["warn", "debug", "trace"]),
+        ("log_format", ["json", "text", "json"]),
+        ("max_entries", ["1", "2", "3"]),
+        ("max_unpacked", ["1k", "2k", "3k"]),
+        ("max_upload", ["1MB", "2MB", "3MB"]),
+        ("public_url", ["http://a", "http://b", "http://c"]),
+        ("region", ["a", "b", "c"]),
+    ];
+    assert_eq!(table.map(|(key, _)| key), KEYS);
+    for (key, texts) in table {
+        let name: &'static str = Box::leak(variable(key).into_boxed_str());
+        let line: &'static str = Box::leak(format!("{key} = {:?}", texts[2]).into_boxed_str());
+        let default = Start::default().load().unwrap();
+        let mut start = file(line);
+        let from_file = start.load().unwrap();
+        start.environment = vec![(name, texts[1])];
+        let from_environment = start.load().unwrap();
+        start.flags = vec![(key, texts[0])];
+        let from_flag = start.load().unwrap();
+        assert_eq!(from_flag, flags(&[(key, texts[0])]).load().unwrap(), "{key}");
+        if texts[0] != texts[1] {
+            assert_ne!(from_flag, from_environment, "{key}");
+            assert_ne!(from_environment, from_file, "{key}");
+            assert_ne!(from_file, default, "{key}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let environment = vec![("LAYERBASE_PUBLIC_URL", ""), ("LAYERBASE_CONFIG", "")];
+    let start = Start { environment, ..Start::default() };
+    assert_eq!(start.load().unwrap(), Start::default().load().unwrap());
+}
+
+#[test]
+fn a_named_file_must_exist_and_the_flag_names_it_before_the_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(&path, "region = \"mine\"").unwrap();
+    let variable = |name: &str| {
+        (name == "LAYERBASE_CONFIG").then(|| OsString::from("/nonexistent/layerbase.toml"))
+    };
+    let error = Config::load(&Flags::default(), variable, folder.path()).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/layerbase.toml"), "{error}");
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    assert_eq!(Config::load(&flags, variable, folder.path()).unwrap().region, "mine");
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_line_and_the_nearest_key() {
+    for (text, expected) in [
+        (
+            "\n\nregoin = \"x\"",
+            "layerbase.toml:3: unknown key 'regoin'; the nearest known key is 'region'",
+        ),
+        (
+            "max-upload = 5",
+            "layerbase.toml:1: unknown key 'max-upload'; the nearest known key is 'max_upload'",
+        ),
+        (
+            "# a\n[tenant.x]",
+            "layerbase.toml:2: unknown key 'tenant'; the nearest known key is 'tenants'",
+        ),
+        (
+            "[tenants.default]\ntencent_appid = 1",
+            "layerbase.toml:2: unknown key 'tencent_appid'; the nearest known key is 'tencent_app_id'",
+        ),
+    ] {
+        assert_eq!(file(text).error(), expected);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_told_with_its_line() {
+    let error = file("region = \"a\"\nlisten 5").error();
+    assert!(error.starts_with("layerbase.toml:2: this is not TOML"), "{error}");
+}
+
+#[test]
+fn a_bad_value_names_its_source_and_the_rule() {
+    let listen = "is not an address and a port, such as 127.0.0.1:8470, [::1]:8470 or 0.0.0.0:8470";
+    assert_eq!(flags(&[("listen", "8470")]).error(), format!("--listen: listen '8470' {listen}"));
+    assert_eq!(file("listen = 8470").error(), format!("layerbase.toml:1: listen '8470' {listen}"));
+    let environment = vec![("LAYERBASE_MAX_ENTRIES", "0")];
+    assert_eq!(
+        Start { environment, ..Start::default() }.error(),
+        "LAYERBASE_MAX_ENTRIES: max_entries '0' must be a whole number above 0"
+    );
+    for (key, text) in [
+        ("auth", "yes"),
+        ("data", ""),
+        ("log", "a=loud"),
+        ("log_format", "xml"),
+        ("max_upload", "0"),
+        ("max_upload", "1.5GiB"),
+        ("public_url", "example.org"),
+        ("public_url", "http:///x"),
+        ("public_url", "http://x/?a"),
+        ("region", "a:b"),
+    ] {
+        let error = flags(&[(key, text)]).error();
+        assert!(error.starts_with(&format!("{}: {key} '{text}' ", flag(key))), "{error}");
+    }
+    assert!(file("max_entries = 1.5").error().contains("must be text, a whole number"));
+}
+
+#[test]
+fn dialects_are_a_list_in_any_order_and_unknown_ones_are_told_the_known() {
+    let config = file("dialects = [\"tencent\", \"native\", \"tencent\"]").load().unwrap();
+    assert_eq!(config.dialects, ["native", "tencent"]);
+    let config = flags(&[("dialects", "huawei, ctyun")]).load().unwrap();
+    assert_eq!(config.dialects, ["ctyun", "huawei"]);
+    assert_eq!(
+        flags(&[("dialects", "aws")]).error(),
+        "--dialects: dialects 'aws' must be 'all' or names out of: \
+         alibaba, ctyun, huawei, native, openyuanrong, tencent"
+    );
+}
+
+#[test]
+fn sizes_and_urls_are_read_as_documented() {
+    let start = flags(&[("max_upload", "64MiB"), ("max_unpacked", "none")]);
+    let config = start.load().unwrap();
+    assert_eq!((config.max_upload, config.max_unpacked), (Some(64 << 20), u64::MAX));
+    let config = flags(&[("public_url", "https://code.example/x/")]).load().unwrap();
+    assert_eq!(config.public_url.as_deref(), Some("https://code.example/x"));
+}
+
+#[test]
+fn tenants_are_read_and_checked() {
+    let config = file(
+        "[tenants.default]\nalibaba_account = \"1234567890123456\"\nctyun_tenant = 7000\n\
+         ctyun_account = \"0123456789ABCDEF0123456789abcdef\"\nhuawei_domain = \"d0\"\n\
+         tencent_app_id = 1250000000\n[tenants.other]\n",
+    )
+    .load()
+    .unwrap();
+    let expected = TenantSpelling {
+        alibaba_account: Some("1234567890123456".to_owned()),
+        ctyun_tenant: Some(7000),
+        ctyun_account: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        huawei_domain: Some("d0".to_owned()),
+        tencent_app_id: Some("1250000000".to_owned()),
+    };
+    assert_eq!(config.tenants["default"], expected);
+    assert_eq!(config.tenants["other"], TenantSpelling::default());
+    assert_eq!(
+        file("[tenants.default]\nctyun_account = \"xyz\"").error(),
+        "layerbase.toml:2: tenants.default.ctyun_account must be 32 hexadecimal digits"
+    );
+    assert_eq!(
+        file("tenants = 3").error(),
+        "layerbase.toml:1: tenants must be a table: [tenants.default]"
+    );
+}
+
+#[test]
+fn an_open_address_without_authentication_is_refused_with_both_ways_on() {
+    for listen in ["0.0.0.0:8470", "192.0.2.1:1", "[::]:8470", "[::ffff:192.0.2.1]:1"] {
+        let error = flags(&[("listen", listen)]).load().unwrap_err();
+        let ConfigError::Refused { reason, ways_on } = error else { panic!("{error}") };
+        assert!(reason.contains(listen), "{reason}");
+        assert!(ways_on.contains("--auth on"), "{ways_on}");
+        assert!(ways_on.contains("--auth off --allow-anonymous"), "{ways_on}");
+        let open = flags(&[("listen", listen), ("allow_anonymous", "true")]);
+        assert!(open.load().is_ok());
+    }
+    for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1"] {
+        assert!(flags(&[("listen", listen)]).load().is_ok(), "{listen}");
+    }
+}
+
+#[test]
+fn auth_on_is_refused_and_not_pretended() {
+    for flags in [
+        flags(&[("auth", "on")]),
+        flags(&[("auth", "on"), ("listen", "0.0.0.0:1"), ("allow_anonymous", "true")]),
+    ] {
+        let error = flags.load().unwrap_err();
+        assert!(matches!(error, ConfigError::Refused { .. }), "{error}");
+        assert!(error.to_string().contains("not available in this release"), "{error}");
+    }
+}

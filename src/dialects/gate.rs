@@ -1,0 +1,166 @@
+//! What happens to every request before its handler sees it and after it answered: the body is
+//! spooled, the caller verified, a page that is still true given again.
+//!
+//! Also the extractors that handlers share. Knows no cloud.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+
+use super::pages::{PageKey, Pages};
+use super::{BodyRule, Call, Caller, Dialect, Operation, Refusal};
+use crate::app::App;
+use crate::domain::CatalogError;
+use crate::ingest::Spool;
+
+/// The id that the server gave to a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId(pub Uuid);
+
+#[derive(Clone)]
+struct Gate {
+    dialect: &'static dyn Dialect,
+    app: App,
+    pages: Arc<Pages>,
+    body: BodyRule,
+    reusable: Option<&'static [&'static str]>,
+}
+
+/// Puts the gate in front of an operation's handlers.
+pub(super) fn guard(
+    dialect: &'static dyn Dialect,
+    app: &App,
+    pages: &Arc<Pages>,
+    operation: &Operation,
+) -> MethodRouter<App> {
+    let gate = Gate {
+        dialect,
+        app: app.clone(),
+        pages: Arc::clone(pages),
+        body: operation.body,
+        reusable: operation.reusable,
+    };
+    let admit = move |request: Request, next: Next| {
+        let gate = gate.clone();
+        async move { gate.admit(request, next).await }
+    };
+    // Not on the fallback: a wrong method is refused by the server for all dialects.
+    operation.handlers.clone().route_layer(middleware::from_fn(admit))
+}
+
+impl Gate {
+    async fn admit(self, request: Request, next: Next) -> Response {
+        let (mut head, body) = request.into_parts();
+        let call = call_of(&head);
+        let (limit, measure) = (self.body.limit(self.dialect, &self.app), self.body.measure());
+        let spool = match self.app.spool(body, limit, measure).await {
+            Ok(spool) => spool,
+            Err(refusal) => return self.refuse(&call, refusal),
+        };
+        let caller = match self.dialect.authenticate(&self.app, &head, &spool) {
+            Ok(caller) => caller,
+            Err(refusal) => return self.dialect.complete(&call, refusal),
+        };
+        let page = self.reusable.map(|headers| PageKey::new(&self.app, &head, &caller, headers));
+        if let Some(page) = &page
+            && let Some(response) = self.pages.get(page)
+        {
+            return self.dialect.complete(&call, response);
+        }
+        head.extensions.insert(caller);
+        head.extensions.insert(Arc::new(spool));
+        let mut response = next.run(Request::from_parts(head, HttpBody::empty())).await;
+        if let Some(rejected) = response.extensions_mut().remove::<Rejected>()
+            && let Some(refusal) = Arc::into_inner(rejected.0)
+        {
+            return self.refuse(&call, refusal);
+        }
+        if let Some(page) = page {
+            response = self.pages.keep(page, response).await;
+        }
+        self.dialect.complete(&call, response)
+    }
+
+    fn refuse(&self, call: &Call, refusal: CatalogError) -> Response {
+        let response = self.dialect.refuse(call, Refusal::Catalog(refusal));
+        self.dialect.complete(call, response)
+    }
+}
+
+/// Notes what an answer may need of its request.
+pub fn call_of(head: &Parts) -> Call {
+    let request_id = head.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
+    Call { request_id, path: head.uri.path().to_owned(), headers: head.headers.clone() }
+}
+
+/// A request that an extractor refused; the gate has the dialect word it.
+#[derive(Clone)]
+pub struct Rejected(Arc<CatalogError>);
+
+impl IntoResponse for Rejected {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Rejected;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
+        taken(head.extensions.get().cloned())
+    }
+}
+
+/// The request's body, once.
+pub(super) struct Body(pub(super) Spool);
+
+impl<S: Sync> FromRequestParts<S> for Body {
+    type Rejection = Rejected;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
+        taken(head.extensions.remove::<Arc<Spool>>().and_then(Arc::into_inner).map(Self))
+    }
+}
+
+/// What came out of the gate is there, unless the code is wrong.
+fn taken<T>(value: Option<T>) -> Result<T, Rejected> {
+    value.ok_or_else(|| Rejected(Arc::new(CatalogError::internal("the gate was passed by"))))
+}
+
+impl<S: Sync> FromRequestParts<S> for Call {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(call_of(head))
+    }
+}
+
+/// The path's parameters in order, each percent-decoded once after the path was split.
+pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Segments<N> {
+    type Rejection = Rejected;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
+        let refuse = |reason: &str| Rejected(Arc::new(CatalogError::invalid("path", reason)));
+        let raw = RawPathParams::from_request_parts(head, state)
+            .await
+            .map_err(|_| refuse("must be UTF-8"))?;
+        let decoded: Result<Vec<String>, _> = raw
+            .iter()
+            .map(|(_, value)| percent_decode_str(value).decode_utf8().map(Into::into))
+            .collect();
+        let decoded = decoded.map_err(|_| refuse("must be UTF-8"))?;
+        decoded.try_into().map(Self).map_err(|_| refuse("has a wrong number of parts"))
+    }
+}

@@ -1,0 +1,206 @@
+//! The clouds' APIs: what a dialect must supply, and the table of all six.
+//!
+//! Each dialect has one folder with the same six files (see STYLE in ARCHITECTURE.md); what two of
+//! them need stands beside this file. No dialect imports another. A seventh is one folder, one
+//! `mod` line and one row in [`DIALECTS`].
+
+mod answer;
+mod gate;
+pub mod links;
+mod pages;
+mod params;
+mod tenants;
+mod upload;
+
+pub use gate::{RequestId, call_of};
+
+mod native;
+mod tencent;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::domain::{CatalogError, TenantId};
+use crate::ingest::{Measure, Spool};
+use params::Params;
+
+/// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.
+pub const DIALECTS: [&dyn Dialect; 2] = [&tencent::Tencent, &native::Native];
+
+/// One cloud's API: its operations, its credentials, its way to say no.
+pub trait Dialect: Send + Sync {
+    /// The folder's name, as in `--dialects`.
+    fn name(&self) -> &'static str;
+
+    /// The operations, in the order of the vendor's index.
+    fn operations(&self) -> Vec<Operation>;
+
+    /// Whether a request that no operation takes belongs to this cloud all the same, so that it is
+    /// refused in its shape.
+    fn recognizes(&self, head: &Parts) -> bool;
+
+    /// The largest zip that this cloud takes inside a request, in bytes.
+    fn upload_limit(&self) -> u64;
+
+    /// Who sent the request, from its head and its body's digest, before anything of the body is
+    /// parsed; the error is the refusal in this dialect's shape.
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response>;
+
+    /// Words a refusal.
+    fn refuse(&self, call: &Call, refusal: Refusal) -> Response;
+
+    /// Adds what every answer of this cloud carries: headers, request ids inside a body.
+    fn complete(&self, call: &Call, response: Response) -> Response;
+
+    /// The one handler of a cloud that names its operations in a header or a parameter, all of
+    /// them on `/`; its operations then have no handlers of their own.
+    fn dispatcher(&self) -> Option<Operation> {
+        None
+    }
+}
+
+/// Builds the routes of one dialect. Sets no fallback: the server has one for all.
+///
+/// Every path also answers with one `/` at its end: vendors' documents show both.
+pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
+    let pages = Arc::new(pages::Pages::default());
+    let operations = match dialect.dispatcher() {
+        Some(dispatcher) => vec![dispatcher],
+        None => dialect.operations(),
+    };
+    operations.into_iter().fold(Router::new(), |router, operation| {
+        let gated = gate::guard(dialect, app, &pages, &operation);
+        operation.paths.iter().fold(router, |router, path| match path.as_str() {
+            "/" => router.route(path, gated.clone()),
+            _ => router.route(path, gated.clone()).route(&format!("{path}/"), gated.clone()),
+        })
+    })
+}
+
+/// One call of a cloud's API.
+pub struct Operation {
+    /// In the vendor's own spelling.
+    pub name: &'static str,
+    /// Every path that it answers on.
+    pub paths: Vec<String>,
+    handlers: MethodRouter<App>,
+    body: BodyRule,
+    /// Headers that the answer depends on besides path and query; `None`: not reusable.
+    reusable: Option<&'static [&'static str]>,
+}
+
+/// What an operation's body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyRule {
+    /// A few fields, or nothing.
+    Small,
+    /// An upload inside JSON, a form or a multipart body.
+    Upload,
+    /// The body is the zip itself.
+    Raw,
+}
+
+impl BodyRule {
+    /// Bytes of a body that carries only fields, and of what surrounds an upload.
+    const FIELDS_MAX: u64 = 1 << 20;
+
+    /// The most bytes that are read; base64 takes four for three, and a form writes some of them
+    /// as three.
+    fn limit(self, dialect: &dyn Dialect, app: &App) -> u64 {
+        let upload = app.upload_limits(dialect.upload_limit()).size;
+        match self {
+            Self::Small => Self::FIELDS_MAX,
+            Self::Upload => upload.div_ceil(3) * 4 + upload / 8 + Self::FIELDS_MAX,
+            Self::Raw => upload,
+        }
+    }
+
+    fn measure(self) -> Measure {
+        match self {
+            Self::Small | Self::Upload => Measure::Nothing,
+            Self::Raw => Measure::All,
+        }
+    }
+}
+
+impl Operation {
+    /// An operation on one path, with a small body or none.
+    pub fn new(name: &'static str, path: &str, handlers: MethodRouter<App>) -> Self {
+        let paths = vec![path.to_owned()];
+        Self { name, paths, handlers, body: BodyRule::Small, reusable: None }
+    }
+
+    /// Answers on the same path under other prefixes too.
+    pub fn under(mut self, prefixes: &[&str]) -> Self {
+        let bare = self.paths;
+        let add =
+            |prefix: &&str| bare.iter().map(|path| format!("{prefix}{path}")).collect::<Vec<_>>();
+        self.paths = prefixes.iter().flat_map(add).collect();
+        self
+    }
+
+    /// Takes uploads.
+    pub fn body(mut self, body: BodyRule) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Lets its answer be given again until the next write, or until its links are to be renewed.
+    ///
+    /// Only for answers that depend on tenant, path, query, host and the named headers alone.
+    pub fn reusable(mut self, headers: &'static [&'static str]) -> Self {
+        self.reusable = Some(headers);
+        self
+    }
+}
+
+/// Who signed a request. Only an `auth.rs` makes one.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    tenant: TenantId,
+}
+
+impl Caller {
+    fn new(tenant: TenantId) -> Self {
+        Self { tenant }
+    }
+
+    /// The owner of what the request is about.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+}
+
+/// What is known of a request when its answer is worded.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Given out by the server, fresh for each request.
+    pub request_id: Uuid,
+    /// The path as it was sent.
+    pub path: String,
+    /// The request's headers.
+    pub headers: HeaderMap,
+}
+
+/// What a dialect has to say no to, besides what its own handlers refuse.
+#[derive(Debug)]
+pub enum Refusal {
+    /// No operation has this path.
+    UnknownPath,
+    /// The path's operations have other methods.
+    UnknownMethod,
+    /// The body or a path segment was refused.
+    Catalog(CatalogError),
+}
+
+/// Finds the dialect that a request belongs to, among those that are switched on.
+pub fn recognize(dialects: &[&'static dyn Dialect], head: &Parts) -> Option<&'static dyn Dialect> {
+    dialects.iter().copied().find(|dialect| dialect.recognizes(head))
+}

@@ -1,0 +1,100 @@
+//! Refusals as RFC 9457 problem documents.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::dialects::answer::{self, log_internal};
+use crate::dialects::{Call, Refusal};
+use crate::domain::CatalogError;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A refusal, not yet tied to its request.
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    request_id: String,
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        let detail = error.to_string();
+        let (status, code) = match error {
+            CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
+            CatalogError::AlreadyExists { .. } => (StatusCode::CONFLICT, "already_exists"),
+            CatalogError::InvalidValue { .. } => (StatusCode::BAD_REQUEST, "invalid_value"),
+            CatalogError::LimitExceeded { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
+            CatalogError::BadArchive(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_archive"),
+            CatalogError::ChecksumMismatch { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch")
+            }
+            CatalogError::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
+            CatalogError::Unchanged { .. } => (StatusCode::CONFLICT, "unchanged"),
+            CatalogError::InUse { .. } => (StatusCode::CONFLICT, "in_use"),
+            CatalogError::Internal { source } => {
+                log_internal(source.as_ref());
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
+        };
+        Self { status, code, detail }
+    }
+}
+
+/// Stays in the answer's extensions until [`complete`] knows the request.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = answer::empty(self.status);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Words what no handler was asked about.
+pub(super) fn refuse(refusal: Refusal) -> Response {
+    let error = match refusal {
+        Refusal::UnknownPath => ApiError {
+            status: StatusCode::NOT_FOUND,
+            code: "unknown_path",
+            detail: "nothing is at this path".to_owned(),
+        },
+        Refusal::UnknownMethod => ApiError {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            code: "unknown_method",
+            detail: "this path has other methods".to_owned(),
+        },
+        Refusal::Catalog(error) => error.into(),
+    };
+    error.into_response()
+}
+
+/// Writes the problem document and the request's id.
+pub(super) fn complete(call: &Call, mut response: Response) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        let problem = Problem {
+            r#type: "about:blank",
+            title: error.status.canonical_reason().unwrap_or_default(),
+            status: error.status.as_u16(),
+            detail: &error.detail,
+            code: error.code,
+            request_id: call.request_id.to_string(),
+        };
+        response = answer::json(error.status, &problem);
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+    }
+    answer::insert_id(&mut response, REQUEST_ID, &call.request_id.to_string());
+    response
+}

@@ -1,0 +1,53 @@
+//! Our own API under `/api/v1`: uploads as raw bodies, used by our command line.
+//!
+//! Described in DESIGN.md section 8. Decisions made here:
+//! - A list's `next` is the name or number to go on from, as text; clients pass it back unread.
+//! - The head of a function is the version `null`, called `latest`.
+
+mod auth;
+mod errors;
+mod paging;
+mod routes;
+mod wire;
+
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::{Call, Caller, Dialect, Operation, Refusal};
+use crate::app::App;
+use crate::domain::ArtifactLimits;
+use crate::ingest::Spool;
+
+/// The native dialect.
+pub(super) struct Native;
+
+impl Dialect for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        routes::operations()
+    }
+
+    fn recognizes(&self, _head: &Parts) -> bool {
+        // The last in the table takes every path that no cloud knows.
+        true
+    }
+
+    fn upload_limit(&self) -> u64 {
+        ArtifactLimits::default().size
+    }
+
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response> {
+        auth::verify(app, head, body)
+    }
+
+    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
+        errors::refuse(refusal)
+    }
+
+    fn complete(&self, call: &Call, response: Response) -> Response {
+        errors::complete(call, response)
+    }
+}

@@ -1,0 +1,287 @@
+//! Functions: create, update, publish, list, get, delete.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post, put};
+
+use crate::app::App;
+use crate::catalog::CodeInput;
+use crate::dialects::gate::{Body, Segments};
+use crate::dialects::links::Links;
+use crate::dialects::native::errors::ApiError;
+use crate::dialects::native::paging;
+use crate::dialects::native::wire::{FunctionBody, List};
+use crate::dialects::params::Params;
+use crate::dialects::{BodyRule, Caller, Operation, upload};
+use crate::domain::{
+    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName, Group,
+    LayerName, LayerRef, NewFunction, Publication, PublicationName, Qualifier, VersionName,
+    VersionNumber, Window,
+};
+use crate::ingest::{Spool, Staged};
+use crate::store::FunctionOrder;
+
+/// Seconds and MiB of a function whose creator names none, as in most clouds.
+const TIMEOUT_DEFAULT: i64 = 3;
+const MEMORY_DEFAULT: u64 = 128;
+
+pub(super) fn operations() -> Vec<Operation> {
+    let functions = "/api/v1/functions";
+    let function = "/api/v1/functions/{name}";
+    let versions = "/api/v1/functions/{name}/versions";
+    let version = "/api/v1/functions/{name}/versions/{version}";
+    vec![
+        Operation::new("ListFunctions", functions, get(list)).reusable(&[]),
+        Operation::new("CreateFunction", function, post(create)).body(BodyRule::Raw),
+        Operation::new("UpdateFunction", function, put(update)).body(BodyRule::Raw),
+        Operation::new("GetFunction", function, get(get_head)).reusable(&[]),
+        Operation::new("DeleteFunction", function, delete(delete_function)),
+        Operation::new("PublishFunctionVersion", versions, post(publish)),
+        Operation::new("ListFunctionVersions", versions, get(list_versions)).reusable(&[]),
+        Operation::new("GetFunctionVersion", version, get(get_version)).reusable(&[]),
+        Operation::new("DeleteFunctionVersion", version, delete(delete_version)),
+    ]
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    params: Params,
+) -> Result<Json<List<FunctionBody>>, ApiError> {
+    let limit = paging::limit(&params)?;
+    let group = params.get("group").map(Group::parse).transpose()?;
+    // Names contain no slash, so that group and name make one token.
+    let after = params.get("after").and_then(|token| token.split_once('/'));
+    let page =
+        app.read(|catalog| catalog.list_functions(caller.tenant(), group.as_ref(), after, limit))?;
+    let next = page.items.last().filter(|_| page.more).map(|last| {
+        let key = &last.function.key;
+        format!("{}/{}", key.group, key.name)
+    });
+    let items = page.items.into_iter().map(|head| FunctionBody::new(head, &links)).collect();
+    Ok(Json(List { items, next }))
+}
+
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name]): Segments<1>,
+    params: Params,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<FunctionBody>), ApiError> {
+    let fresh = FunctionConfig {
+        memory: MEMORY_DEFAULT,
+        timeout: TIMEOUT_DEFAULT,
+        ..FunctionConfig::default()
+    };
+    let new = NewFunction {
+        key: key(&caller, name, &params)?,
+        head_name: VersionName::latest(),
+        config: Settings::parse(&params)?.apply(fresh),
+    };
+    let code = read_code(&app, body).await?;
+    let head = app.write(move |catalog| catalog.create_function(new, code)).await?;
+    Ok((StatusCode::CREATED, Json(FunctionBody::new(head, &links))))
+}
+
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name]): Segments<1>,
+    params: Params,
+    Body(body): Body,
+) -> Result<Json<FunctionBody>, ApiError> {
+    let key = key(&caller, name, &params)?;
+    let settings = Settings::parse(&params)?;
+    let code = read_code(&app, body).await?.map_or(CodeInput::Keep, CodeInput::Replace);
+    let change = FunctionChange {
+        expected_revision: number(&params, "revision")?,
+        touches: true,
+        apply: Box::new(move |old| Ok(settings.apply(old.config.clone()))),
+    };
+    let head = app.write(move |catalog| catalog.update_function(&key, change, code)).await?;
+    Ok(Json(FunctionBody::new(head, &links)))
+}
+
+async fn get_head(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name]): Segments<1>,
+    params: Params,
+) -> Result<Json<FunctionBody>, ApiError> {
+    let key = key(&caller, name, &params)?;
+    let head = app.read(|catalog| catalog.get_function(&key, &Qualifier::Head))?;
+    Ok(Json(FunctionBody::new(head, &links)))
+}
+
+async fn delete_function(
+    State(app): State<App>,
+    caller: Caller,
+    Segments([name]): Segments<1>,
+    params: Params,
+) -> Result<StatusCode, ApiError> {
+    let key = key(&caller, name, &params)?;
+    app.write(move |catalog| catalog.delete_function(&key)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn publish(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name]): Segments<1>,
+    params: Params,
+) -> Result<(StatusCode, Json<FunctionBody>), ApiError> {
+    let key = key(&caller, name, &params)?;
+    let name = params.get("name").map(VersionName::parse).transpose()?;
+    let publication = Publication {
+        name: name.map_or(PublicationName::Number, PublicationName::Given),
+        description: params.get("description").unwrap_or_default().to_owned(),
+        expected_revision: number(&params, "revision")?,
+        ..Publication::default()
+    };
+    let version =
+        app.write(move |catalog| catalog.publish_function_version(&key, publication)).await?;
+    Ok((StatusCode::CREATED, Json(FunctionBody::new(version, &links))))
+}
+
+async fn list_versions(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name]): Segments<1>,
+    params: Params,
+) -> Result<Json<List<FunctionBody>>, ApiError> {
+    let key = key(&caller, name, &params)?;
+    let window =
+        Window { offset: paging::position(&params)?.unwrap_or(0), limit: paging::limit(&params)? };
+    let page =
+        app.read(|catalog| catalog.list_function_versions(&key, FunctionOrder::HeadFirst, window))?;
+    let next = page.more.then(|| (window.offset + page.items.len() as u64).to_string());
+    let items = page.items.into_iter().map(|state| FunctionBody::new(state, &links)).collect();
+    Ok(Json(List { items, next }))
+}
+
+async fn get_version(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    Segments([name, version]): Segments<2>,
+    params: Params,
+) -> Result<Json<FunctionBody>, ApiError> {
+    let key = key(&caller, name, &params)?;
+    let qualifier = qualifier(&version)?;
+    let state = app.read(|catalog| catalog.get_function(&key, &qualifier))?;
+    Ok(Json(FunctionBody::new(state, &links)))
+}
+
+async fn delete_version(
+    State(app): State<App>,
+    caller: Caller,
+    Segments([name, version]): Segments<2>,
+    params: Params,
+) -> Result<StatusCode, ApiError> {
+    let key = key(&caller, name, &params)?;
+    let qualifier = qualifier(&version)?;
+    app.write(move |catalog| catalog.delete_function_version(&key, &qualifier)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn key(caller: &Caller, name: String, params: &Params) -> Result<FunctionKey, CatalogError> {
+    let group = params.get("group").map(Group::parse).transpose()?;
+    Ok(FunctionKey {
+        tenant: caller.tenant().clone(),
+        group: group.unwrap_or_else(Group::default_group),
+        name: FunctionName::parse(name)?,
+    })
+}
+
+/// `latest` is the head, everything else a version's own name or its number.
+fn qualifier(text: &str) -> Result<Qualifier, CatalogError> {
+    match text {
+        "latest" => Ok(Qualifier::Head),
+        _ => VersionName::parse(text).map(Qualifier::Either),
+    }
+}
+
+fn number<T: std::str::FromStr>(
+    params: &Params,
+    field: &'static str,
+) -> Result<Option<T>, CatalogError> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| {
+            CatalogError::invalid(field, format!("must be a whole number, this is '{text}'"))
+        })
+    };
+    params.get(field).map(parse).transpose()
+}
+
+/// An empty body is no code.
+async fn read_code(app: &App, body: Spool) -> Result<Option<Staged>, CatalogError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    upload::read_raw(app, body, ArtifactLimits::default().size).await.map(Some)
+}
+
+/// What a request says of a configuration; what it does not name stays.
+struct Settings {
+    description: Option<String>,
+    runtime: Option<String>,
+    handler: Option<String>,
+    memory: Option<u64>,
+    timeout: Option<i64>,
+    environment: Vec<(String, String)>,
+    layers: Vec<LayerRef>,
+}
+
+impl Settings {
+    fn parse(params: &Params) -> Result<Self, CatalogError> {
+        let text = |name: &str| params.raw(name).map(str::to_owned);
+        let environment = params.all("env").into_iter().map(|pair| {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                CatalogError::invalid("env", format!("must be KEY=VALUE, this is '{pair}'"))
+            })?;
+            Ok((key.to_owned(), value.to_owned()))
+        });
+        let layers = params.all("layer").into_iter().map(|layer| {
+            let pair = layer.rsplit_once(':');
+            let number = pair.and_then(|(_, number)| VersionNumber::parse(number));
+            let (Some((name, _)), Some(number)) = (pair, number) else {
+                let reason = format!("must be NAME:VERSION, this is '{layer}'");
+                return Err(CatalogError::invalid("layer", reason));
+            };
+            Ok(LayerRef { layer: LayerName::parse(name)?, number })
+        });
+        Ok(Self {
+            description: text("description"),
+            runtime: text("runtime"),
+            handler: text("handler"),
+            memory: number(params, "memory")?,
+            timeout: number(params, "timeout")?,
+            environment: environment.collect::<Result<_, CatalogError>>()?,
+            layers: layers.collect::<Result<_, CatalogError>>()?,
+        })
+    }
+
+    fn apply(self, old: FunctionConfig) -> FunctionConfig {
+        FunctionConfig {
+            description: self.description.unwrap_or(old.description),
+            runtime: self.runtime.unwrap_or(old.runtime),
+            handler: self.handler.unwrap_or(old.handler),
+            memory: self.memory.unwrap_or(old.memory),
+            timeout: self.timeout.unwrap_or(old.timeout),
+            environment: match self.environment.is_empty() {
+                true => old.environment,
+                false => self.environment.into_iter().collect(),
+            },
+            layers: if self.layers.is_empty() { old.layers } else { self.layers },
+            extra: old.extra,
+        }
+    }
+}

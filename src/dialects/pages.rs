@@ -1,0 +1,111 @@
+//! Rendered pages that can be given again, byte for byte, until the next write.
+//!
+//! The process owns the file and knows of every commit, so a page is true exactly as long as the
+//! catalog's generation has not moved, and its links have not become due for renewal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use super::Caller;
+use super::links::period_of;
+use crate::app::App;
+
+/// Bytes of pages that one dialect keeps.
+const KEPT_MAX: usize = 4 << 20;
+
+/// The largest page that is kept.
+const PAGE_MAX: usize = 256 << 10;
+
+/// What an answer depends on.
+pub(super) struct PageKey {
+    /// Generation of the catalog and period of its links, as of the request.
+    moment: (u64, i64),
+    text: String,
+}
+
+impl PageKey {
+    /// Takes the moment before anything is read, so that a page is never older than its key says.
+    pub(super) fn new(app: &App, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
+        let moment = (app.catalog().generation(), period_of(app.clock().now()));
+        let mut text = String::with_capacity(160);
+        let value = |name: &str| head.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+        let parts = [
+            head.method.as_str(),
+            caller.tenant().as_str(),
+            head.uri.path(),
+            head.uri.query().unwrap_or_default(),
+        ];
+        for part in parts {
+            text.push_str(part);
+            text.push('\n');
+        }
+        for name in [HOST.as_str()].iter().chain(headers) {
+            text.push_str(&String::from_utf8_lossy(value(name)));
+            text.push('\n');
+        }
+        Self { moment, text }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Pages {
+    kept: Mutex<Kept>,
+}
+
+/// The pages of one moment; another moment starts with none.
+#[derive(Default)]
+struct Kept {
+    moment: (u64, i64),
+    bytes: usize,
+    pages: HashMap<String, (Option<HeaderValue>, Bytes)>,
+}
+
+impl Pages {
+    /// Returns the page of this key, if it was rendered since the last write.
+    pub(super) fn get(&self, key: &PageKey) -> Option<Response> {
+        let kept = self.kept();
+        if kept.moment != key.moment {
+            return None;
+        }
+        let (media_type, bytes) = kept.pages.get(&key.text)?;
+        let mut response = Response::new(Body::from(bytes.clone()));
+        if let Some(media_type) = media_type {
+            response.headers_mut().insert(CONTENT_TYPE, media_type.clone());
+        }
+        Some(response)
+    }
+
+    /// Keeps an answer and returns it.
+    pub(super) async fn keep(&self, key: PageKey, response: Response) -> Response {
+        let size = http_body::Body::size_hint(response.body()).exact();
+        let small = size.is_some_and(|size| size <= PAGE_MAX as u64);
+        // A refusal is not a page: its body names the request.
+        if response.status() != StatusCode::OK || !small {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        // A body of known size is in memory already and cannot fail.
+        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let media_type = head.headers.get(CONTENT_TYPE).cloned();
+        let mut kept = self.kept();
+        if kept.moment != key.moment || kept.bytes + bytes.len() > KEPT_MAX {
+            *kept = Kept { moment: key.moment, ..Kept::default() };
+        }
+        kept.bytes += bytes.len() + key.text.len();
+        kept.pages.insert(key.text, (media_type, bytes.clone()));
+        drop(kept);
+        Response::from_parts(head, Body::from(bytes))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,42 @@
+//! How a tenant's id is spelled where a cloud wants digits or hexadecimal.
+//!
+//! The rule is fixed: the leading part of a SHA-256 over purpose and id, so that the same tenant has
+//! the same number on every machine (DESIGN.md section 1).
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::TenantId;
+
+fn derive(tenant: &TenantId, purpose: &str) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(purpose);
+    digest.update(b"\n");
+    digest.update(tenant.as_str());
+    digest.finalize().into()
+}
+
+/// Spells the tenant as 32 lower-case hexadecimal digits.
+pub(super) fn hexadecimal(tenant: &TenantId, purpose: &str) -> String {
+    hex::encode(&derive(tenant, purpose)[..16])
+}
+
+/// Spells the tenant as a number of exactly `digits` decimal digits, 18 at the most.
+pub(super) fn decimal(tenant: &TenantId, purpose: &str, digits: u32) -> u64 {
+    let bytes = derive(tenant, purpose);
+    let leading = bytes[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let lowest = 10_u64.pow(digits - 1);
+    lowest + leading % (9 * lowest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_have_their_length_and_never_move() {
+        let tenant = TenantId::default_tenant();
+        assert_eq!(decimal(&tenant, "x", 16).to_string().len(), 16);
+        assert_eq!(hexadecimal(&tenant, "x").len(), 32);
+        assert_eq!(hexadecimal(&tenant, "huawei domain"), "1");
+    }
+}

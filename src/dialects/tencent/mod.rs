@@ -1,0 +1,71 @@
+//! Tencent Cloud SCF, API version 2018-04-16.
+//!
+//! Sources: Tencent Cloud API documentation "Serverless Cloud Function", the SDKs for Python and
+//! Node.js, and `tccli`; the wire rules below were each met by one of those clients.
+//!
+//! Quirks:
+//! - One URL, `/`, for POST (JSON or form) and GET (query); the operation is named by the header
+//!   `X-TC-Action` or the parameter `Action`.
+//! - The status is always 200 and the media type exactly `application/json`, also for errors: the
+//!   Python SDK reads an error as an empty success otherwise.
+//! - Unknown parameters are ignored: real tools send some that no document knows.
+//! - Numbers may arrive as digits in a text. Lists may arrive as one text.
+//! - Times are wall clock at UTC+8 without a zone.
+//! - A zip may be 50 MiB in every POST form, also where the vendor's gateway stops earlier.
+//!
+//! Decided here, where the documents are silent: layers are listed with the newest publication
+//! first, versions with the highest number first, and a `Limit` above 1000 means 1000. A region is
+//! accepted and not looked at.
+
+mod auth;
+mod errors;
+mod paging;
+mod routes;
+mod wire;
+
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::{Call, Caller, Dialect, Operation, Refusal};
+use crate::app::App;
+use crate::ingest::Spool;
+
+/// Largest zip inside a request: `Code.ZipFile`, 50 MB.
+const ZIP_MAX: u64 = 50 << 20;
+
+/// The Tencent dialect.
+pub(super) struct Tencent;
+
+impl Dialect for Tencent {
+    fn name(&self) -> &'static str {
+        "tencent"
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        routes::operations()
+    }
+
+    fn dispatcher(&self) -> Option<Operation> {
+        Some(routes::dispatcher())
+    }
+
+    fn recognizes(&self, head: &Parts) -> bool {
+        head.uri.path() == "/" || head.headers.contains_key("x-tc-action")
+    }
+
+    fn upload_limit(&self) -> u64 {
+        ZIP_MAX
+    }
+
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response> {
+        auth::verify(app, head, body)
+    }
+
+    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
+        errors::refuse(refusal)
+    }
+
+    fn complete(&self, call: &Call, response: Response) -> Response {
+        errors::complete(call, response)
+    }
+}

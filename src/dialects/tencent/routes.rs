@@ -1,0 +1,314 @@
+//! The actions, and how one URL leads to them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+
+use super::ZIP_MAX;
+use super::errors::ApiError;
+use super::paging;
+use super::wire::{self, Envelope, Input, Success};
+use crate::app::App;
+use crate::catalog::{DeleteRule, VersionRange};
+use crate::dialects::gate::Body;
+use crate::dialects::links::Links;
+use crate::dialects::params::Params;
+use crate::dialects::upload::{self, CodeField};
+use crate::dialects::{BodyRule, Call, Caller, Operation, answer};
+use crate::domain::{
+    ArchiveProblem, CatalogError, LayerName, LayerVersion, NewLayerVersion, Order, VersionNumber,
+};
+use crate::ingest::json::JsonError;
+use crate::ingest::{Leniency, Spool, Staging};
+use crate::store::LayerFilter;
+
+/// The API version, which clients state in `X-TC-Version` or `Version`.
+const VERSION: &str = "2018-04-16";
+
+/// Where the code is: in a layer's `Content`.
+const CODE: CodeField = CodeField {
+    paths: &[&["Content", "ZipFile"]],
+    fold_keys: false,
+    leniency: Leniency::Strict,
+    vendor_limit: ZIP_MAX,
+};
+
+/// Versions read at a time where the cloud has no pages.
+const STRETCH: u64 = 500;
+
+/// Everything an action is told.
+struct Told {
+    app: App,
+    caller: Caller,
+    links: Links,
+    request_id: String,
+    input: Input,
+    code: Option<Staging>,
+}
+
+type Answered = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
+
+struct Action {
+    name: &'static str,
+    run: fn(Told) -> Answered,
+}
+
+/// The actions in the order of the vendor's index.
+const ACTIONS: &[Action] = &[
+    Action { name: "GetLayerVersion", run: |told| Box::pin(get_layer_version(told)) },
+    Action { name: "PublishLayerVersion", run: |told| Box::pin(publish_layer_version(told)) },
+    Action { name: "DeleteLayerVersion", run: |told| Box::pin(delete_layer_version(told)) },
+    Action { name: "ListLayers", run: |told| Box::pin(list_layers(told)) },
+    Action { name: "ListLayerVersions", run: |told| Box::pin(list_layer_versions(told)) },
+];
+
+/// Operations of this dialect; all have the one path and no handlers of their own.
+pub(super) fn operations() -> Vec<Operation> {
+    let operation = |action: &Action| Operation::new(action.name, "/", MethodRouter::new());
+    ACTIONS.iter().map(operation).collect()
+}
+
+/// The one handler behind all actions.
+pub(super) fn dispatcher() -> Operation {
+    Operation::new("dispatch", "/", get(dispatch).post(dispatch)).body(BodyRule::Upload)
+}
+
+async fn dispatch(
+    State(app): State<App>,
+    caller: Caller,
+    links: Links,
+    call: Call,
+    query: Params,
+    Body(body): Body,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let (input, code) = if request.method() == Method::GET {
+        (Input::from_pairs(&query), None)
+    } else if header("content-type").is_some_and(|kind| kind.starts_with("multipart/")) {
+        return Err(ApiError::multipart());
+    } else if header("x-tc-action").is_none() {
+        // A form is not known by its label: one client calls its forms JSON (tencent.md section 0).
+        let (pairs, code) = upload::read_form(&app, body, CODE).await?;
+        (Input::from_pairs(&pairs), code)
+    } else if body.is_empty() {
+        (Input::from_pairs(&Params::default()), None)
+    } else {
+        read_json(&app, body).await?
+    };
+    let name = header("x-tc-action").or(input.text("Action")?);
+    let name = name.ok_or_else(|| ApiError::missing("Action"))?;
+    let version = header("x-tc-version").or(input.text("Version")?);
+    match version {
+        Some(VERSION) => {}
+        Some(other) => return Err(ApiError::wrong_version(other)),
+        None => return Err(ApiError::missing("Version")),
+    }
+    let action = ACTIONS.iter().find(|action| action.name == name);
+    let run = action.ok_or_else(ApiError::unknown_action)?.run;
+    run(Told { app, caller, links, request_id: call.request_id.to_string(), input, code }).await
+}
+
+async fn read_json(app: &App, body: Spool) -> Result<(Input, Option<Staging>), ApiError> {
+    match upload::read_json(app, body, CODE).await {
+        Ok(upload) if upload.code_was_empty => Err(no_code()),
+        Ok(upload) => Ok((Input::from_json(upload.fields)?, upload.staging)),
+        Err(JsonError::Malformed(_)) => Err(ApiError::not_json()),
+        Err(JsonError::Catalog(refusal)) => Err(refusal.into()),
+    }
+}
+
+impl Told {
+    fn answer(&self, fields: impl serde::Serialize) -> Response {
+        let response = Success { fields, request_id: self.request_id.clone() };
+        answer::json(StatusCode::OK, &Envelope { response })
+    }
+
+    fn layer_name(&self) -> Result<LayerName, ApiError> {
+        let text = self.input.text("LayerName")?;
+        let text = text.ok_or_else(|| ApiError::missing("LayerName"))?;
+        LayerName::parse(text).map_err(|_| bad_layer_name(text))
+    }
+
+    /// A number that no version can have is simply not found (tencent.md section 5).
+    fn layer_version(&self) -> Result<VersionNumber, ApiError> {
+        let number = self.input.integer("LayerVersion")?;
+        let number = number.ok_or_else(|| ApiError::missing("LayerVersion"))?;
+        let number = u64::try_from(number).ok().and_then(VersionNumber::new);
+        number.ok_or_else(ApiError::no_version)
+    }
+}
+
+async fn get_layer_version(told: Told) -> Result<Response, ApiError> {
+    let (name, number) = (told.layer_name()?, told.layer_version()?);
+    let tenant = told.caller.tenant();
+    let version = told.app.read(|catalog| catalog.get_layer_version(tenant, &name, number));
+    let version = version.map_err(no_version_of_anything)?;
+    Ok(told.answer(wire::LayerVersionDetail::new(version, tenant, &told.links)))
+}
+
+async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
+    let name = told.layer_name()?;
+    check_new_name(name.as_str())?;
+    let new = NewLayerVersion {
+        description: read_description(&told.input)?,
+        license: told.input.text("LicenseInfo")?.unwrap_or_default().to_owned(),
+        runtimes: read_runtimes(&told.input)?,
+        tags: told.input.tags()?,
+    };
+    let code = take_code(&mut told)?;
+    let tenant = told.caller.tenant().clone();
+    let version = told
+        .app
+        .write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code.finish()?))
+        .await?;
+    Ok(told.answer(wire::Published { layer_version: version.number.get() }))
+}
+
+async fn delete_layer_version(told: Told) -> Result<Response, ApiError> {
+    let (name, number) = (told.layer_name()?, told.layer_version()?);
+    let tenant = told.caller.tenant().clone();
+    // A function that uses the version keeps its code (tencent.md section 7).
+    let rule = DeleteRule::EvenIfUsed;
+    told.app
+        .write(move |catalog| catalog.delete_layer_version(&tenant, &name, number, rule))
+        .await
+        .map_err(no_version_of_anything)?;
+    Ok(told.answer(wire::Nothing {}))
+}
+
+async fn list_layers(told: Told) -> Result<Response, ApiError> {
+    let filter = LayerFilter {
+        contains: told.input.text("SearchKey")?.map(str::to_owned),
+        runtime: told.input.texts("CompatibleRuntime")?.into_iter().find(|text| !text.is_empty()),
+        ..LayerFilter::default()
+    };
+    let window = paging::window(&told.input)?;
+    let tenant = told.caller.tenant().clone();
+    let page =
+        told.app.write(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window)).await?;
+    let layers = page.items.into_iter().map(wire::LayerVersionInfo::from).collect();
+    Ok(told.answer(wire::Layers { layers, total_count: page.total }))
+}
+
+async fn list_layer_versions(told: Told) -> Result<Response, ApiError> {
+    let name = told.layer_name()?;
+    let wanted = told.input.texts("CompatibleRuntime")?;
+    let tenant = told.caller.tenant().clone();
+    let versions = told
+        .app
+        .write(move |catalog| {
+            let mut layer_versions = Vec::new();
+            let mut from = None;
+            loop {
+                let range = VersionRange { order: Order::Descending, from, limit: STRETCH };
+                let page = catalog.list_layer_versions(&tenant, &name, range)?;
+                from = page.items.last().map(|last| last.number.get() - 1);
+                let items = page.items.into_iter().filter(|version| names_any(version, &wanted));
+                layer_versions.extend(items.map(wire::LayerVersionInfo::from));
+                if !page.more {
+                    return Ok(wire::LayerVersions { layer_versions });
+                }
+            }
+        })
+        .await?;
+    Ok(told.answer(versions))
+}
+
+fn names_any(version: &LayerVersion, wanted: &[String]) -> bool {
+    wanted.is_empty() || version.runtimes.iter().any(|runtime| wanted.contains(runtime))
+}
+
+/// The seed action has one code for an unknown layer and an unknown version.
+fn no_version_of_anything(error: CatalogError) -> ApiError {
+    match error {
+        CatalogError::NotFound { .. } => ApiError::no_version(),
+        other => other.into(),
+    }
+}
+
+fn no_code() -> ApiError {
+    CatalogError::from(ArchiveProblem::Missing).into()
+}
+
+fn bad_layer_name(text: &str) -> ApiError {
+    ApiError::bad_value("InvalidParameterValue.LayerName", "LayerName", text)
+}
+
+/// A letter, then letters, digits, `-` and `_`, a letter or digit at the end, 64 at most
+/// (tencent.md section 7).
+fn check_new_name(name: &str) -> Result<(), ApiError> {
+    let bytes = name.as_bytes();
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let good = bytes.len() <= 64
+        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.iter().all(inner);
+    if good { Ok(()) } else { Err(bad_layer_name(name)) }
+}
+
+fn read_description(input: &Input) -> Result<String, ApiError> {
+    let text = input.text("Description")?.unwrap_or_default();
+    match text.chars().count() {
+        0..=1000 => Ok(text.to_owned()),
+        length => {
+            let message =
+                format!("`Description` has {length} characters, at most 1000 are allowed.");
+            Err(ApiError::new("InvalidParameterValue.Description", message))
+        }
+    }
+}
+
+/// One to five; unknown runtimes are taken so that new ones work (tencent.md section 7).
+fn read_runtimes(input: &Input) -> Result<Vec<String>, ApiError> {
+    let runtimes = input.texts("CompatibleRuntimes")?;
+    let code = "InvalidParameterValue.CompatibleRuntimes";
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_');
+    let good = |name: &&String| {
+        name.len() <= 32
+            && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+            && name.bytes().all(plain)
+    };
+    if input.value("CompatibleRuntimes").is_none() {
+        return Err(ApiError::missing("CompatibleRuntimes"));
+    }
+    if !(1..=5).contains(&runtimes.len()) {
+        let message =
+            format!("`CompatibleRuntimes` has {} items, 1 to 5 are allowed.", runtimes.len());
+        return Err(ApiError::new(code, message));
+    }
+    match runtimes.iter().find(|name| !good(name)) {
+        Some(bad) => Err(ApiError::bad_value(code, "CompatibleRuntimes", bad)),
+        None => Ok(runtimes),
+    }
+}
+
+/// Takes the zip out of `Content`; the other ways to name code are refused each by its own code
+/// (tencent.md section 3.1).
+fn take_code(told: &mut Told) -> Result<Staging, ApiError> {
+    let input = &told.input;
+    let named = |members: &[&str]| members.iter().any(|member| input.has("Content", member));
+    let by_reference = named(&["CosBucketName", "CosObjectName"]);
+    match told.code.take() {
+        Some(_) if by_reference || named(&["DemoId", "TempCosObjectName"]) => {
+            let message = "Only one of `ZipFile`, a COS object and a demo may be given.";
+            Err(ApiError::new("InvalidParameterValue.Content", message))
+        }
+        Some(code) => Ok(code),
+        None if by_reference => {
+            let message = "Code in a COS bucket is not available on this server; send `ZipFile`.";
+            Err(ApiError::new("UnsupportedOperation.Cos", message))
+        }
+        None if named(&["TempCosObjectName"]) => {
+            let message = "Temporary COS objects are not available on this server; send `ZipFile`.";
+            Err(ApiError::new("InvalidParameterValue.TempCosObjectName", message))
+        }
+        None if input.value("Content").is_none() => Err(ApiError::missing("Content")),
+        None => Err(no_code()),
+    }
+}

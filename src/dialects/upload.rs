@@ -1,0 +1,67 @@
+//! Taking an upload out of a request's body, off the async threads.
+//!
+//! What the fields mean, and how a refusal is worded, stays with each dialect.
+
+use super::params::Params;
+use crate::app::App;
+use crate::domain::CatalogError;
+use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
+use crate::ingest::{Leniency, Spool, Staged, Staging, form, json, stage_spool};
+
+/// Bytes of a body beside the code's text.
+const FIELDS_MAX: usize = 1 << 20;
+
+/// Where a dialect's JSON carries code, and how it writes it.
+#[derive(Clone, Copy)]
+pub(super) struct CodeField {
+    /// Paths of keys, each to one text.
+    pub(super) paths: &'static [&'static [&'static str]],
+    /// Whether keys may be in any case.
+    pub(super) fold_keys: bool,
+    /// What the base64 text may be.
+    pub(super) leniency: Leniency,
+    /// Bytes of a zip that the cloud takes this way.
+    pub(super) vendor_limit: u64,
+}
+
+/// Reads a JSON body and the code inside it.
+pub(super) async fn read_json(
+    app: &App,
+    body: Spool,
+    code: CodeField,
+) -> Result<UploadJson, JsonError> {
+    let limits = app.upload_limits(code.vendor_limit);
+    let options = JsonOptions { fold_keys: code.fold_keys, leniency: code.leniency };
+    app.blocking(move |catalog| {
+        let staging = Staging::new(catalog.incoming(), limits);
+        json::read_json(body.reader()?, code.paths, options, staging, FIELDS_MAX)
+    })
+    .await?
+}
+
+/// Takes a body that is itself the zip.
+pub(super) async fn read_raw(
+    app: &App,
+    body: Spool,
+    vendor_limit: u64,
+) -> Result<Staged, CatalogError> {
+    let limits = app.upload_limits(vendor_limit);
+    app.write(move |_| stage_spool(body, &limits)).await
+}
+
+/// Reads a form and the code inside it; the path's parts are joined by dots.
+pub(super) async fn read_form(
+    app: &App,
+    body: Spool,
+    code: CodeField,
+) -> Result<(Params, Option<Staging>), CatalogError> {
+    let limits = app.upload_limits(code.vendor_limit);
+    app.write(move |catalog| {
+        let staging = Staging::new(catalog.incoming(), limits);
+        let keys: Vec<String> = code.paths.iter().map(|path| path.join(".")).collect();
+        let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let form = form::read_form(body.reader()?, &wanted, code.leniency, staging, FIELDS_MAX)?;
+        Ok((Params(form.pairs), form.staging))
+    })
+    .await
+}

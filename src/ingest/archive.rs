@@ -1,0 +1,191 @@
+//! What an archive may hold: its directory is read and judged, its files are never unpacked.
+//!
+//! Knows nothing of where the archive lies or what becomes of it. The rules are DESIGN.md
+//! section 3; an archive that two readers could understand differently is no archive.
+
+mod end;
+mod paths;
+#[cfg(test)]
+mod tests;
+
+use std::hash::RandomState;
+use std::io::{Read, Seek, SeekFrom};
+
+use zip::read::{ArchiveOffset, Config, ZipFileEntry};
+use zip::result::ZipError;
+use zip::unstable::read::ZipIterable;
+use zip::{CompressionMethod, ZipReadOptions};
+
+use crate::domain::{ArchiveProblem, ArtifactLimits, CatalogError, Limit};
+use end::Directory;
+use paths::{Known, Paths};
+
+/// Bytes of a link's target that are read; the longest path that Linux takes.
+const TARGET_MAX: u64 = 4096;
+
+/// Flag bits of an entry: encrypted, strongly encrypted, header masked.
+const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
+
+/// Fixed part of the header in front of each entry's data.
+const LOCAL_HEADER: u64 = 30;
+
+/// What an archive's directory says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Number of entries, folders included.
+    pub entries: u64,
+    /// Sum of their unpacked sizes in bytes.
+    pub unpacked: u64,
+}
+
+/// Reads an archive's directory and judges every entry.
+///
+/// An archive without entries is fine, and so are bytes in front of one (executable jars have
+/// them). Fails with `LimitExceeded` for the number of entries or the unpacked size, with
+/// `BadArchive` for every other rule, with `Internal` when reading fails.
+pub fn inspect<R: Read + Seek>(
+    mut reader: R,
+    limits: &ArtifactLimits,
+) -> Result<Inspection, CatalogError> {
+    let directory = end::find(&mut reader)?;
+    // Before anything is made per entry: the declared number costs the sender nothing.
+    at_most(Limit::Entries, limits.entries, directory.entries)?;
+    let config = Config { archive_offset: ArchiveOffset::Known(directory.prefix) };
+    let mut zip = ZipIterable::try_new(reader, config).map_err(unreadable)?;
+    if zip.len() as u64 != directory.entries {
+        return Err(not_zip("it has two end records"));
+    }
+    let mut paths = Paths::new(RandomState::new(), directory.entries as usize);
+    let unpacked = judge_directory(&mut zip, &directory, &mut paths, limits)?;
+    // Headers that differ from the directory hide files from one kind of reader or the other.
+    judge_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
+    Ok(Inspection { entries: directory.entries, unpacked })
+}
+
+/// First pass, over the directory alone: names, kinds and the sum of the sizes.
+fn judge_directory<R: Read + Seek>(
+    zip: &mut ZipIterable<R>,
+    directory: &Directory,
+    paths: &mut Paths,
+    limits: &ArtifactLimits,
+) -> Result<u64, CatalogError> {
+    let files = zip.files().map_err(unreadable)?;
+    let mut unpacked = 0_u64;
+    for number in 0..directory.entries {
+        let Some(entry) = files.next() else { break };
+        let entry = entry.map_err(unreadable)?;
+        if number == 0 && entry.central_header_start() != directory.start {
+            return Err(not_zip("it has two directories"));
+        }
+        let name = entry.name().map_err(unreadable)?;
+        let control = entry.name_raw().iter().any(u8::is_ascii_control);
+        paths::check(&name, control).map_err(|reason| unsafe_path(&name, reason))?;
+        if entry.flags().as_u16() & ENCRYPTED != 0 {
+            return Err(ArchiveProblem::Encrypted(name.into_owned()).into());
+        }
+        if entry.compression() == CompressionMethod::Stored
+            && entry.size() != entry.compressed_size()
+        {
+            return Err(not_zip(format!("entry {name:?} lies about its size")));
+        }
+        let kind = if entry.is_dir() && !is_link(&entry) { Known::Folder } else { Known::Leaf };
+        if !paths.insert(&name, kind) {
+            return Err(ArchiveProblem::DuplicatePath(name.into_owned()).into());
+        }
+        unpacked = unpacked.saturating_add(entry.size());
+        at_most(Limit::UnpackedSize, limits.unpacked, unpacked)?;
+    }
+    // The library reads by number, others by length: both must end at the same byte.
+    if directory.entries > 0 && files.reader_mut().stream_position()? != directory.end {
+        return Err(not_zip("its directory holds more than its end record says"));
+    }
+    Ok(unpacked)
+}
+
+/// Second pass, over the entries themselves: their places, their headers, their links.
+fn judge_entries<R: Read + Seek>(
+    zip: &mut ZipIterable<R>,
+    directory: &Directory,
+    paths: &Paths,
+) -> Result<(), CatalogError> {
+    let files = zip.files().map_err(unreadable)?;
+    let mut places = Vec::with_capacity(directory.entries as usize);
+    while let Some(entry) = files.next() {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.name().map_err(unreadable)?.into_owned();
+        if paths.is_beneath_leaf(&name) {
+            return Err(unsafe_path(&name, "lies beneath an entry that is not a folder"));
+        }
+        let start = entry.header_start();
+        let data = data_start(files.reader_mut(), start)?;
+        places.push((start, data.saturating_add(entry.compressed_size())));
+        if is_link(&entry) {
+            judge_link(files.reader_mut(), entry, &name)?;
+        }
+    }
+    // Overlapping entries are how a small archive unpacks to a huge one.
+    places.sort_unstable();
+    let overlap = places.windows(2).any(|pair| pair[0].1 > pair[1].0);
+    if overlap || places.last().is_some_and(|(_, end)| *end > directory.start) {
+        return Err(not_zip("its entries overlap"));
+    }
+    Ok(())
+}
+
+/// A link's target is its content, so this one content is looked at, up to [`TARGET_MAX`].
+fn judge_link<R: Read + Seek>(
+    reader: &mut R,
+    entry: ZipFileEntry<'_>,
+    name: &str,
+) -> Result<(), CatalogError> {
+    // The packed size is bounded too, since the library skips over what is left of it.
+    if entry.size() > TARGET_MAX || entry.compressed_size() > 2 * TARGET_MAX {
+        return Err(unsafe_path(name, "is a link with a target longer than 4096 bytes"));
+    }
+    let mut target = Vec::new();
+    let file = entry.with_reader(reader, ZipReadOptions::new()).map_err(unreadable)?;
+    let read = file.take(TARGET_MAX + 1).read_to_end(&mut target);
+    let length = read.map_err(|error| unreadable(ZipError::Io(error)))?;
+    if length as u64 > TARGET_MAX {
+        return Err(unsafe_path(name, "is a link with a target longer than 4096 bytes"));
+    }
+    paths::check_target(name, &target).map_err(|reason| unsafe_path(name, reason))
+}
+
+/// Where an entry's data begins, by the header in front of it.
+fn data_start<R: Read + Seek>(reader: &mut R, start: u64) -> Result<u64, CatalogError> {
+    let mut lengths = [0; 4];
+    reader.seek(SeekFrom::Start(start + LOCAL_HEADER - 4))?;
+    reader.read_exact(&mut lengths)?;
+    let [name, extra] =
+        [[lengths[0], lengths[1]], [lengths[2], lengths[3]]].map(u16::from_le_bytes);
+    Ok(start + LOCAL_HEADER + u64::from(name) + u64::from(extra))
+}
+
+/// Whether an entry is a symbolic link by its Unix mode, whatever system it says it is from.
+fn is_link(entry: &ZipFileEntry<'_>) -> bool {
+    entry.external_attributes() >> 28 == 0xA
+}
+
+fn at_most(what: Limit, limit: u64, actual: u64) -> Result<(), CatalogError> {
+    if actual > limit {
+        return Err(CatalogError::LimitExceeded { what, limit, actual });
+    }
+    Ok(())
+}
+
+fn unsafe_path(path: &str, reason: &'static str) -> CatalogError {
+    ArchiveProblem::UnsafePath { path: path.to_owned(), reason }.into()
+}
+
+fn not_zip(reason: impl Into<String>) -> CatalogError {
+    ArchiveProblem::NotZip(reason.into()).into()
+}
+
+/// A failing disk is our fault, everything else is the archive's.
+fn unreadable(error: ZipError) -> CatalogError {
+    match error {
+        ZipError::Io(error) if error.raw_os_error().is_some() => error.into(),
+        error => not_zip(error.to_string()),
+    }
+}

@@ -1,0 +1,148 @@
+//! Bytes at rest: in memory while they are few, in a temporary file when they are many.
+//!
+//! Knows nothing of what the bytes mean; [`crate::ingest::spool`] and [`crate::ingest::staging`]
+//! count, limit and digest them.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use tempfile::NamedTempFile;
+
+/// Bytes that one content holds in memory at most; beyond that it is a file.
+pub const MEMORY_MAX: usize = 256 * 1024;
+
+/// Bytes that came to rest; a file vanishes with the value.
+#[derive(Debug)]
+pub enum Content {
+    /// Up to [`MEMORY_MAX`] bytes.
+    Memory(Bytes),
+    /// More, in a file whose every byte is written but not synced.
+    File(NamedTempFile),
+}
+
+impl Content {
+    /// Opens the bytes from their start, with a position of its own.
+    ///
+    /// Fails when the temporary file cannot be opened again.
+    pub fn reader(&self) -> io::Result<ContentReader> {
+        Ok(match self {
+            Self::Memory(bytes) => ContentReader::Memory(Cursor::new(bytes.clone())),
+            Self::File(file) => ContentReader::File(file.reopen()?),
+        })
+    }
+}
+
+/// Reads a [`Content`] from its start.
+#[derive(Debug)]
+pub enum ContentReader {
+    /// The bytes in memory, shared with the content.
+    Memory(Cursor<Bytes>),
+    /// Another handle of the content's file; it outlives the file's name.
+    File(File),
+}
+
+impl Read for ContentReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Memory(cursor) => cursor.read(buffer),
+            Self::File(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Seek for ContentReader {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::Memory(cursor) => cursor.seek(position),
+            Self::File(file) => file.seek(position),
+        }
+    }
+}
+
+/// Gathers bytes into a [`Content`]; dropped before its end it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct ContentWriter {
+    incoming: PathBuf,
+    memory: Vec<u8>,
+    file: Option<NamedTempFile>,
+}
+
+impl ContentWriter {
+    pub(super) fn new(incoming: &Path) -> Self {
+        Self { incoming: incoming.to_path_buf(), memory: Vec::new(), file: None }
+    }
+
+    pub(super) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            return file.write_all(chunk);
+        }
+        if self.memory.len() + chunk.len() <= MEMORY_MAX {
+            self.memory.extend_from_slice(chunk);
+            return Ok(());
+        }
+        let mut file = tempfile::Builder::new().prefix("in-").tempfile_in(&self.incoming)?;
+        file.write_all(&self.memory)?;
+        file.write_all(chunk)?;
+        self.memory = Vec::new();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Content {
+        match self.file {
+            Some(file) => Content::File(file),
+            None => Content::Memory(self.memory.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::ingest::samples::Incoming;
+
+    fn gather(incoming: &Incoming, total: usize, step: usize) -> Content {
+        let mut writer = ContentWriter::new(incoming.path());
+        let bytes: Vec<u8> = (0..total).map(|i| (i % 251) as u8).collect();
+        bytes.chunks(step).for_each(|chunk| writer.write(chunk).unwrap());
+        writer.finish()
+    }
+
+    #[test]
+    fn memory_holds_exactly_its_bound_and_a_file_what_is_more() {
+        let incoming = Incoming::new();
+        let at_bound = gather(&incoming, MEMORY_MAX, 1000);
+        assert!(matches!(at_bound, Content::Memory(ref bytes) if bytes.len() == MEMORY_MAX));
+        assert_eq!(incoming.files(), 0);
+
+        let beyond = gather(&incoming, MEMORY_MAX + 1, 1000);
+        assert!(matches!(beyond, Content::File(_)));
+        assert_eq!(incoming.files(), 1);
+        drop(beyond);
+        assert_eq!(incoming.files(), 0);
+    }
+
+    #[test]
+    fn each_reader_starts_at_the_start() {
+        let incoming = Incoming::new();
+        for total in [0, 10, MEMORY_MAX + 77] {
+            let content = gather(&incoming, total, 4096);
+            for _ in 0..2 {
+                let mut read = Vec::new();
+                content.reader().unwrap().read_to_end(&mut read).unwrap();
+                assert_eq!(read.len(), total);
+                assert!(read.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_and_not_a_panic() {
+        let mut writer = ContentWriter::new(Path::new("/nowhere/at/all"));
+        assert!(writer.write(&vec![0; MEMORY_MAX + 1]).is_err());
+    }
+}

@@ -1,0 +1,227 @@
+//! One pass over uploaded bytes: their size, MD5, SHA-256, SHA-512 and CRC-64/XZ.
+//!
+//! Digests leave as raw bytes; only dialects spell them. Knows nothing of files or requests.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::domain::Digests;
+
+/// Bytes after which a second thread takes half of the work; below, starting it costs more than
+/// it saves.
+pub const HELPER_FROM: u64 = 2 << 20;
+
+/// The largest piece handed to the second thread, so that waiting pieces stay small.
+const PIECE: usize = 64 * 1024;
+
+/// Pieces that may wait for the second thread: half a mebibyte.
+const WAITING: usize = 8;
+
+/// Computes all four digests and the size of bytes that pass.
+///
+/// Past [`HELPER_FROM`] bytes MD5 and SHA-256 are computed on a second thread from the same
+/// buffers, which are shared and not copied. That thread ends with the digester.
+pub struct Digester {
+    size: u64,
+    helper_from: u64,
+    sha512: Sha512,
+    crc64: crc_fast::Digest,
+    other_half: OtherHalf,
+}
+
+/// The digests that can move to the second thread: about as much work as SHA-512 alone.
+#[derive(Clone, Default)]
+struct Movable {
+    md5: Md5,
+    sha256: Sha256,
+}
+
+impl Movable {
+    fn update(&mut self, chunk: &[u8]) {
+        // Both digests while the piece is in the cache.
+        for piece in chunk.chunks(PIECE) {
+            self.md5.update(piece);
+            self.sha256.update(piece);
+        }
+    }
+}
+
+enum OtherHalf {
+    Here(Movable),
+    Helper(Helper),
+}
+
+struct Helper {
+    /// `None` once closed, which ends the thread.
+    pieces: Option<SyncSender<Bytes>>,
+    /// `None` once joined.
+    thread: Option<JoinHandle<Movable>>,
+}
+
+impl Helper {
+    /// Moves the digests to a thread of their own; `None` when the machine gives none.
+    fn start(mut digests: Movable) -> Option<Self> {
+        let (pieces, waiting) = sync_channel::<Bytes>(WAITING);
+        let work = move || {
+            for piece in waiting {
+                digests.update(&piece);
+            }
+            digests
+        };
+        let thread = thread::Builder::new().name("digest".into()).spawn(work).ok()?;
+        Some(Self { pieces: Some(pieces), thread: Some(thread) })
+    }
+
+    fn update(&self, mut chunk: Bytes) {
+        let Some(pieces) = &self.pieces else { return };
+        while !chunk.is_empty() {
+            let piece = chunk.split_to(chunk.len().min(PIECE));
+            // Sending fails only when the thread has panicked, which `join` passes on.
+            let _ = pieces.send(piece);
+        }
+    }
+
+    fn join(&mut self) -> Option<thread::Result<Movable>> {
+        self.pieces = None;
+        self.thread.take().map(JoinHandle::join)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // At most `WAITING` pieces are left, so this waits for milliseconds.
+        let _ = self.join();
+    }
+}
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Digester {
+    /// Starts with no bytes.
+    pub fn new() -> Self {
+        Self::with_helper_from(HELPER_FROM)
+    }
+
+    fn with_helper_from(helper_from: u64) -> Self {
+        Self {
+            size: 0,
+            helper_from,
+            sha512: Sha512::new(),
+            crc64: crc_fast::Digest::new(CrcAlgorithm::Crc64Xz),
+            other_half: OtherHalf::Here(Movable::default()),
+        }
+    }
+
+    /// Takes the next bytes; the buffer is kept until both threads have seen it.
+    pub fn update(&mut self, chunk: Bytes) {
+        self.size += chunk.len() as u64;
+        if self.size > self.helper_from
+            && let OtherHalf::Here(digests) = &self.other_half
+        {
+            match Helper::start(digests.clone()) {
+                Some(helper) => self.other_half = OtherHalf::Helper(helper),
+                None => self.helper_from = u64::MAX,
+            }
+        }
+        match &mut self.other_half {
+            OtherHalf::Here(digests) => digests.update(&chunk),
+            OtherHalf::Helper(helper) => helper.update(chunk.clone()),
+        }
+        for piece in chunk.chunks(PIECE) {
+            self.sha512.update(piece);
+            self.crc64.update(piece);
+        }
+    }
+
+    /// Ends the pass: the number of bytes and their digests.
+    pub fn finish(self) -> (u64, Digests) {
+        let movable = match self.other_half {
+            OtherHalf::Here(digests) => digests,
+            OtherHalf::Helper(mut helper) => match helper.join() {
+                Some(Ok(digests)) => digests,
+                Some(Err(panic)) => resume_unwind(panic),
+                None => unreachable!("a helper is joined only here and when dropped"),
+            },
+        };
+        let digests = Digests {
+            sha256: movable.sha256.finalize().into(),
+            sha512: self.sha512.finalize().into(),
+            md5: movable.md5.finalize().into(),
+            crc64: self.crc64.finalize(),
+        };
+        (self.size, digests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::ingest::samples;
+
+    fn digest(helper_from: u64, bytes: &[u8], step: usize) -> (u64, Digests) {
+        let mut digester = Digester::with_helper_from(helper_from);
+        for chunk in bytes.chunks(step) {
+            digester.update(Bytes::copy_from_slice(chunk));
+        }
+        digester.finish()
+    }
+
+    #[test]
+    fn check_values_of_the_algorithms() {
+        for helper_from in [0, 4, u64::MAX] {
+            let (size, digests) = digest(helper_from, b"123456789", 2);
+            assert_eq!(size, 9);
+            assert_eq!(digests.crc64, 0x995D_C9BB_DF19_39FA);
+            assert_eq!(hex::encode(digests.md5), "25f9e794323b453885f5181f1b624d0b");
+            assert_eq!(
+                hex::encode(digests.sha256),
+                "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"
+            );
+            assert!(hex::encode(digests.sha512).starts_with("d9e6762dd1c8eaf6d61b3c6192fc408d"));
+        }
+        let (size, nothing) = digest(HELPER_FROM, b"", 1);
+        assert_eq!((size, nothing.crc64), (0, 0));
+        assert_eq!(hex::encode(nothing.md5), "d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    #[test]
+    fn vectors_of_the_dialect_references() {
+        for sample in samples::VECTORS {
+            let (size, digests) = digest(HELPER_FROM, &sample.bytes(), 50);
+            assert_eq!(size, sample.size, "{}", sample.dialect);
+            sample.assert_digests(&digests);
+        }
+    }
+
+    #[test]
+    fn both_threads_give_what_one_gives() {
+        let bytes = samples::noise(700_000);
+        let alone = digest(u64::MAX, &bytes, bytes.len());
+        for (helper_from, step) in [(0, 1000), (1, bytes.len()), (100_000, 65_537)] {
+            assert_eq!(digest(helper_from, &bytes, step), alone);
+        }
+    }
+
+    #[test]
+    fn the_helper_ends_with_the_digester() {
+        let mut digester = Digester::with_helper_from(0);
+        let chunk = Bytes::from(vec![7; 3 * PIECE]);
+        digester.update(chunk.clone());
+        assert!(matches!(digester.other_half, OtherHalf::Helper(_)));
+        drop(digester);
+        // The thread held the other references; unique again means that it is gone.
+        assert!(chunk.is_unique());
+    }
+}

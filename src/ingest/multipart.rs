@@ -1,0 +1,291 @@
+//! The zip out of a multipart body whose sender said beforehand how long it is.
+//!
+//! A small scanner for bodies that lie in a spool: the one crate for this is asynchronous.
+//! Knows nothing of the headers that carry the boundary and the declared size.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use memchr::memmem::{self, Finder};
+
+use super::staging::Staging;
+use crate::domain::{ArchiveProblem, CatalogError};
+
+/// Body read at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// The longest head of a part, in bytes.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// The longest boundary by RFC 2046 has 70 characters; longer ones are taken up to here.
+const BOUNDARY_MAX: usize = 200;
+
+/// Reads the first part named `field` into `staging`: exactly `declared` bytes of it.
+///
+/// A longer part is cut off there without a word, as openYuanrong does; nothing behind is read.
+/// Fails with `BadArchive`: `Missing` without such a part, `Incomplete` when it is shorter than
+/// declared or the body is no multipart; and as [`Staging::write`] does.
+pub fn read_multipart<R: Read>(
+    reader: R,
+    boundary: &str,
+    field: &str,
+    declared: u64,
+    mut staging: Staging,
+) -> Result<Staging, CatalogError> {
+    if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
+        return Err(incomplete("the boundary is empty or too long"));
+    }
+    // The first delimiter may lack its line break, so the body is read as if it began with one.
+    let mut body = Body { reader, window: b"\r\n".to_vec(), at: 0, ended: false };
+    let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
+    body.skip_past(&delimiter, |_| Ok(true))?;
+    while body.begins_part()? {
+        if body.head()?.as_deref() != Some(field) {
+            body.skip_past(&delimiter, |_| Ok(true))?;
+            continue;
+        }
+        let mut missing = declared;
+        body.skip_past(&delimiter, |piece| {
+            let wanted = piece.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+            missing -= wanted as u64;
+            staging.write(Bytes::copy_from_slice(&piece[..wanted]))?;
+            Ok(missing > 0)
+        })?;
+        if missing > 0 {
+            let arrived = declared - missing;
+            return Err(incomplete(format!("{arrived} of {declared} declared bytes arrived")));
+        }
+        return Ok(staging);
+    }
+    Err(ArchiveProblem::Missing.into())
+}
+
+/// The body, seen through a window that slides over it.
+struct Body<R> {
+    reader: R,
+    window: Vec<u8>,
+    /// First byte of the window that is not taken yet.
+    at: usize,
+    ended: bool,
+}
+
+impl<R: Read> Body<R> {
+    fn seen(&self) -> &[u8] {
+        &self.window[self.at..]
+    }
+
+    /// Reads on; at the end it says so in `ended`.
+    fn more(&mut self) -> Result<(), CatalogError> {
+        self.window.drain(..self.at);
+        self.at = 0;
+        let len = self.window.len();
+        self.window.resize(len + CHUNK, 0);
+        let read = self.reader.read(&mut self.window[len..])?;
+        self.window.truncate(len + read);
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    /// Hands over what comes before the next delimiter, in pieces, until `take` says `false`;
+    /// then takes the delimiter.
+    ///
+    /// Fails with `Incomplete` when the body ends before.
+    fn skip_past(
+        &mut self,
+        delimiter: &Finder<'_>,
+        mut take: impl FnMut(&[u8]) -> Result<bool, CatalogError>,
+    ) -> Result<(), CatalogError> {
+        loop {
+            let found = delimiter.find(self.seen());
+            // The end of the window may be the start of a delimiter.
+            let unsure = if self.ended { 0 } else { delimiter.needle().len() - 1 };
+            let before = found.unwrap_or(self.seen().len().saturating_sub(unsure));
+            let goes_on = take(&self.seen()[..before])?;
+            self.at += before;
+            if found.is_some() {
+                self.at += delimiter.needle().len();
+                return Ok(());
+            }
+            if !goes_on {
+                return Ok(());
+            }
+            if self.ended {
+                return Err(incomplete("the body ends without its closing boundary"));
+            }
+            self.more()?;
+        }
+    }
+
+    /// Behind a delimiter: whether a part begins here, or else the body ends.
+    fn begins_part(&mut self) -> Result<bool, CatalogError> {
+        while self.seen().len() < 2 && !self.ended {
+            self.more()?;
+        }
+        Ok(!self.seen().starts_with(b"--"))
+    }
+
+    /// Takes a part's head, with the rest of the delimiter's line: the name of the part.
+    fn head(&mut self) -> Result<Option<String>, CatalogError> {
+        let end = loop {
+            if let Some(end) = memmem::find(self.seen(), b"\r\n\r\n") {
+                break end;
+            }
+            if self.ended || self.seen().len() > HEAD_MAX {
+                return Err(incomplete("the head of a part does not end"));
+            }
+            self.more()?;
+        };
+        let head = String::from_utf8_lossy(&self.seen()[..end]);
+        let name = head.split("\r\n").skip(1).find_map(part_name);
+        self.at += end + 4;
+        Ok(name)
+    }
+}
+
+/// The name in a `Content-Disposition: form-data; name="…"` line.
+fn part_name(line: &str) -> Option<String> {
+    let (header, value) = line.split_once(':')?;
+    if !header.trim().eq_ignore_ascii_case("content-disposition") {
+        return None;
+    }
+    let mut rest = value.split_once(';')?.1;
+    loop {
+        let (key, after) = rest.split_once('=')?;
+        let (value, after) = parameter(after.trim_start());
+        if key.trim_matches([' ', '\t', ';']).eq_ignore_ascii_case("name") {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+/// A parameter's value, quoted or not, and what follows it.
+fn parameter(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(';').unwrap_or(text.len());
+        return (text[..end].trim_end().to_owned(), &text[end..]);
+    };
+    let (mut value, mut characters) = (String::new(), quoted.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => value.extend(characters.next()),
+            _ => value.push(character),
+        }
+    }
+    (value, characters.as_str())
+}
+
+fn incomplete(reason: impl Into<String>) -> CatalogError {
+    ArchiveProblem::Incomplete(reason.into()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::domain::ArtifactLimits;
+    use crate::ingest::Content;
+    use crate::ingest::samples::{Incoming, Trickle, VECTORS, noise};
+
+    fn read_by(body: &[u8], step: usize, declared: u64) -> Result<Vec<u8>, String> {
+        let incoming = Incoming::new();
+        let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+        let outcome = read_multipart(Trickle(body, step), "XX", "file", declared, staging)
+            .map(|staging| match &staging.finish_plain().unwrap().content {
+                Content::Memory(bytes) => bytes.to_vec(),
+                Content::File(file) => std::fs::read(file.path()).unwrap(),
+            })
+            .map_err(|error| format!("{error:?}"));
+        assert_eq!(incoming.files(), 0);
+        outcome
+    }
+
+    fn read(body: &[u8], declared: u64) -> Result<Vec<u8>, String> {
+        let whole = read_by(body, usize::MAX, declared);
+        for step in [1, 2, 3, 7] {
+            assert_eq!(read_by(body, step, declared), whole);
+        }
+        whole
+    }
+
+    fn body(head: &str, content: &[u8]) -> Vec<u8> {
+        let mut body = format!("--XX\r\n{head}\r\n\r\n").into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--XX--\r\n");
+        body
+    }
+
+    const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.zip\"";
+
+    #[test]
+    fn vectors_come_out_at_their_declared_size() {
+        for sample in VECTORS {
+            let bytes = sample.bytes();
+            assert_eq!(read(&body(FILE, &bytes), sample.size), Ok(bytes.clone()));
+            let cut = read(&body(FILE, &bytes), sample.size - 10).unwrap();
+            assert_eq!(cut, bytes[..bytes.len() - 10]);
+            let refused = read(&body(FILE, &bytes), sample.size + 1).unwrap_err();
+            assert!(refused.contains("Incomplete"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_first_part_of_the_name_wins() {
+        let other = "Content-Disposition: form-data; name=\"x\"; filename=\"; name=file\"";
+        let parts = [body(other, b"no"), body(FILE, b"yes"), body(FILE, b"later")].concat();
+        let parts: Vec<u8> = String::from_utf8(parts).unwrap().replace("--XX--\r\n", "").into();
+        assert_eq!(read(&parts, 3), Ok(b"yes".to_vec()));
+        assert!(read(&parts, 4).unwrap_err().contains("3 of 4"));
+    }
+
+    #[test]
+    fn forms_of_the_head() {
+        for head in [
+            "content-disposition:form-data;name=file",
+            "Content-Type: application/zip\r\nContent-Disposition: form-data; filename=x; name=file",
+            "Content-Disposition: form-data; NAME = \"fi\\le\" ; a=b",
+            "Content-Disposition: form-data; filename=\"a\\\";name=b\"; name=\"file\"\r\nX: y",
+        ] {
+            assert_eq!(read(&body(head, b"ok"), 2), Ok(b"ok".to_vec()), "{head}");
+        }
+        for head in ["X: y", "Content-Disposition: form-data", "name=file", "X: a; name=file"] {
+            assert!(read(&body(head, b"ok"), 2).unwrap_err().contains("Missing"), "{head}");
+        }
+    }
+
+    #[test]
+    fn preamble_padding_and_lines_that_look_like_boundaries() {
+        let content = b"\r\n--X\r\n--\r\n-XX--XX\r\n";
+        let mut long = b"preamble\r\n--XX  \r\n".to_vec();
+        long.extend_from_slice(FILE.as_bytes());
+        long.extend_from_slice(b"\r\n\r\n");
+        long.extend_from_slice(content);
+        long.extend_from_slice(b"\r\n--XX--");
+        assert_eq!(read(&long, content.len() as u64), Ok(content.to_vec()));
+        assert_eq!(read(&body(FILE, b""), 0), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn broken_bodies() {
+        let whole = body(FILE, b"content");
+        for len in 0..whole.len() - 10 {
+            assert!(read(&whole[..len], 7).is_err(), "{len} bytes");
+        }
+        assert!(read(b"--XX--\r\n", 1).unwrap_err().contains("Missing"));
+        assert!(read(b"nothing here", 1).unwrap_err().contains("Incomplete"));
+        let endless = [b"--XX\r\n".to_vec(), vec![b'a'; 200_000]].concat();
+        assert!(read_by(&endless, 1000, 1).unwrap_err().contains("does not end"));
+    }
+
+    #[test]
+    fn long_parts_pass() {
+        let content = noise(500_000);
+        let long = body(FILE, &content);
+        for step in [1000, 65_537, usize::MAX] {
+            assert!(read_by(&long, step, 500_000).unwrap() == content);
+            assert!(read_by(&long, step, 400_000).unwrap() == content[..400_000]);
+        }
+    }
+}

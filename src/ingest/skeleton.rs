@@ -1,0 +1,340 @@
+//! Copies a JSON document without the text of its code, which goes to a decoder.
+//!
+//! It knows just enough JSON to tell keys, values and strings apart, in pieces that may end
+//! anywhere. It judges nothing: whatever is odd lands in the skeleton, where serde_json finds it.
+//! A string outside the code is copied as it is; one that turns out not to be base64 is copied
+//! from there on, so that its escapes are judged too.
+
+use memchr::memchr2;
+
+use super::base64::Base64Sink;
+use crate::domain::{ArchiveProblem, CatalogError, Limit};
+
+/// Nesting beyond what serde_json parses; the skeleton is hopeless from there.
+const DEPTH_MAX: usize = 130;
+
+/// A longer key, with its quotes and escapes, is no wanted one.
+const KEY_MAX: usize = 1024;
+
+/// What a document was split into.
+pub(super) struct Scanned {
+    /// The document without the code's text.
+    pub(super) skeleton: Vec<u8>,
+    /// What is wrong beside the JSON.
+    pub(super) refusal: Option<CatalogError>,
+    /// Which wanted path the code is at.
+    pub(super) found: Option<usize>,
+    /// Whether a wanted value was a text, be it empty.
+    pub(super) has_text: bool,
+    /// The decoder with the text, unfinished.
+    pub(super) sink: Base64Sink,
+}
+
+/// Takes a document piece by piece.
+pub(super) struct Scanner<'w> {
+    wanted: &'w [&'w [&'w str]],
+    fold_keys: bool,
+    fields_max: usize,
+    out: Scanned,
+    place: Place,
+    expect: Expect,
+    /// Open containers, outermost first.
+    open: Vec<Container>,
+    /// The wanted paths that the last key continues.
+    key_matches: u32,
+    /// Wanted path and depth of the keys met so far: a second one would drop or double the code.
+    met: Vec<(usize, usize)>,
+}
+
+/// Where the next byte is.
+enum Place {
+    Outside,
+    /// In a string that is copied, which may be a key that began at this byte of the skeleton.
+    Copied {
+        key_start: Option<usize>,
+    },
+    /// The same, behind a backslash.
+    CopiedEscape {
+        key_start: Option<usize>,
+    },
+    /// In the code's text.
+    Code,
+    /// In an escape of the code's text, of which this much has come.
+    CodeEscape(Vec<u8>),
+}
+
+/// What may come next outside of strings.
+#[derive(Clone, Copy, PartialEq)]
+enum Expect {
+    Key,
+    Colon,
+    Value,
+    End,
+}
+
+struct Container {
+    is_object: bool,
+    /// The wanted paths that lead into it, as a set of bits.
+    matches: u32,
+}
+
+impl<'w> Scanner<'w> {
+    pub(super) fn new(
+        wanted: &'w [&'w [&'w str]],
+        fold_keys: bool,
+        sink: Base64Sink,
+        fields_max: usize,
+    ) -> Self {
+        let skeleton = Vec::new();
+        let out = Scanned { skeleton, refusal: None, found: None, has_text: false, sink };
+        let (place, expect) = (Place::Outside, Expect::Value);
+        let (open, met, key_matches) = (Vec::new(), Vec::new(), 0);
+        Self { wanted, fold_keys, fields_max, out, place, expect, open, key_matches, met }
+    }
+
+    /// Takes the next piece; `false` says that the rest cannot matter.
+    ///
+    /// Fails when there are too many fields or the staging refuses.
+    pub(super) fn scan(&mut self, piece: &[u8]) -> Result<bool, CatalogError> {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let taken = match std::mem::replace(&mut self.place, Place::Outside) {
+                Place::Outside => self.outside(rest)?,
+                Place::Copied { key_start } => self.copied(rest, key_start)?,
+                Place::CopiedEscape { key_start } => {
+                    self.place = Place::Copied { key_start };
+                    self.copy(&rest[..1])?;
+                    1
+                }
+                Place::Code => self.code(rest)?,
+                Place::CodeEscape(escape) => self.code_escape(rest[0], escape)?,
+            };
+            if self.open.len() > DEPTH_MAX {
+                return Ok(false);
+            }
+            rest = &rest[taken..];
+        }
+        Ok(true)
+    }
+
+    /// Ends the document; when it ends inside the code, so does the skeleton inside a string.
+    pub(super) fn finish(mut self) -> Scanned {
+        match self.place {
+            Place::Code => self.out.skeleton.push(b'"'),
+            Place::CodeEscape(escape) => {
+                self.out.skeleton.push(b'"');
+                self.out.skeleton.extend(escape);
+            }
+            Place::Outside | Place::Copied { .. } | Place::CopiedEscape { .. } => {}
+        }
+        self.out
+    }
+
+    fn copy(&mut self, text: &[u8]) -> Result<(), CatalogError> {
+        let len = self.out.skeleton.len() + text.len();
+        if len > self.fields_max {
+            // A text that is refused anyway may be what makes it so long.
+            return Err(self.out.refusal.take().unwrap_or(CatalogError::LimitExceeded {
+                what: Limit::BodySize,
+                limit: self.fields_max as u64,
+                actual: len as u64,
+            }));
+        }
+        self.out.skeleton.extend_from_slice(text);
+        Ok(())
+    }
+
+    /// Everything up to and with the next quote.
+    fn outside(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+        for (at, byte) in text.iter().enumerate() {
+            match byte {
+                b'"' => {
+                    self.copy(&text[..at])?;
+                    self.begin_string()?;
+                    return Ok(at + 1);
+                }
+                b'{' | b'[' => {
+                    self.begin_container(*byte == b'{');
+                    if self.open.len() > DEPTH_MAX {
+                        self.copy(&text[..=at])?;
+                        return Ok(at + 1);
+                    }
+                }
+                b'}' | b']' => {
+                    self.open.pop();
+                    self.expect = Expect::End;
+                }
+                b':' if self.expect == Expect::Colon => self.expect = Expect::Value,
+                b',' => {
+                    let in_object = self.open.last().is_some_and(|container| container.is_object);
+                    self.expect = if in_object { Expect::Key } else { Expect::Value };
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                _ => self.expect = Expect::End,
+            }
+        }
+        self.copy(text)?;
+        Ok(text.len())
+    }
+
+    fn begin_container(&mut self, is_object: bool) {
+        let matches = match (is_object, self.open.is_empty()) {
+            (false, _) => 0,
+            (true, true) => u32::MAX,
+            (true, false) => self.value_matches(),
+        };
+        self.open.push(Container { is_object, matches });
+        self.expect = if is_object { Expect::Key } else { Expect::Value };
+    }
+
+    /// The wanted paths that lead to the value that begins here.
+    fn value_matches(&self) -> u32 {
+        let in_object = self.open.last().is_some_and(|container| container.is_object);
+        if in_object && self.expect == Expect::Value { self.key_matches } else { 0 }
+    }
+
+    fn begin_string(&mut self) -> Result<(), CatalogError> {
+        let key_start = (self.expect == Expect::Key).then_some(self.out.skeleton.len());
+        let matches = self.value_matches();
+        let depth = self.open.len();
+        let wanted = bits(matches).find(|number| self.wanted[*number].len() == depth);
+        self.expect = if key_start.is_some() { Expect::Colon } else { Expect::End };
+        if let (Some(number), None) = (wanted, &self.out.refusal) {
+            self.out.has_text = true;
+            if self.out.found.is_none() {
+                self.out.found = Some(number);
+                self.place = Place::Code;
+                return Ok(());
+            }
+            self.out.refusal = Some(CatalogError::invalid("code", "is given in two places"));
+        }
+        self.place = Place::Copied { key_start };
+        self.copy(b"\"")
+    }
+
+    fn copied(&mut self, text: &[u8], key_start: Option<usize>) -> Result<usize, CatalogError> {
+        let Some(at) = memchr2(b'"', b'\\', text) else {
+            self.place = Place::Copied { key_start };
+            self.copy(text)?;
+            return Ok(text.len());
+        };
+        self.copy(&text[..=at])?;
+        if text[at] == b'\\' {
+            self.place = Place::CopiedEscape { key_start };
+        } else if let Some(start) = key_start {
+            self.end_key(start);
+        }
+        Ok(at + 1)
+    }
+
+    fn end_key(&mut self, start: usize) {
+        self.key_matches = 0;
+        let depth = self.open.len();
+        let matches = self.open.last().map_or(0, |container| container.matches);
+        let raw = &self.out.skeleton[start..];
+        if matches == 0 || raw.len() > KEY_MAX {
+            return;
+        }
+        let Ok(key) = serde_json::from_slice::<String>(raw) else { return };
+        for (number, path) in self.wanted.iter().enumerate().take(32) {
+            let is_next = path.get(depth - 1).is_some_and(|wanted| {
+                *wanted == key || self.fold_keys && wanted.eq_ignore_ascii_case(&key)
+            });
+            if matches & 1 << number == 0 || !is_next {
+                continue;
+            }
+            self.key_matches |= 1 << number;
+            if self.met.contains(&(number, depth)) {
+                let refusal =
+                    || CatalogError::invalid("code", format!("key {key:?} is there twice"));
+                self.out.refusal.get_or_insert_with(refusal);
+            }
+            self.met.push((number, depth));
+        }
+    }
+
+    /// The code's text up to and with the next quote or backslash.
+    fn code(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+        let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
+        self.place = Place::Code;
+        // Control characters are no JSON inside a string, though some are white space to base64.
+        let control = text[..at].iter().fold(0, |found, byte| found | u8::from(*byte < b' ')) != 0;
+        if control {
+            self.spoil(&text[..at])?;
+        } else {
+            self.decode(&text[..at], &text[..at])?;
+        }
+        if !matches!(self.place, Place::Code) || at == text.len() {
+            return Ok(at);
+        }
+        if text[at] == b'\\' {
+            self.place = Place::CodeEscape(vec![b'\\']);
+        } else {
+            self.end_code()?;
+        }
+        Ok(at + 1)
+    }
+
+    fn end_code(&mut self) -> Result<(), CatalogError> {
+        self.place = Place::Outside;
+        if self.out.sink.has_text() {
+            return self.copy(b"null");
+        }
+        self.out.found = None;
+        self.copy(b"\"\"")
+    }
+
+    /// One byte behind a backslash in the code's text.
+    fn code_escape(&mut self, byte: u8, mut escape: Vec<u8>) -> Result<usize, CatalogError> {
+        if escape.len() > 1 && !byte.is_ascii_hexdigit() {
+            self.spoil(&escape)?;
+            return Ok(0);
+        }
+        escape.push(byte);
+        let character = match (escape.len(), byte) {
+            (2, b'u') | (3..6, _) => {
+                self.place = Place::CodeEscape(escape);
+                return Ok(1);
+            }
+            (2, b'n') => Some(b'\n'),
+            (2, b'r') => Some(b'\r'),
+            (2, b't') => Some(b'\t'),
+            (2, b'/') => Some(b'/'),
+            (2, _) => None,
+            _ => std::str::from_utf8(&escape[2..])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+        };
+        self.place = Place::Code;
+        match character {
+            Some(character) => self.decode(&[character], &escape)?,
+            None => self.spoil(&escape)?,
+        }
+        Ok(1)
+    }
+
+    /// Decodes characters of the code, which the document spells `raw`.
+    fn decode(&mut self, characters: &[u8], raw: &[u8]) -> Result<(), CatalogError> {
+        match self.out.sink.push(characters) {
+            Err(CatalogError::BadArchive(_)) => self.spoil(raw),
+            other => other,
+        }
+    }
+
+    /// The text is not base64 from `raw` on: that is the refusal, if the JSON is sound.
+    fn spoil(&mut self, raw: &[u8]) -> Result<(), CatalogError> {
+        self.out.refusal.get_or_insert(ArchiveProblem::NotBase64.into());
+        self.place = Place::Copied { key_start: None };
+        self.copy(b"\"")?;
+        self.copy(raw)
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let number = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (number < 32).then_some(number as usize)
+    })
+}

@@ -1,0 +1,236 @@
+//! Every case of `tests/golden/<dialect>/<Operation>/<case>.json`: requests, and the whole answer.
+//!
+//! The files are written by hand from the vendors' documents and never regenerated. A case is
+//!
+//! ```text
+//! { "about":  "what it shows",
+//!   "config": { "max_upload": 1000 },               optional settings
+//!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
+//!   "request": { "method", "path", "headers": {}, "at": time, and one of
+//!                "json": value | "text": "…" | "zip": vector | "base64": "…" },
+//!   "unchanged": true,                              rows and files are as before the request
+//!   "answer": { "status": 200, "headers": {}, "json": value | "text": "…" } }
+//! ```
+//! In requests `{{zip NAME}}` is the base64 of a vector and `{{NAME}}` a value that an earlier
+//! request saved by `"save": { "NAME": "/json/pointer" }`. In answers `{{any}}` is any text that is
+//! not empty, `{{uuid}}` a UUID, `{{number}}` any number, and `{{link NAME}}` a download link that
+//! serves exactly the bytes of that vector. A header that must be absent is `null`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use layerbase::domain::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::support::{Answer, Request, TestServer, zips};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// Every case file: dialect, operation, path.
+pub fn cases() -> Vec<(String, String, PathBuf)> {
+    let mut cases = Vec::new();
+    for dialect in layerbase::config::DIALECTS {
+        let Ok(operations) = fs::read_dir(folder().join(dialect)) else { continue };
+        for operation in operations {
+            let operation = operation.unwrap().path();
+            for case in fs::read_dir(&operation).unwrap() {
+                let name = operation.file_name().unwrap().to_string_lossy().into_owned();
+                cases.push((dialect.to_owned(), name, case.unwrap().path()));
+            }
+        }
+    }
+    cases.sort();
+    cases
+}
+
+fn run_all(dialect: &str) {
+    let cases: Vec<_> = cases().into_iter().filter(|case| case.0 == dialect).collect();
+    assert!(!cases.is_empty(), "{dialect} has no golden case");
+    let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
+    let mut failures = Vec::new();
+    for (_, operation, path) in cases {
+        if !path.to_string_lossy().contains(&only) {
+            continue;
+        }
+        if let Err(failure) = run(&path) {
+            failures
+                .push(format!("{operation}/{}: {failure}", path.file_name().unwrap().display()));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
+}
+
+macro_rules! dialects {
+    ($($dialect:ident)*) => { $(
+        #[test]
+        fn $dialect() {
+            run_all(stringify!($dialect));
+        }
+    )* };
+}
+
+dialects! { native tencent }
+
+fn run(path: &Path) -> Result<(), String> {
+    let case: Value = serde_json::from_slice(&fs::read(path).unwrap())
+        .map_err(|failure| format!("the case is not JSON: {failure}"))?;
+    let server = TestServer::start_with(|config| {
+        if let Some(limit) = case.pointer("/config/max_upload") {
+            config.max_upload = limit.as_u64();
+        }
+    });
+    let mut saved = BTreeMap::new();
+    for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
+        let answer = send(&server, step, &saved)?;
+        let fine = match step["status"].as_u64() {
+            Some(status) => u64::from(answer.status) == status,
+            None => (200..300).contains(&answer.status),
+        };
+        if !fine {
+            return Err(format!("before[{number}] got {}: {}", answer.status, answer.text()));
+        }
+        for (name, pointer) in step["save"].as_object().into_iter().flatten() {
+            let value = answer.json().pointer(pointer.as_str().unwrap()).cloned();
+            let value = value
+                .ok_or_else(|| format!("before[{number}] has no {pointer}: {}", answer.text()))?;
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            saved.insert(name.clone(), text);
+        }
+    }
+    let before = server.footprint();
+    let answer = send(&server, &case["request"], &saved)?;
+    if case["unchanged"] == true && server.footprint() != before {
+        return Err(format!("rows or files changed: {before:?} became {:?}", server.footprint()));
+    }
+    compare(&server, &case["answer"], &answer, &saved)
+}
+
+fn send(
+    server: &TestServer,
+    step: &Value,
+    saved: &BTreeMap<String, String>,
+) -> Result<Answer, String> {
+    if let Some(at) = step["at"].as_str() {
+        server.set_clock(at.parse::<Timestamp>().map_err(|failure| failure.to_string())?);
+    }
+    let text = |value: &Value| fill(value.as_str().unwrap_or_default(), saved);
+    let mut request = Request::new(step["method"].as_str().unwrap_or("GET"), &text(&step["path"]));
+    for (name, value) in step["headers"].as_object().into_iter().flatten() {
+        request = request.header(name, &text(value));
+    }
+    if !step["json"].is_null() {
+        request.body = fill(&step["json"].to_string(), saved).into_bytes();
+        if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            request = request.header("Content-Type", "application/json");
+        }
+    } else if !step["text"].is_null() {
+        request.body = text(&step["text"]).into_bytes();
+    } else if let Some(name) = step["zip"].as_str() {
+        request.body = zips::vector(name);
+    } else if !step["base64"].is_null() {
+        request.body = zips::decode(&text(&step["base64"]));
+    }
+    Ok(server.send(&request))
+}
+
+/// Replaces `{{zip NAME}}` and `{{NAME}}`.
+fn fill(text: &str, saved: &BTreeMap<String, String>) -> String {
+    let mut filled = text.to_owned();
+    for name in ["alibaba", "ctyun", "huawei", "openyuanrong", "tencent"] {
+        filled = filled.replace(&format!("{{{{zip {name}}}}}"), zips::vector_base64(name));
+    }
+    for (name, value) in saved {
+        filled = filled.replace(&format!("{{{{{name}}}}}"), value);
+    }
+    filled
+}
+
+fn compare(
+    server: &TestServer,
+    expected: &Value,
+    answer: &Answer,
+    saved: &BTreeMap<String, String>,
+) -> Result<(), String> {
+    let status = expected["status"].as_u64().ok_or("the case names no status")?;
+    if u64::from(answer.status) != status {
+        return Err(format!("status {} instead of {status}: {}", answer.status, answer.text()));
+    }
+    for (name, value) in expected["headers"].as_object().into_iter().flatten() {
+        let same = match value.as_str() {
+            Some(wanted) => answer.header(name).is_some_and(|value| is_like(server, wanted, value)),
+            None => answer.header(name).is_none(),
+        };
+        if !same {
+            return Err(format!("header {name} is {:?} instead of {value}", answer.header(name)));
+        }
+    }
+    if let Some(text) = expected["text"].as_str() {
+        let (actual, text) = (answer.text(), fill(text, saved));
+        return if actual == text {
+            Ok(())
+        } else {
+            Err(format!("body {actual:?} instead of {text:?}"))
+        };
+    }
+    let expected: Value =
+        serde_json::from_str(&fill(&expected["json"].to_string(), saved)).unwrap();
+    let actual: Value = serde_json::from_slice(&answer.body)
+        .map_err(|failure| format!("not JSON ({failure}): {}", answer.text()))?;
+    same_json(server, &expected, &actual, "")
+}
+
+fn same_json(
+    server: &TestServer,
+    expected: &Value,
+    actual: &Value,
+    place: &str,
+) -> Result<(), String> {
+    let differ = || Err(format!("{place}: {actual} instead of {expected}"));
+    match (expected, actual) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            for key in wanted.keys().chain(found.keys()) {
+                match (wanted.get(key), found.get(key)) {
+                    (Some(one), Some(other)) => {
+                        same_json(server, one, other, &format!("{place}/{key}"))?
+                    }
+                    (Some(_), None) => return Err(format!("{place}/{key} is missing in {actual}")),
+                    (None, _) => {
+                        return Err(format!("{place}/{key} should not be there: {actual}"));
+                    }
+                }
+            }
+            Ok(())
+        }
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            for (index, (one, other)) in wanted.iter().zip(found).enumerate() {
+                same_json(server, one, other, &format!("{place}/{index}"))?;
+            }
+            Ok(())
+        }
+        (Value::String(wanted), Value::Number(_)) if wanted == "{{number}}" => Ok(()),
+        (Value::String(wanted), Value::String(found)) if is_like(server, wanted, found) => Ok(()),
+        _ if expected == actual => Ok(()),
+        _ => differ(),
+    }
+}
+
+/// Whether a text is the wanted one, or of the wanted kind.
+fn is_like(server: &TestServer, wanted: &str, found: &str) -> bool {
+    match wanted {
+        "{{any}}" => !found.is_empty(),
+        "{{uuid}}" => Uuid::try_parse(found).is_ok() && found.len() == 36,
+        _ => match wanted.strip_prefix("{{link ").and_then(|rest| rest.strip_suffix("}}")) {
+            Some(vector) => {
+                let answer = Request::get(found).send("");
+                found.starts_with(server.base())
+                    && answer.status == 200
+                    && answer.body == zips::vector(vector)
+            }
+            None => wanted == found,
+        },
+    }
+}

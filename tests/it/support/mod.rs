@@ -1,0 +1,9 @@
+//! What the tests share: a server in this process, a client that sends exactly what it is told,
+//! and a look at what is stored.
+
+pub mod client;
+pub mod server;
+pub mod zips;
+
+pub use client::{Answer, Request};
+pub use server::TestServer;

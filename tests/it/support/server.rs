@@ -1,0 +1,187 @@
+//! A whole server inside the test's process: its own folder, port, clock and ids.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use layerbase::config::{Config, Flags};
+use layerbase::domain::Timestamp;
+use layerbase::server::{Clock, IdSource, Server};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Answer, Request};
+
+/// When every test begins: 2026-01-01T00:00:00Z.
+pub const START: i64 = 1_767_225_600;
+
+/// A running server; it ends with the value.
+pub struct TestServer {
+    base: String,
+    folder: Arc<TempDir>,
+    clock: Arc<AtomicI64>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// Starts with the defaults.
+    pub fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// Starts with settings changed by `configure`.
+    pub fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), configure)
+    }
+
+    fn start_in(folder: Arc<TempDir>, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = default_config();
+        config.data = folder.path().join("data");
+        config.listen = "127.0.0.1:0".parse().unwrap();
+        configure(&mut config);
+        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        let (ready, started) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (now, ids) = (Arc::clone(&clock), AtomicU64::new(1));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let clock = Clock::new(move || {
+                    Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap()
+                });
+                let ids = IdSource::new(move || counted(ids.fetch_add(1, Ordering::SeqCst)));
+                let server = Server::bind(config, clock, ids).await.unwrap();
+                ready.send(server.address()).unwrap();
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                server.run(stopped).await.unwrap();
+            });
+        });
+        let address = started.recv().expect("the server starts");
+        Self {
+            base: format!("http://{address}"),
+            folder,
+            clock,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Ends the server and starts another one on the same folder.
+    pub fn restart(mut self) -> Self {
+        self.end();
+        Self::start_in(Arc::clone(&self.folder), |_| {})
+    }
+
+    /// The URL in front of every path.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Sets the clock, in microseconds since 1970.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.clock.store(now.as_microsecond(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock forward.
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Sends a request.
+    pub fn send(&self, request: &Request) -> Answer {
+        request.send(&self.base)
+    }
+
+    /// Everything that a refused request must leave as it was: rows by table, and files.
+    pub fn footprint(&self) -> Footprint {
+        Footprint::of(&self.data())
+    }
+
+    fn end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // A test that failed has its own message; the server's end would only hide it.
+        if std::thread::panicking() {
+            return;
+        }
+        self.end();
+    }
+}
+
+/// Number of rows of each table, and the files of the code and incoming folders.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Footprint {
+    pub rows: BTreeMap<String, i64>,
+    pub files: Vec<String>,
+}
+
+impl Footprint {
+    pub fn of(data: &Path) -> Self {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection =
+            rusqlite::Connection::open_with_flags(data.join("catalog.sqlite"), flags).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+            )
+            .unwrap();
+        let tables: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let count = |table: &String| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            connection.query_one(&sql, [], |row| row.get(0)).unwrap()
+        };
+        let rows = tables.iter().map(|table| (table.clone(), count(table))).collect();
+        let mut files = Vec::new();
+        for folder in ["code", "incoming"] {
+            collect(&data.join(folder), &mut files);
+        }
+        files.sort();
+        Self { rows, files }
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push(path.display().to_string());
+        }
+    }
+}
+
+/// Ids that look like version 4 and count up.
+fn counted(number: u64) -> Uuid {
+    uuid::Builder::from_random_bytes(u128::from(number).to_be_bytes()).into_uuid()
+}
+
+/// The settings of a fresh start, with nothing in the environment.
+fn default_config() -> Config {
+    Config::load(&Flags::default(), |_| None, Path::new("/nonexistent")).unwrap()
+}

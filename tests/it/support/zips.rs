@@ -1,0 +1,48 @@
+//! Archives: the vectors of the references, and ones made on the spot.
+
+use std::io::{Cursor, Write};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// The base64 text of a reference's vector: `alibaba`, `ctyun`, `huawei`, `openyuanrong`,
+/// `tencent`.
+pub fn vector_base64(name: &str) -> &'static str {
+    let text = match name {
+        "alibaba" => include_str!("../../golden/zips/alibaba.base64"),
+        "ctyun" => include_str!("../../golden/zips/ctyun.base64"),
+        "huawei" => include_str!("../../golden/zips/huawei.base64"),
+        "openyuanrong" => include_str!("../../golden/zips/openyuanrong.base64"),
+        "tencent" => include_str!("../../golden/zips/tencent.base64"),
+        other => panic!("no vector is called {other}"),
+    };
+    text.trim_end()
+}
+
+/// The bytes of a reference's vector.
+pub fn vector(name: &str) -> Vec<u8> {
+    decode(vector_base64(name))
+}
+
+/// Base64 to bytes.
+pub fn decode(text: &str) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(text).unwrap()
+}
+
+/// Bytes to base64.
+pub fn encode(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+/// A stored archive of the given entries, the same bytes every time.
+pub fn stored(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default());
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
