@@ -1,0 +1,161 @@
+"""What the client scripts share: byte-stable zips, local checksums, counted checks.
+
+Nothing in here knows a cloud. Every checksum is computed from the uploaded bytes by this
+process, so a script compares the server's answer with an independent result.
+"""
+
+import base64
+import hashlib
+import io
+import os
+import secrets
+import sys
+import traceback
+import urllib.error
+import urllib.request
+import zipfile
+
+# The clients honour proxy variables even for the local machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+# A server that checks signatures is told these keys; one that does not accepts anything.
+KEY_ID = os.environ.get("LAYERBASE_TEST_KEY_ID", "AKTESTLAYERBASE000001")
+KEY_SECRET = os.environ.get("LAYERBASE_TEST_KEY_SECRET", "SKtestLayerbase00000000000000001")
+
+
+class CheckFailed(Exception):
+    """A check found something else than it expected."""
+
+
+class Checks:
+    """Counts what was compared; the first difference ends the script."""
+
+    def __init__(self):
+        self.count = 0
+
+    def equal(self, what, got, wanted):
+        self.count += 1
+        if got != wanted:
+            raise CheckFailed(f"{what}: got {got!r}, expected {wanted!r}")
+
+    def true(self, what, condition, got=None):
+        self.count += 1
+        if not condition:
+            raise CheckFailed(f"{what}: got {got!r}" if got is not None else what)
+
+    def matches(self, what, got, pattern):
+        self.count += 1
+        if not isinstance(got, str) or not pattern.fullmatch(got):
+            raise CheckFailed(f"{what}: got {got!r}, expected the form {pattern.pattern}")
+
+    def raises(self, what, kind, call, *arguments, **named):
+        """Runs a call that has to fail and hands back its exception."""
+        self.count += 1
+        try:
+            answer = call(*arguments, **named)
+        except kind as error:
+            return error
+        raise CheckFailed(f"{what}: no error, the answer was {answer!r}")
+
+    def download(self, what, url, content):
+        """Fetches a download link the way any HTTP client does and compares the bytes."""
+        self.count += 1
+        status, headers, body = http("GET", url)
+        if status != 200 or body != content:
+            raise CheckFailed(f"{what}: HTTP {status}, {len(body)} bytes instead of {len(content)}: {url}")
+        self.equal(f"{what}: Content-Length", headers.get("Content-Length"), str(len(content)))
+
+
+def main(name, story):
+    """Runs one script: the server's address is the first argument, the last line says the result."""
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} http://127.0.0.1:PORT")
+    checks = Checks()
+    try:
+        story(sys.argv[1].rstrip("/"), checks)
+    except CheckFailed as error:
+        where = next(f for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename != __file__)
+        sys.exit(f"FAILED {name} after {checks.count} checks, line {where.lineno} in {where.name}: {error}")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(f"FAILED {name} after {checks.count} checks: the client gave up")
+    print(f"ok {name}: {checks.count} checks")
+
+
+def host_and_port(url):
+    """The address without its scheme, as most SDKs want it."""
+    return url.split("://", 1)[1]
+
+
+def unique(prefix):
+    """A name that no earlier run used: letters, digits and hyphens only."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def make_zip(files):
+    """Packs {path: text} so that equal files always give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, date_time=(2024, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[path])
+    return buffer.getvalue()
+
+
+def layer_zip(text):
+    """A small layer whose bytes depend on `text` alone."""
+    return make_zip({"python/tool/__init__.py": "", "python/tool/greet.py": f"WORD = {text!r}\n"})
+
+
+def to_base64(content):
+    return base64.b64encode(content).decode()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha512(content):
+    return hashlib.sha512(content).hexdigest()
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def crc64(content):
+    """CRC-64/XZ as an unsigned decimal, the way Alibaba prints it."""
+    crc = 0xFFFF_FFFF_FFFF_FFFF
+    for byte in content:
+        crc = CRC64_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return str(crc ^ 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def _crc64_entry(value):
+    for _ in range(8):
+        value = value >> 1 ^ (0xC96C_5795_D787_0F42 if value & 1 else 0)
+    return value
+
+
+CRC64_TABLE = [_crc64_entry(value) for value in range(256)]
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Leaves redirects to the caller."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Redirects)
+
+
+def http(method, url, headers=None, body=None):
+    """One plain request: (status, headers, bytes), for any status."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    try:
+        with _OPENER.open(request, timeout=30) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()

@@ -1,0 +1,253 @@
+"""Tencent Cloud SCF through `tencentcloud-sdk-python-scf` and, where it is installed, `tccli`.
+
+    python tencent.py http://127.0.0.1:PORT
+
+Covers the five layer actions with every signature the SDK can make: TC3-HMAC-SHA256 and the
+older HmacSHA1 and HmacSHA256, each with POST and GET.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import support
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.scf.v20180416 import models
+from tencentcloud.scf.v20180416.scf_client import ScfClient
+
+SIGNATURES = ["TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"]
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def client(url, signature="TC3-HMAC-SHA256", method="POST"):
+    http = HttpProfile(protocol="http", endpoint=support.host_and_port(url), reqMethod=method)
+    profile = ClientProfile(signMethod=signature, httpProfile=http)
+    return ScfClient(Credential(support.KEY_ID, support.KEY_SECRET), "ap-guangzhou", profile)
+
+
+def request(kind, **fields):
+    """Builds a request model; nested objects are given as plain dictionaries."""
+    model = getattr(models, f"{kind}Request")()
+    model._deserialize(fields)
+    return model
+
+
+def publish(scf, name, content, runtimes=("Python3.9",), **more):
+    ask = request("PublishLayerVersion", LayerName=name, CompatibleRuntimes=list(runtimes),
+                  Content={"ZipFile": support.to_base64(content)}, **more)
+    return scf.PublishLayerVersion(ask).LayerVersion
+
+
+def get(scf, name, version):
+    return scf.GetLayerVersion(request("GetLayerVersion", LayerName=name, LayerVersion=version))
+
+
+def versions(scf, name, **more):
+    answer = scf.ListLayerVersions(request("ListLayerVersions", LayerName=name, **more))
+    return [layer.LayerVersion for layer in answer.LayerVersions]
+
+
+def delete(scf, name, version):
+    return scf.DeleteLayerVersion(request("DeleteLayerVersion", LayerName=name, LayerVersion=version))
+
+
+def check_error(check, what, code, call, *arguments, **named):
+    error = check.raises(what, TencentCloudSDKException, call, *arguments, **named)
+    check.true(f"{what}: code", re.fullmatch(code, error.get_code() or ""), error.get_code())
+    check.matches(f"{what}: RequestId", error.get_request_id(), UUID)
+
+
+def check_add_time(check, text):
+    """AddTime is the wall clock of UTC+8, without a zone."""
+    beijing = timezone(timedelta(hours=8))
+    added = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=beijing)
+    age = datetime.now(timezone.utc) - added
+    check.true("AddTime is now, in UTC+8", abs(age) < timedelta(minutes=10), text)
+
+
+def get_with_every_signature(check, url):
+    """Publishes once and reads the version back in six ways: all ten fields each time."""
+    name, content = support.unique("tc-get"), support.layer_zip("every signature")
+    version = publish(client(url), name, content, ["Python3.9", "Nodejs16.13"],
+                      Description="first layer, 第一层", LicenseInfo="MIT",
+                      Tags=[{"Key": "env", "Value": "dev"}])
+    check.equal("first version", version, 1)
+    for signature in SIGNATURES:
+        for method in ["POST", "GET"]:
+            answer = get(client(url, signature, method), name, version)
+            check_layer(check, f"GetLayerVersion {signature} {method}", answer, name, content)
+
+
+def check_layer(check, what, answer, name, content):
+    check.equal(f"{what}: LayerName", answer.LayerName, name)
+    check.equal(f"{what}: LayerVersion", answer.LayerVersion, 1)
+    check.equal(f"{what}: CompatibleRuntimes", answer.CompatibleRuntimes, ["Python3.9", "Nodejs16.13"])
+    check.equal(f"{what}: CodeSha256", answer.CodeSha256, support.sha256(content))
+    check.equal(f"{what}: Description", answer.Description, "first layer, 第一层")
+    check.equal(f"{what}: LicenseInfo", answer.LicenseInfo, "MIT")
+    check.equal(f"{what}: Status", answer.Status, "Active")
+    check.matches(f"{what}: RequestId", answer.RequestId, UUID)
+    check_add_time(check, answer.AddTime)
+    check.download(f"{what}: Location", answer.Location, content)
+
+
+def publish_with_every_signature(check, url):
+    """A zip also travels in a signed form body; GET carries it in the query."""
+    name = support.unique("tc-publish")
+    for number, signature in enumerate(SIGNATURES * 2, start=1):
+        method = "POST" if number <= 3 else "GET"
+        content = support.layer_zip(f"{signature} {method}")
+        version = publish(client(url, signature, method), name, content, ["Python3.9", "Python3.10"],
+                          Description=f"a b+c&d={signature}")
+        check.equal(f"PublishLayerVersion {signature} {method}: number", version, number)
+        answer = get(client(url), name, version)
+        check.equal(f"PublishLayerVersion {signature} {method}: sha", answer.CodeSha256, support.sha256(content))
+        check.equal("Description in a form", answer.Description, f"a b+c&d={signature}")
+        check.equal("CompatibleRuntimes in a form", answer.CompatibleRuntimes, ["Python3.9", "Python3.10"])
+
+
+def list_layers(check, url):
+    """Paging, the name search and the runtime filter of ListLayers."""
+    scf, prefix = client(url), support.unique("tc-list")
+    names = [f"{prefix}-{letter}" for letter in "abc"]
+    for name in names:
+        publish(scf, name, support.layer_zip(name), ["Nodejs16.13" if name.endswith("b") else "Python3.9"])
+    publish(scf, names[0], support.layer_zip("newer"), ["Python3.9"], Description="newest")
+
+    def ask(**fields):
+        return scf.ListLayers(request("ListLayers", **fields))
+
+    whole = ask(SearchKey=prefix)
+    check.equal("TotalCount of a search", whole.TotalCount, 3)
+    check.equal("one row for each layer", sorted(layer.LayerName for layer in whole.Layers), names)
+    newest = next(layer for layer in whole.Layers if layer.LayerName == names[0])
+    check.equal("the row is the newest version", newest.LayerVersion, 2)
+    check.equal("Description in a list", newest.Description, "newest")
+    check.equal("Status in a list", newest.Status, "Active")
+    check.equal("LicenseInfo in a list", newest.LicenseInfo, "")
+    check.equal("Stamp", newest.Stamp, "default")
+    check.equal("Tags", newest.Tags, [])
+    check_add_time(check, newest.AddTime)
+
+    pages = [ask(SearchKey=prefix, Offset=offset, Limit=2) for offset in (0, 2, 4)]
+    check.equal("sizes of three pages", [len(page.Layers) for page in pages], [2, 1, 0])
+    check.equal("TotalCount on each page", [page.TotalCount for page in pages], [3, 3, 3])
+    paged = [layer.LayerName for page in pages for layer in page.Layers]
+    check.equal("pages in the order of the list", paged, [layer.LayerName for layer in whole.Layers])
+
+    filtered = ask(SearchKey=prefix, CompatibleRuntime="Nodejs16.13")
+    check.equal("CompatibleRuntime filter", [layer.LayerName for layer in filtered.Layers], [names[1]])
+    check.equal("TotalCount of the filter", filtered.TotalCount, 1)
+    nothing = ask(SearchKey=support.unique("nobody"))
+    check.equal("an empty search", (nothing.TotalCount, nothing.Layers), (0, []))
+    check.true("a list without a search", ask(Limit=1).TotalCount >= 3)
+    by_get = client(url, method="GET").ListLayers(request("ListLayers", SearchKey=prefix, Limit=2))
+    check.equal("ListLayers by GET", (by_get.TotalCount, len(by_get.Layers)), (3, 2))
+    by_form = client(url, "HmacSHA1").ListLayers(request("ListLayers", SearchKey=prefix, Limit=2))
+    check.equal("ListLayers by form", (by_form.TotalCount, len(by_form.Layers)), (3, 2))
+
+
+def list_and_delete_versions(check, url):
+    """Versions newest first, the runtime filter, and numbers that are never used twice."""
+    scf, name = client(url), support.unique("tc-versions")
+    for number, runtime in enumerate(["Python3.9", "Nodejs16.13", "Python3.9"], start=1):
+        check.equal("numbers count up", publish(scf, name, support.layer_zip("same bytes"), [runtime]), number)
+    check.equal("newest first", versions(scf, name), [3, 2, 1])
+    check.equal("one runtime", versions(scf, name, CompatibleRuntime=["Nodejs16.13"]), [2])
+    check.equal("any of two runtimes", versions(client(url, "HmacSHA256"), name,
+                CompatibleRuntime=["Nodejs16.13", "Python3.9"]), [3, 2, 1])
+
+    check.matches("DeleteLayerVersion", delete(scf, name, 3).RequestId, UUID)
+    check_error(check, "get a deleted version", "ResourceNotFound.LayerVersion", get, scf, name, 3)
+    check_error(check, "delete it again", "ResourceNotFound.LayerVersion", delete, scf, name, 3)
+    check.equal("the others stay", versions(scf, name), [2, 1])
+    check.equal("3 is not used again", publish(scf, name, support.layer_zip("after")), 4)
+    for number in (1, 2, 4):
+        delete(scf, name, number)
+    check_error(check, "list a layer that is gone", "ResourceNotFound.Layer", versions, scf, name)
+    check.equal("the counter outlives the layer", publish(scf, name, support.layer_zip("again")), 5)
+
+
+def errors(check, url):
+    """Refusals, as exceptions with their code; what is refused is not stored."""
+    scf, name = client(url), support.unique("tc-errors")
+    for signature in SIGNATURES:
+        check_error(check, f"unknown layer, {signature}", "ResourceNotFound.LayerVersion",
+                    get, client(url, signature), name, 1)
+    check_error(check, "unknown layer's versions", "ResourceNotFound.Layer", versions, scf, name)
+    check_error(check, "no LayerVersion", "MissingParameter", scf.GetLayerVersion,
+                request("GetLayerVersion", LayerName=name))
+
+    ask = request("PublishLayerVersion", LayerName=name, CompatibleRuntimes=["Python3.9"],
+                  Content={"ZipFile": "this is not base64!"})
+    check_error(check, "not base64", r"InvalidParameterValue\.\w+", scf.PublishLayerVersion, ask)
+    check_error(check, "not a zip", r"InvalidParameterValue\.\w+", publish, scf, name, b"plain text, no zip")
+    check_error(check, "a path out of the layer", r"InvalidParameterValue\.\w+", publish, scf, name,
+                support.make_zip({"../escape.py": "x = 1\n"}))
+    check_error(check, "bad name", "InvalidParameterValue.LayerName", publish, scf, "9-starts-with-a-digit",
+                support.layer_zip("name"))
+    check_error(check, "nothing was stored", "ResourceNotFound.Layer", versions, scf, name)
+    check.equal("no number was used", publish(scf, name, support.layer_zip("good")), 1)
+
+
+def command_line(check, url):
+    """The same five actions through `tccli`, in a home folder of its own."""
+    program = Path(sys.executable).parent / "tccli"
+    if not program.exists():
+        print("note: tccli is not installed, its part is left out")
+        return
+    with tempfile.TemporaryDirectory() as home:
+        tell_tccli(check, url, program, home)
+
+
+def tell_tccli(check, url, program, home):
+    name, content = support.unique("tc-cli"), support.layer_zip("tccli")
+    environment = dict(os.environ, HOME=home, TENCENTCLOUD_REGION="ap-guangzhou",
+                       TENCENTCLOUD_SECRET_ID=support.KEY_ID, TENCENTCLOUD_SECRET_KEY=support.KEY_SECRET)
+
+    def tccli(action, *arguments):
+        line = [program, "scf", action, *arguments, "--endpoint", url]
+        return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
+
+    def answer(action, *arguments):
+        run = tccli(action, *arguments)
+        check.equal(f"tccli {action}: exit code ({run.stderr.strip()})", run.returncode, 0)
+        return json.loads(run.stdout)
+
+    published = answer("PublishLayerVersion", "--LayerName", name, "--CompatibleRuntimes", '["Python3.9"]',
+                       "--Content", json.dumps({"ZipFile": support.to_base64(content)}), "--Description", "by hand")
+    check.equal("tccli PublishLayerVersion", published["LayerVersion"], 1)
+    this = ["--LayerName", name, "--LayerVersion", "1"]
+    got = answer("GetLayerVersion", *this)
+    check.equal("tccli GetLayerVersion", (got["CodeSha256"], got["Status"], got["Description"]),
+                (support.sha256(content), "Active", "by hand"))
+    check.download("tccli Location", got["Location"], content)
+    listed = answer("ListLayers", "--SearchKey", name)
+    check.equal("tccli ListLayers", [layer["LayerName"] for layer in listed["Layers"]], [name])
+    listed = answer("ListLayerVersions", "--LayerName", name, "--CompatibleRuntime", '["Python3.9"]')
+    check.equal("tccli ListLayerVersions", [layer["LayerVersion"] for layer in listed["LayerVersions"]], [1])
+    answer("DeleteLayerVersion", *this)
+    refused = tccli("GetLayerVersion", *this)
+    check.equal("tccli: exit code of an error", refused.returncode, 255)
+    check.true("tccli: the error's code", "ResourceNotFound.LayerVersion" in refused.stderr, refused.stderr)
+
+
+def story(url, check):
+    get_with_every_signature(check, url)
+    publish_with_every_signature(check, url)
+    list_layers(check, url)
+    list_and_delete_versions(check, url)
+    errors(check, url)
+    command_line(check, url)
+
+
+if __name__ == "__main__":
+    support.main("tencent", story)
