@@ -1,0 +1,94 @@
+/**
+ * Alibaba Cloud FC, first generation (2016-08-15), through `@alicloud/fc2`.
+ *
+ *     node alibaba.js http://127.0.0.1:PORT
+ *
+ * The only client of this generation with a layer API: publish, get, list, list versions, delete.
+ */
+"use strict";
+
+const support = require("./support");
+const FC = require("@alicloud/fc2");
+
+const ARN = /^[0-9a-f]{32}#([^#]+)#(\d+)$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+
+function client(url) {
+  return new FC("1234567890123456", {
+    accessKeyID: support.keys.id, accessKeySecret: support.keys.secret, region: "cn-hangzhou", endpoint: url,
+  });
+}
+
+async function publish(fc, name, content, more = {}) {
+  const code = { zipFile: content.toString("base64") };
+  return (await fc.publishLayerVersion(name, { code, compatibleRuntime: ["nodejs18"], ...more })).data;
+}
+
+async function checkError(check, what, promise, code) {
+  const error = await check.rejects(what, promise);
+  check.equal(`${what}: code and name`, [error.code, error.name], [code, `FC${code}Error`]);
+}
+
+async function checkVersion(check, what, got, name, version, content, single) {
+  check.equal(`${what}: names`, [got.layerName, got.version, got.description], [name, version, "from Node"]);
+  check.equal(`${what}: codeSize and codeChecksum`, [got.codeSize, got.codeChecksum], [content.length, support.crc64(content)]);
+  if (single) check.equal(`${what}: codesize`, got.codesize, content.length);
+  check.equal(`${what}: acl and compatibleRuntime`, [got.acl, got.compatibleRuntime], [0, ["nodejs18"]]);
+  check.matches(`${what}: arn`, got.arn, ARN);
+  check.matches(`${what}: createTime`, got.createTime, TIME);
+  await check.download(`${what}: code.location`, got.code.location, content);
+}
+
+async function publishAndGet(check, fc) {
+  const name = support.unique("node_get");
+  const content = support.layerZip("first");
+  await checkVersion(check, "publish", await publish(fc, name, content, { description: "from Node" }), name, 1, content, true);
+  await checkVersion(check, "get", (await fc.getLayerVersion(name, 1)).data, name, 1, content, true);
+  const listed = (await fc.listLayers({ prefix: name, limit: 1 })).data;
+  await checkVersion(check, "list", listed.layers[0], name, 1, content, false);
+  check.equal("no token on the last page", "nextToken" in listed, false);
+}
+
+async function pages(check, fc) {
+  const prefix = support.unique("node_list");
+  const names = ["a", "b", "c"].map((letter) => `${prefix}-${letter}`);
+  for (const name of names) await publish(fc, name, support.layerZip(name));
+  const first = (await fc.listLayers({ prefix, limit: 2 })).data;
+  check.equal("first page", first.layers.map((layer) => layer.layerName), names.slice(0, 2));
+  const second = (await fc.listLayers({ prefix, limit: 2, nextToken: first.nextToken })).data;
+  check.equal("second page", second.layers.map((layer) => layer.layerName), names.slice(2));
+  check.equal("is the last", "nextToken" in second, false);
+  const later = (await fc.listLayers({ prefix, startKey: names[1] })).data;
+  check.equal("startKey is included", later.layers.map((layer) => layer.layerName), names.slice(1));
+  check.equal("public layers", (await fc.listLayers({ prefix, public: true })).data.layers, []);
+  check.equal("no match", (await fc.listLayers({ prefix: support.unique("nobody") })).data, { layers: [] });
+}
+
+async function versionsAndDelete(check, fc) {
+  const name = support.unique("node_versions");
+  for (const number of [1, 2, 3]) check.equal("numbers count up", (await publish(fc, name, support.layerZip("x"))).version, number);
+  const first = (await fc.listLayerVersions(name, { startVersion: 1, limit: 2 })).data;
+  check.equal("first page", [first.layers.map((layer) => layer.version), first.nextVersion], [[1, 2], 3]);
+  const second = (await fc.listLayerVersions(name, { startVersion: 3, limit: 2 })).data;
+  check.equal("second page", [second.layers.map((layer) => layer.version), "nextVersion" in second], [[3], false]);
+  await fc.deleteLayerVersion(name, 3); // An empty answer that calls itself JSON would throw here.
+  await checkError(check, "get a deleted version", fc.getLayerVersion(name, 3), "LayerVersionNotFound");
+  await checkError(check, "delete it again", fc.deleteLayerVersion(name, 3), "LayerVersionNotFound");
+  check.equal("3 is not used again", (await publish(fc, name, support.layerZip("y"))).version, 4);
+}
+
+async function errors(check, fc) {
+  const name = support.unique("node_errors");
+  await checkError(check, "unknown layer", fc.getLayerVersion(name, 1), "LayerNotFound");
+  await checkError(check, "its versions", fc.listLayerVersions(name), "LayerNotFound");
+  await checkError(check, "not a zip", publish(fc, name, Buffer.from("plain text, no zip")), "InvalidArgument");
+  await checkError(check, "nothing was stored", fc.listLayerVersions(name), "LayerNotFound");
+}
+
+support.main("alibaba (node)", async (url, check) => {
+  const fc = client(url);
+  await publishAndGet(check, fc);
+  await pages(check, fc);
+  await versionsAndDelete(check, fc);
+  await errors(check, fc);
+});

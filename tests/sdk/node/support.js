@@ -1,0 +1,141 @@
+/**
+ * What the client scripts share: byte-stable zips, local checksums, counted checks.
+ * Nothing in here knows a cloud.
+ */
+"use strict";
+
+const { strict: assert } = require("assert");
+const crypto = require("crypto");
+const http = require("http");
+
+// Some clients use a proxy even for the local machine.
+for (const name of ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]) delete process.env[name];
+process.env.NO_PROXY = process.env.no_proxy = "127.0.0.1,localhost";
+
+// A server that checks signatures is told these keys; one that does not accepts anything.
+const keys = {
+  id: process.env.LAYERBASE_TEST_KEY_ID || "AKTESTLAYERBASE000001",
+  secret: process.env.LAYERBASE_TEST_KEY_SECRET || "SKtestLayerbase00000000000000001",
+};
+
+/** Counts what was compared; the first difference ends the script. */
+class Checks {
+  constructor() {
+    this.count = 0;
+  }
+
+  equal(what, got, wanted) {
+    this.count += 1;
+    assert.deepEqual(got, wanted, `${what}: got ${JSON.stringify(got)}, expected ${JSON.stringify(wanted)}`);
+  }
+
+  matches(what, got, pattern) {
+    this.count += 1;
+    assert.ok(typeof got === "string" && pattern.test(got), `${what}: got ${JSON.stringify(got)}, expected the form ${pattern}`);
+  }
+
+  /** Awaits a call that has to fail and hands back its error. */
+  async rejects(what, promise) {
+    this.count += 1;
+    let answer;
+    try {
+      answer = await promise;
+    } catch (error) {
+      return error;
+    }
+    return assert.fail(`${what}: no error, the answer was ${JSON.stringify(answer)}`);
+  }
+
+  /** Fetches a download link the way any HTTP client does and compares the bytes. */
+  async download(what, url, content) {
+    const answer = await get(url);
+    this.equal(`${what}: status`, answer.status, 200);
+    this.equal(`${what}: bytes`, answer.body.equals(content), true);
+  }
+}
+
+/** Runs one script: the server's address is the first argument, the last line says the result. */
+function main(name, story) {
+  if (process.argv.length !== 3) {
+    console.error(`usage: node ${process.argv[1]} http://127.0.0.1:PORT`);
+    process.exit(2);
+  }
+  const check = new Checks();
+  story(process.argv[2].replace(/\/+$/, ""), check).then(
+    () => console.log(`ok ${name}: ${check.count} checks`),
+    (error) => {
+      const why = error instanceof assert.AssertionError ? error.message : error.stack || error;
+      console.error(`FAILED ${name} after ${check.count} checks: ${why}`);
+      process.exit(1);
+    },
+  );
+}
+
+function get(url) {
+  return new Promise((resolve, reject) => {
+    http.get(url, { agent: false }, (answer) => {
+      const parts = [];
+      answer.on("data", (part) => parts.push(part));
+      answer.on("end", () => resolve({ status: answer.statusCode, body: Buffer.concat(parts) }));
+      answer.on("error", reject);
+    }).on("error", reject);
+  });
+}
+
+/** A name that no earlier run used: letters, digits and hyphens only. */
+function unique(prefix) {
+  return `${prefix}-${crypto.randomBytes(4).toString("hex")}`;
+}
+
+/** Packs one text as a stored entry with a fixed time, so that equal texts give equal bytes. */
+function makeZip(path, text) {
+  const name = Buffer.from(path);
+  const data = Buffer.from(text);
+  const fields = Buffer.alloc(26);
+  fields.writeUInt16LE(20, 0); // version needed
+  fields.writeUInt16LE(0x5821, 8); // 2024-01-01
+  fields.writeUInt32LE(crc32(data), 10);
+  fields.writeUInt32LE(data.length, 14);
+  fields.writeUInt32LE(data.length, 18);
+  fields.writeUInt16LE(name.length, 22);
+  const local = Buffer.concat([Buffer.from("PK\x03\x04"), fields, name, data]);
+  const entry = Buffer.concat([Buffer.from("PK\x01\x02\x14\x03"), fields, Buffer.alloc(14), name]);
+  entry.writeUInt32LE(0o100644 * 65536, 38);
+  const end = Buffer.alloc(22);
+  end.write("PK\x05\x06", "latin1");
+  end.writeUInt16LE(1, 8);
+  end.writeUInt16LE(1, 10);
+  end.writeUInt32LE(entry.length, 12);
+  end.writeUInt32LE(local.length, 16);
+  return Buffer.concat([local, entry, end]);
+}
+
+/** A small layer whose bytes depend on `word` alone. */
+function layerZip(word) {
+  return makeZip("nodejs/greet.js", `module.exports = ${JSON.stringify(word)};\n`);
+}
+
+function crc32(data) {
+  let crc = 0xffffffff;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** CRC-64/XZ as an unsigned decimal, the way Alibaba prints it. */
+function crc64(data) {
+  let crc = 0xffffffffffffffffn;
+  for (const byte of data) {
+    crc ^= BigInt(byte);
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >> 1n) ^ (crc & 1n ? 0xc96c5795d7870f42n : 0n);
+  }
+  return (crc ^ 0xffffffffffffffffn).toString();
+}
+
+function hex(algorithm, data) {
+  return crypto.createHash(algorithm).update(data).digest("hex");
+}
+
+module.exports = { crc64, hex, keys, layerZip, main, makeZip, unique };
