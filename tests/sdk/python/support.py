@@ -73,13 +73,20 @@ def main(name, story):
     checks = Checks()
     try:
         story(sys.argv[1].rstrip("/"), checks)
-    except CheckFailed as error:
-        where = next(f for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename != __file__)
-        sys.exit(f"FAILED {name} after {checks.count} checks, line {where.lineno} in {where.name}: {error}")
-    except Exception:
-        traceback.print_exc()
-        sys.exit(f"FAILED {name} after {checks.count} checks: the client gave up")
+    except Exception as error:
+        if not isinstance(error, CheckFailed):
+            traceback.print_exc(chain=False)
+        where = _script_line(error)
+        sys.exit(f"FAILED {name} after {checks.count} checks, {where}: {error or type(error).__name__}")
     print(f"ok {name}: {checks.count} checks")
+
+
+def _script_line(error):
+    """The innermost line that belongs to the script, neither to this file nor to a client."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if os.path.dirname(os.path.abspath(frame.filename)) == folder and frame.filename != __file__]
+    return f"line {frames[-1].lineno} in {frames[-1].name}" if frames else "before its first line"
 
 
 def host_and_port(url):
