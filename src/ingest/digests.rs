@@ -25,31 +25,50 @@ const WAITING: usize = 8;
 
 /// Computes all four digests and the size of bytes that pass.
 ///
-/// Past [`HELPER_FROM`] bytes MD5 and SHA-256 are computed on a second thread from the same
+/// Past [`HELPER_FROM`] bytes about half of the work is done on a second thread from the same
 /// buffers, which are shared and not copied. That thread ends with the digester.
 pub struct Digester {
     size: u64,
     helper_from: u64,
+    md5_moves: bool,
+    /// Fed only when it does not move.
+    md5: Md5,
     sha512: Sha512,
     crc64: crc_fast::Digest,
     other_half: OtherHalf,
 }
 
-/// The digests that can move to the second thread: about as much work as SHA-512 alone.
-#[derive(Clone, Default)]
+/// The digests that can move to the second thread.
+#[derive(Clone)]
 struct Movable {
-    md5: Md5,
     sha256: Sha256,
+    md5_moves: bool,
+    /// Fed only when it moves.
+    md5: Md5,
 }
 
 impl Movable {
     fn update(&mut self, chunk: &[u8]) {
         // Both digests while the piece is in the cache.
         for piece in chunk.chunks(PIECE) {
-            self.md5.update(piece);
             self.sha256.update(piece);
+            if self.md5_moves {
+                self.md5.update(piece);
+            }
         }
     }
+}
+
+/// Whether the processor has instructions for SHA-256. With them it is the cheapest of the three
+/// and MD5 goes along with it; without them it takes longer than the other two together.
+fn has_fast_sha256() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let fast = std::arch::is_x86_feature_detected!("sha");
+    #[cfg(target_arch = "aarch64")]
+    let fast = std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let fast = false;
+    fast
 }
 
 enum OtherHalf {
@@ -109,16 +128,19 @@ impl Default for Digester {
 impl Digester {
     /// Starts with no bytes.
     pub fn new() -> Self {
-        Self::with_helper_from(HELPER_FROM)
+        Self::with(HELPER_FROM, has_fast_sha256())
     }
 
-    fn with_helper_from(helper_from: u64) -> Self {
+    fn with(helper_from: u64, md5_moves: bool) -> Self {
+        let movable = Movable { sha256: Sha256::new(), md5_moves, md5: Md5::new() };
         Self {
             size: 0,
             helper_from,
+            md5_moves,
+            md5: Md5::new(),
             sha512: Sha512::new(),
             crc64: crc_fast::Digest::new(CrcAlgorithm::Crc64Xz),
-            other_half: OtherHalf::Here(Movable::default()),
+            other_half: OtherHalf::Here(movable),
         }
     }
 
@@ -138,6 +160,9 @@ impl Digester {
             OtherHalf::Helper(helper) => helper.update(chunk.clone()),
         }
         for piece in chunk.chunks(PIECE) {
+            if !self.md5_moves {
+                self.md5.update(piece);
+            }
             self.sha512.update(piece);
             self.crc64.update(piece);
         }
@@ -153,10 +178,11 @@ impl Digester {
                 None => unreachable!("a helper is joined only here and when dropped"),
             },
         };
+        let md5 = if self.md5_moves { movable.md5 } else { self.md5 };
         let digests = Digests {
             sha256: movable.sha256.finalize().into(),
             sha512: self.sha512.finalize().into(),
-            md5: movable.md5.finalize().into(),
+            md5: md5.finalize().into(),
             crc64: self.crc64.finalize(),
         };
         (self.size, digests)
@@ -170,12 +196,17 @@ mod tests {
     use super::*;
     use crate::ingest::samples;
 
+    /// Digests with either division of the work, which must not matter.
     fn digest(helper_from: u64, bytes: &[u8], step: usize) -> (u64, Digests) {
-        let mut digester = Digester::with_helper_from(helper_from);
-        for chunk in bytes.chunks(step) {
-            digester.update(Bytes::copy_from_slice(chunk));
-        }
-        digester.finish()
+        let [one, other] = [false, true].map(|md5_moves| {
+            let mut digester = Digester::with(helper_from, md5_moves);
+            for chunk in bytes.chunks(step) {
+                digester.update(Bytes::copy_from_slice(chunk));
+            }
+            digester.finish()
+        });
+        assert_eq!(one, other);
+        one
     }
 
     #[test]
@@ -216,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_helper_ends_with_the_digester() {
-        let mut digester = Digester::with_helper_from(0);
+        let mut digester = Digester::with(0, true);
         let chunk = Bytes::from(vec![7; 3 * PIECE]);
         digester.update(chunk.clone());
         assert!(matches!(digester.other_half, OtherHalf::Helper(_)));

@@ -16,6 +16,7 @@ use crate::domain::{CatalogError, Limit};
 const CHUNK: usize = 64 * 1024;
 
 /// A form taken apart.
+#[derive(Debug)]
 pub struct UploadForm {
     /// The pairs in their order; the value of the code's pair is empty.
     pub pairs: Vec<(String, String)>,

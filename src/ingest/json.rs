@@ -1,7 +1,7 @@
 //! A JSON body as a stream: small fields out, the base64 text of the code into a decoder.
 //!
 //! The body is copied to a skeleton that lacks only the code's text, and serde_json parses the
-//! skeleton, so that what is JSON and what is not stays its decision. [`super::skeleton`] does the
+//! skeleton, so that what is JSON and what is not stays its decision. `skeleton.rs` does the
 //! copying. Knows nothing of any dialect's fields.
 
 use std::io::Read;
@@ -26,6 +26,7 @@ pub struct JsonOptions {
 }
 
 /// A body taken apart.
+#[derive(Debug)]
 pub struct UploadJson {
     /// The document with `null` in place of the code's text.
     pub fields: Value,
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn random_documents_agree_with_serde_json() {
         let (mut dice, mut with_code, mut broken, mut refused) = (Dice(42), 0, 0, 0);
-        for _ in 0..20_000 {
+        for _ in 0..8000 {
             let mut text = String::new();
             random_json(&mut dice, 0, &mut text);
             if dice.roll(4) == 0 {
@@ -413,6 +414,6 @@ mod tests {
                 (Err(error), Ok(_)) => panic!("{text}: serde_json says {error}"),
             }
         }
-        assert!(with_code > 50 && broken > 500 && refused > 50, "{with_code} {broken} {refused}");
+        assert!(with_code > 20 && broken > 200 && refused > 20, "{with_code} {broken} {refused}");
     }
 }

@@ -3,7 +3,7 @@
 //! It knows just enough JSON to tell keys, values and strings apart, in pieces that may end
 //! anywhere. It judges nothing: whatever is odd lands in the skeleton, where serde_json finds it.
 //! A string outside the code is copied as it is; one that turns out not to be base64 is copied
-//! from there on, so that its escapes are judged too.
+//! from there on, so that its escapes are judged too. Its tests are those of [`super::json`].
 
 use memchr::memchr2;
 

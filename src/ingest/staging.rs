@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of the form it came in, nor of the code folder that will keep it.
 
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
@@ -96,6 +97,12 @@ impl Staging {
         let (size, digests) = self.digester.finish();
         let artifact = Artifact { digests, size, entries: 0, unpacked: size };
         Ok(Staged { artifact, content: self.content.finish() })
+    }
+}
+
+impl fmt::Debug for Staging {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Staging").field("len", &self.len).finish_non_exhaustive()
     }
 }
 

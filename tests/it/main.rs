@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod catalog;
+mod downloads;
 mod golden;
 mod house;
 mod support;
+mod uploads;

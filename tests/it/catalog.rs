@@ -1,0 +1,366 @@
+//! Rules of the catalog, without HTTP: numbers, pages, what stays and what goes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
+use layerbase::domain::{
+    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName, Group,
+    LayerName, LayerRef, NewFunction, NewLayerVersion, Noun, Order, Publication, PublicationName,
+    Qualifier, TenantId, Timestamp, VersionName, VersionNumber, Window,
+};
+use layerbase::ingest::{Staged, Staging};
+use layerbase::store::{FunctionOrder, LayerFilter, OpenError, Store};
+use tempfile::TempDir;
+
+use crate::support::server::{Footprint, START};
+use crate::support::zips;
+
+struct Desk {
+    folder: TempDir,
+    catalog: Arc<Catalog>,
+    clock: Arc<AtomicI64>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(START));
+        let (now, ids) = (Arc::clone(&clock), AtomicU64::new(1));
+        let clock_of_test =
+            Clock::new(move || Timestamp::from_second(now.load(Ordering::SeqCst)).unwrap());
+        let ids = IdSource::new(move || {
+            uuid::Uuid::from_u128(u128::from(ids.fetch_add(1, Ordering::SeqCst)))
+        });
+        let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
+        let catalog = Arc::new(Catalog::new(store, clock_of_test, ids));
+        Self { folder, catalog, clock }
+    }
+
+    fn stage(&self, bytes: &[u8]) -> Staged {
+        stage(&self.catalog, bytes)
+    }
+
+    fn publish(&self, name: &str) -> VersionNumber {
+        let upload = self.stage(&zips::vector("tencent"));
+        let new = NewLayerVersion::default();
+        self.catalog.publish_layer_version(&tenant(), &layer(name), new, upload).unwrap().number
+    }
+
+    fn tick(&self) {
+        self.clock.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn create(&self, name: &str, config: FunctionConfig) {
+        let new = NewFunction { key: key(name), head_name: VersionName::latest(), config };
+        let upload = self.stage(&zips::vector("huawei"));
+        self.catalog.create_function(new, Some(upload)).unwrap();
+    }
+
+    fn publish_function(&self, name: &str) -> VersionNumber {
+        let publication = Publication::default();
+        let version = self.catalog.publish_function_version(&key(name), publication).unwrap();
+        version.number.unwrap()
+    }
+}
+
+fn stage(catalog: &Catalog, bytes: &[u8]) -> Staged {
+    let mut staging = Staging::new(catalog.incoming(), ArtifactLimits::default());
+    staging.write(bytes.to_vec().into()).unwrap();
+    staging.finish().unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId::default_tenant()
+}
+
+fn layer(name: &str) -> LayerName {
+    LayerName::parse(name).unwrap()
+}
+
+fn number(number: u64) -> VersionNumber {
+    VersionNumber::new(number).unwrap()
+}
+
+fn key(name: &str) -> FunctionKey {
+    FunctionKey {
+        tenant: tenant(),
+        group: Group::default_group(),
+        name: FunctionName::parse(name).unwrap(),
+    }
+}
+
+#[test]
+fn parallel_publishers_get_distinct_consecutive_numbers() {
+    let desk = Desk::new();
+    let numbers: BTreeSet<u64> = std::thread::scope(|scope| {
+        let publishers: Vec<_> = (0..64)
+            .map(|publisher: u8| {
+                let desk = &desk;
+                scope.spawn(move || {
+                    let bytes = zips::stored(&[("a.txt", &[publisher])]);
+                    let (upload, new) = (desk.stage(&bytes), NewLayerVersion::default());
+                    let published =
+                        desk.catalog.publish_layer_version(&tenant(), &layer("demo"), new, upload);
+                    published.unwrap().number.get()
+                })
+            })
+            .collect();
+        publishers.into_iter().map(|publisher| publisher.join().unwrap()).collect()
+    });
+    assert_eq!(numbers, (1..=64).collect());
+    assert_eq!(Footprint::of(desk.folder.path()).files.len(), 64, "one file each, nothing left over");
+}
+
+#[test]
+fn the_same_content_is_kept_once_and_published_twice() {
+    let desk = Desk::new();
+    assert_eq!(desk.publish("demo"), number(1));
+    assert_eq!(desk.publish("demo"), number(2));
+    let footprint = Footprint::of(desk.folder.path());
+    assert_eq!((footprint.rows["code"], footprint.rows["layer_versions"]), (1, 2));
+    assert_eq!(footprint.files.len(), 1);
+}
+
+#[test]
+fn numbers_are_never_reused_not_even_when_all_are_gone() {
+    let desk = Desk::new();
+    for gone in [desk.publish("demo"), desk.publish("demo")] {
+        let rule = DeleteRule::EvenIfUsed;
+        desk.catalog.delete_layer_version(&tenant(), &layer("demo"), gone, rule).unwrap();
+    }
+    let missing = desk.catalog.get_newest_layer_version(&tenant(), &layer("demo"));
+    assert!(matches!(missing, Err(CatalogError::NotFound { what: Noun::Layer, .. })));
+    let page = desk.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    assert!(page.items.is_empty(), "a layer without versions is not listed");
+    assert_eq!(desk.publish("demo"), number(3));
+}
+
+#[test]
+fn deleting_the_newest_shows_the_one_below() {
+    let desk = Desk::new();
+    desk.publish("demo");
+    desk.publish("demo");
+    let rule = DeleteRule::EvenIfUsed;
+    desk.catalog.delete_layer_version(&tenant(), &layer("demo"), number(2), rule).unwrap();
+    let page = desk.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    assert_eq!(page.items[0].number, number(1));
+}
+
+#[test]
+fn pages_put_together_are_the_whole_list_at_every_size() {
+    let desk = Desk::new();
+    let names = ["Zeta", "_x", "a", "a-b", "ab", "alpha", "b", "beta", "层"];
+    for name in names {
+        desk.publish(name);
+        desk.tick();
+    }
+    for _ in 0..4 {
+        desk.publish("alpha");
+        desk.tick();
+    }
+    let catalog = &desk.catalog;
+    for size in 1..=10 {
+        let (mut by_name, mut from) = (Vec::new(), String::new());
+        loop {
+            let page = catalog.list_layers(&tenant(), &LayerFilter::default(), &from, size).unwrap();
+            assert!(page.items.len() as u64 <= size);
+            by_name.extend(page.items.iter().map(|item| item.layer.name.to_string()));
+            if !page.more {
+                break;
+            }
+            from = format!("{}\0", by_name.last().unwrap());
+        }
+        assert_eq!(by_name, names, "page size {size}");
+
+        let (mut by_age, mut offset) = (Vec::new(), 0);
+        loop {
+            let window = Window { offset, limit: size };
+            let page = catalog.list_layers_by_age(&tenant(), &LayerFilter::default(), window);
+            let page = page.unwrap();
+            assert_eq!(page.total, 9);
+            offset += page.items.len() as u64;
+            by_age.extend(page.items.iter().map(|item| item.layer.name.to_string()));
+            assert_eq!(page.more, offset < 9, "page size {size}, offset {offset}");
+            if !page.more {
+                break;
+            }
+        }
+        let newest = ["alpha", "层", "beta", "b", "ab", "a-b", "a", "_x", "Zeta"];
+        assert_eq!(by_age, newest, "page size {size}");
+
+        for (order, expected) in
+            [(Order::Ascending, [1, 2, 3, 4, 5]), (Order::Descending, [5, 4, 3, 2, 1])]
+        {
+            let (mut numbers, mut from) = (Vec::new(), None);
+            loop {
+                let range = VersionRange { order, from, limit: size };
+                let page = catalog.list_layer_versions(&tenant(), &layer("alpha"), range).unwrap();
+                assert_eq!(page.total, 5);
+                numbers.extend(page.items.iter().map(|item| item.number.get()));
+                if !page.more {
+                    break;
+                }
+                let last: u64 = *numbers.last().unwrap();
+                from = Some(if order == Order::Ascending { last + 1 } else { last - 1 });
+            }
+            assert_eq!(numbers, expected, "page size {size}");
+        }
+    }
+}
+
+#[test]
+fn filters_hold_together_with_the_position() {
+    let desk = Desk::new();
+    for name in ["aa", "ab", "ac", "b"] {
+        desk.publish(name);
+    }
+    let filter = LayerFilter { prefix: Some("a".to_owned()), ..LayerFilter::default() };
+    let page = desk.catalog.list_layers(&tenant(), &filter, "ab", 10).unwrap();
+    let names: Vec<_> = page.items.iter().map(|item| item.layer.name.as_str()).collect();
+    assert_eq!(names, ["ab", "ac"]);
+    let filter = LayerFilter { contains: Some("B".to_owned()), ..LayerFilter::default() };
+    let window = Window { offset: 0, limit: 10 };
+    let page = desk.catalog.list_layers_by_age(&tenant(), &filter, window).unwrap();
+    assert_eq!(page.total, 2);
+}
+
+#[test]
+fn a_published_function_version_keeps_what_the_head_had() {
+    let desk = Desk::new();
+    let config = FunctionConfig { handler: "a.b".to_owned(), ..FunctionConfig::default() };
+    desk.create("hello", config);
+    assert_eq!(desk.publish_function("hello"), number(1));
+    desk.tick();
+    let change = FunctionChange {
+        expected_revision: None,
+        touches: true,
+        apply: Box::new(|old| Ok(FunctionConfig { handler: "c.d".into(), ..old.config.clone() })),
+    };
+    let code = CodeInput::Replace(desk.stage(&zips::vector("ctyun")));
+    desk.catalog.update_function(&key("hello"), change, code).unwrap();
+    let version = Qualifier::Number(number(1));
+    let version = desk.catalog.get_function(&key("hello"), &version).unwrap();
+    let head = desk.catalog.get_function(&key("hello"), &Qualifier::Head).unwrap();
+    assert_eq!((version.config.handler.as_str(), version.code.unwrap().size), ("a.b", 159));
+    assert_eq!((head.config.handler.as_str(), head.code.unwrap().size), ("c.d", 142));
+    assert!(head.revision > version.revision);
+}
+
+#[test]
+fn the_database_itself_refuses_to_change_a_published_version() {
+    let desk = Desk::new();
+    desk.publish("demo");
+    desk.create("hello", FunctionConfig::default());
+    desk.publish_function("hello");
+    let file = rusqlite::Connection::open(desk.folder.path().join("catalog.sqlite")).unwrap();
+    for sql in [
+        "UPDATE layer_versions SET runtimes = '[]'",
+        "UPDATE function_versions SET handler = 'x' WHERE number = 1",
+    ] {
+        let refusal = file.execute(sql, []).unwrap_err();
+        assert!(refusal.to_string().contains("never changes"), "{refusal}");
+    }
+}
+
+#[test]
+fn an_unchanged_head_is_refused_where_a_cloud_asks_for_that() {
+    let desk = Desk::new();
+    desk.create("hello", FunctionConfig::default());
+    let publish = || {
+        let publication = Publication { refuse_unchanged: true, ..Publication::default() };
+        desk.catalog.publish_function_version(&key("hello"), publication)
+    };
+    publish().unwrap();
+    assert!(matches!(publish(), Err(CatalogError::Unchanged { .. })));
+    let newest = Qualifier::Number(number(1));
+    desk.catalog.delete_function_version(&key("hello"), &newest).unwrap();
+    assert_eq!(publish().unwrap().number, Some(number(2)), "nothing published is left to equal");
+}
+
+#[test]
+fn names_from_the_time_pass_over_taken_seconds() {
+    let desk = Desk::new();
+    desk.create("hello", FunctionConfig::default());
+    let publish = || {
+        let name = PublicationName::FromTime(|time| format!("v{}", time.as_second()));
+        let publication = Publication { name, ..Publication::default() };
+        desk.catalog.publish_function_version(&key("hello"), publication).unwrap().name
+    };
+    assert_eq!(publish().as_str(), format!("v{START}"));
+    assert_eq!(publish().as_str(), format!("v{}", START + 1));
+}
+
+#[test]
+fn a_number_that_is_taken_as_a_name_is_passed_over() {
+    let desk = Desk::new();
+    desk.create("hello", FunctionConfig::default());
+    let name = PublicationName::Given(VersionName::parse("2").unwrap());
+    let publication = Publication { name, ..Publication::default() };
+    desk.catalog.publish_function_version(&key("hello"), publication).unwrap();
+    assert_eq!(desk.publish_function("hello"), number(3));
+}
+
+#[test]
+fn a_bound_layer_version_stays_where_a_cloud_wants_it_and_keeps_its_code_elsewhere() {
+    let desk = Desk::new();
+    desk.publish("demo");
+    let layers = vec![LayerRef { layer: layer("demo"), number: number(1) }];
+    desk.create("hello", FunctionConfig { layers: layers.clone(), ..FunctionConfig::default() });
+    desk.publish_function("hello");
+    let delete =
+        |rule| desk.catalog.delete_layer_version(&tenant(), &layer("demo"), number(1), rule);
+    assert!(matches!(delete(DeleteRule::OnlyIfUnused), Err(CatalogError::InUse { .. })));
+    delete(DeleteRule::EvenIfUsed).unwrap();
+    let version = Qualifier::Number(number(1));
+    let version = desk.catalog.get_function(&key("hello"), &version).unwrap();
+    assert_eq!(version.config.layers, layers);
+    let change = FunctionChange {
+        expected_revision: None,
+        touches: true,
+        apply: Box::new(|old| Ok(FunctionConfig { timeout: 9, ..old.config.clone() })),
+    };
+    desk.catalog.update_function(&key("hello"), change, CodeInput::Keep).unwrap();
+}
+
+#[test]
+fn the_list_by_last_write_follows_every_publication_and_update() {
+    let desk = Desk::new();
+    desk.create("hello", FunctionConfig::default());
+    let publish = |name: &str| {
+        let name = PublicationName::Given(VersionName::parse(name).unwrap());
+        let publication = Publication { name, ..Publication::default() };
+        desk.catalog.publish_function_version(&key("hello"), publication).unwrap();
+    };
+    let names = || -> Vec<String> {
+        let (order, window) =
+            (FunctionOrder::LastWrittenFirst, Window { offset: 0, limit: 10 });
+        let page = desk.catalog.list_function_versions(&key("hello"), order, window).unwrap();
+        page.items.iter().map(|item| item.name.to_string()).collect()
+    };
+    publish("1");
+    assert_eq!(names(), ["1", "latest"]);
+    publish("v2");
+    assert_eq!(names(), ["latest", "v2", "1"]);
+    publish("5");
+    assert_eq!(names(), ["5", "latest", "v2", "1"]);
+}
+
+#[test]
+fn one_tenant_does_not_see_another() {
+    let desk = Desk::new();
+    desk.publish("demo");
+    let other = TenantId::parse("other").unwrap();
+    let missing = desk.catalog.get_layer_version(&other, &layer("demo"), number(1));
+    assert!(matches!(missing, Err(CatalogError::NotFound { .. })));
+    let page = desk.catalog.list_layers(&other, &LayerFilter::default(), "", 10).unwrap();
+    assert!(page.items.is_empty());
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let desk = Desk::new();
+    let second = Store::open(desk.folder.path(), Timestamp::UNIX_EPOCH, [1; 32]);
+    assert!(matches!(second.err(), Some(OpenError::Locked(_))));
+}

@@ -1,0 +1,89 @@
+//! Download links: what they serve, and to whom they stop serving it.
+
+use crate::support::{Request, TestServer, zips};
+
+fn link(server: &TestServer) -> String {
+    let zip = zips::vector("tencent");
+    let published = server.send(&Request::new("POST", "/api/v1/layers/demo/versions").body(zip));
+    published.json()["download_url"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_link_serves_the_exact_bytes_with_their_length_and_etag() {
+    let server = TestServer::start();
+    let link = link(&server);
+    let answer = Request::get(&link).send("");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, zips::vector("tencent"));
+    assert_eq!(answer.header("content-length"), Some("167"));
+    let etag = "\"8d842975f5ee66e38d8543db8763d75e40674cd1d2f0ed2cbde97d9c4de4dc44\"";
+    assert_eq!(answer.header("etag"), Some(etag));
+    let again = Request::get(&link).header("If-None-Match", etag).send("");
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let head = Request::new("HEAD", &link).send("");
+    assert_eq!((head.status, head.header("content-length")), (200, Some("167")));
+}
+
+#[test]
+fn ranges_are_served() {
+    let server = TestServer::start();
+    let (link, zip) = (link(&server), zips::vector("tencent"));
+    for (range, expected, content_range) in [
+        ("bytes=0-3", &zip[..4], "bytes 0-3/167"),
+        ("bytes=160-", &zip[160..], "bytes 160-166/167"),
+        ("bytes=-10", &zip[157..], "bytes 157-166/167"),
+    ] {
+        let answer = Request::get(&link).header("Range", range).send("");
+        assert_eq!((answer.status, answer.body.as_slice()), (206, expected), "{range}");
+        assert_eq!(answer.header("content-range"), Some(content_range));
+    }
+    let beyond = Request::get(&link).header("Range", "bytes=167-").send("");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */167")));
+    let changed = Request::get(&link).header("Range", "bytes=0-3").header("If-Range", "\"x\"");
+    assert_eq!(changed.send("").status, 200);
+}
+
+#[test]
+fn every_changed_byte_and_a_passed_end_are_refused() {
+    let server = TestServer::start();
+    let link = link(&server);
+    let start = link.find("/code/").unwrap();
+    for place in start + 1..link.len() {
+        let mut bytes = link.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'1' { b'2' } else { b'1' };
+        let changed = String::from_utf8(bytes).unwrap();
+        let status = Request::get(&changed).send("").status;
+        assert!([403, 404].contains(&status), "{status} for {changed}");
+    }
+    server.pass_seconds(10_000);
+    assert_eq!(Request::get(&link).send("").status, 200, "it is good for 10,000 seconds at least");
+    server.pass_seconds(601);
+    let answer = Request::get(&link).send("");
+    assert_eq!(answer.status, 403);
+    assert!(answer.text().contains("<Code>AccessDenied</Code><Message>Request has expired</Message>"));
+}
+
+#[test]
+fn links_outlive_a_restart() {
+    let server = TestServer::start();
+    let old = link(&server);
+    let path = old[old.find("/code/").unwrap()..].to_owned();
+    let server = server.restart();
+    assert_eq!(server.send(&Request::get(&path)).body, zips::vector("tencent"));
+}
+
+#[test]
+fn links_carry_the_public_url_or_the_host_that_was_asked() {
+    let server = TestServer::start_with(|config| {
+        config.public_url = Some("https://layers.example/x".to_owned());
+    });
+    assert!(link(&server).starts_with("https://layers.example/x/code/"));
+    let server = TestServer::start();
+    link(&server);
+    let port = server.base().rsplit(':').next().unwrap().to_owned();
+    for host in ["localhost", "localhost:1", "http://localhost:1"] {
+        let request = Request::get("/api/v1/layers/demo/versions/1").header("Host", host);
+        let url = server.send(&request).json()["download_url"].as_str().unwrap().to_owned();
+        assert!(url.starts_with(&format!("http://localhost:{port}/code/")), "{host}: {url}");
+    }
+}

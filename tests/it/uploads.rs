@@ -1,0 +1,153 @@
+//! Uploads that are refused, over HTTP: each names its reason and leaves nothing behind.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Request, TestServer, zips};
+
+/// The ways in: how a zip is sent, and how the answer names what is wrong.
+struct Way {
+    name: &'static str,
+    request: fn(&[u8]) -> Request,
+    code: fn(&Answer) -> String,
+    too_large: &'static str,
+    bad_archive: &'static str,
+}
+
+const WAYS: &[Way] = &[
+    Way {
+        name: "raw",
+        request: |zip| Request::new("POST", "/api/v1/layers/demo/versions").body(zip),
+        code: |answer| answer.json()["code"].as_str().unwrap_or_default().to_owned(),
+        too_large: "limit_exceeded",
+        bad_archive: "bad_archive",
+    },
+    Way {
+        name: "base64 in JSON",
+        request: |zip| {
+            Request::new("POST", "/")
+                .header("X-TC-Action", "PublishLayerVersion")
+                .header("X-TC-Version", "2018-04-16")
+                .json(&json!({
+                    "LayerName": "demo",
+                    "CompatibleRuntimes": ["Python3.9"],
+                    "Content": { "ZipFile": zips::encode(zip) },
+                }))
+        },
+        code: |answer| {
+            let code = &answer.json()["Response"]["Error"]["Code"];
+            code.as_str().unwrap_or_default().to_owned()
+        },
+        too_large: "RequestSizeLimitExceeded",
+        bad_archive: "InvalidParameterValue.ZipFile",
+    },
+];
+
+/// Sends a zip both ways and checks the refusal and that nothing changed.
+fn refused(server: &TestServer, zip: &[u8], code: fn(&Way) -> &'static str) {
+    let before = server.footprint();
+    for way in WAYS {
+        let answer = server.send(&(way.request)(zip));
+        assert_eq!((way.code)(&answer), code(way), "{}: {}", way.name, answer.text());
+        assert_eq!(server.footprint(), before, "{}", way.name);
+    }
+}
+
+fn bad_archive(zip: &[u8]) {
+    refused(&TestServer::start(), zip, |way| way.bad_archive);
+}
+
+#[test]
+fn what_is_no_zip_is_refused() {
+    bad_archive(b"PK is not enough");
+    let mut cut = zips::vector("tencent");
+    cut.truncate(100);
+    bad_archive(&cut);
+}
+
+#[test]
+fn entries_that_leave_the_tree_are_refused() {
+    for name in ["../evil", "a/../../evil", "/etc/passwd", "C:\\evil", "a\\..\\evil"] {
+        bad_archive(&zips::stored(&[("good", b"x"), (name, b"x")]));
+    }
+}
+
+#[test]
+fn an_archive_beyond_a_limit_is_refused() {
+    let zip = zips::stored(&[("a", &[b'x'; 5000]), ("b", b"x"), ("c", b"x")]);
+    let size = zip.len() as u64;
+    let large = TestServer::start_with(|config| config.max_upload = Some(size - 1));
+    refused(&large, &zip, |way| way.too_large);
+    let unpacked = TestServer::start_with(|config| config.max_unpacked = 5001);
+    refused(&unpacked, &zip, |way| if way.name == "raw" { way.too_large } else { way.bad_archive });
+    let entries = TestServer::start_with(|config| config.max_entries = 2);
+    refused(&entries, &zip, |way| if way.name == "raw" { way.too_large } else { way.bad_archive });
+    let exact = TestServer::start_with(|config| {
+        config.max_upload = Some(size);
+        config.max_unpacked = 5002;
+        config.max_entries = 3;
+    });
+    for way in WAYS {
+        let answer = exact.send(&(way.request)(&zip));
+        assert_eq!((way.code)(&answer), "", "{}: {}", way.name, answer.text());
+    }
+}
+
+#[test]
+fn a_body_larger_than_memory_takes_the_same_way() {
+    let server = TestServer::start();
+    let noise: Vec<u8> = (0_u32..400_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()).collect();
+    let zip = zips::stored(&[("noise.bin", &noise)]);
+    let digests: Vec<Value> = WAYS
+        .iter()
+        .map(|way| {
+            let answer = server.send(&(way.request)(&zip));
+            assert_eq!((way.code)(&answer), "", "{}", answer.text());
+            let newest = server.send(&Request::get("/api/v1/layers/demo/versions/latest")).json();
+            json!([newest["size"], newest["sha256"], newest["sha512"], newest["md5"], newest["crc64"]])
+        })
+        .collect();
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[0][0], zip.len());
+    let footprint = server.footprint();
+    assert_eq!(footprint.files.len(), 1, "{footprint:?}");
+    let link = server.send(&Request::get("/api/v1/layers/demo/versions/1")).json();
+    let served = Request::get(link["download_url"].as_str().unwrap()).send("");
+    assert_eq!(served.body, zip);
+    let mut wrong = zip;
+    wrong.extend_from_slice(&[0; 70_000]);
+    refused(&server, &wrong, |way| way.bad_archive);
+}
+
+#[test]
+fn a_connection_that_breaks_leaves_nothing() {
+    let server = TestServer::start();
+    let before = server.footprint();
+    let mut stream = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(&vec![7; 2_000_000]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    // The server's end of the connection is the sign that it has given the upload up.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    let ready = server.send(&Request::get("/readyz"));
+    assert_eq!(ready.status, 200);
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
+fn a_refused_head_is_answered_before_its_body_is_read_in_vain() {
+    let server = TestServer::start_with(|config| config.max_upload = Some(1000));
+    let before = server.footprint();
+    let answer = server.send(
+        &Request::new("POST", "/api/v1/layers/demo/versions").body(vec![1; 3_000_000]),
+    );
+    assert_eq!(answer.status, 413, "the client hears the refusal after sending it all");
+    assert_eq!(server.footprint(), before);
+}
