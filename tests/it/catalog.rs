@@ -110,7 +110,11 @@ fn parallel_publishers_get_distinct_consecutive_numbers() {
         publishers.into_iter().map(|publisher| publisher.join().unwrap()).collect()
     });
     assert_eq!(numbers, (1..=64).collect());
-    assert_eq!(Footprint::of(desk.folder.path()).files.len(), 64, "one file each, nothing left over");
+    assert_eq!(
+        Footprint::of(desk.folder.path()).files.len(),
+        64,
+        "one file each, nothing left over"
+    );
 }
 
 #[test]
@@ -164,7 +168,8 @@ fn pages_put_together_are_the_whole_list_at_every_size() {
     for size in 1..=10 {
         let (mut by_name, mut from) = (Vec::new(), String::new());
         loop {
-            let page = catalog.list_layers(&tenant(), &LayerFilter::default(), &from, size).unwrap();
+            let page =
+                catalog.list_layers(&tenant(), &LayerFilter::default(), &from, size).unwrap();
             assert!(page.items.len() as u64 <= size);
             by_name.extend(page.items.iter().map(|item| item.layer.name.to_string()));
             if !page.more {
@@ -334,8 +339,7 @@ fn the_list_by_last_write_follows_every_publication_and_update() {
         desk.catalog.publish_function_version(&key("hello"), publication).unwrap();
     };
     let names = || -> Vec<String> {
-        let (order, window) =
-            (FunctionOrder::LastWrittenFirst, Window { offset: 0, limit: 10 });
+        let (order, window) = (FunctionOrder::LastWrittenFirst, Window { offset: 0, limit: 10 });
         let page = desk.catalog.list_function_versions(&key("hello"), order, window).unwrap();
         page.items.iter().map(|item| item.name.to_string()).collect()
     };

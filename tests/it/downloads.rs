@@ -60,7 +60,9 @@ fn every_changed_byte_and_a_passed_end_are_refused() {
     server.pass_seconds(601);
     let answer = Request::get(&link).send("");
     assert_eq!(answer.status, 403);
-    assert!(answer.text().contains("<Code>AccessDenied</Code><Message>Request has expired</Message>"));
+    assert!(
+        answer.text().contains("<Code>AccessDenied</Code><Message>Request has expired</Message>")
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod downloads;
+mod durability;
 mod golden;
 mod house;
 mod support;

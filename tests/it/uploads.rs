@@ -98,7 +98,8 @@ fn an_archive_beyond_a_limit_is_refused() {
 #[test]
 fn a_body_larger_than_memory_takes_the_same_way() {
     let server = TestServer::start();
-    let noise: Vec<u8> = (0_u32..400_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()).collect();
+    let noise: Vec<u8> =
+        (0_u32..400_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()).collect();
     let zip = zips::stored(&[("noise.bin", &noise)]);
     let digests: Vec<Value> = WAYS
         .iter()
@@ -106,7 +107,13 @@ fn a_body_larger_than_memory_takes_the_same_way() {
             let answer = server.send(&(way.request)(&zip));
             assert_eq!((way.code)(&answer), "", "{}", answer.text());
             let newest = server.send(&Request::get("/api/v1/layers/demo/versions/latest")).json();
-            json!([newest["size"], newest["sha256"], newest["sha512"], newest["md5"], newest["crc64"]])
+            json!([
+                newest["size"],
+                newest["sha256"],
+                newest["sha512"],
+                newest["md5"],
+                newest["crc64"]
+            ])
         })
         .collect();
     assert_eq!(digests[0], digests[1]);
@@ -145,9 +152,8 @@ fn a_connection_that_breaks_leaves_nothing() {
 fn a_refused_head_is_answered_before_its_body_is_read_in_vain() {
     let server = TestServer::start_with(|config| config.max_upload = Some(1000));
     let before = server.footprint();
-    let answer = server.send(
-        &Request::new("POST", "/api/v1/layers/demo/versions").body(vec![1; 3_000_000]),
-    );
+    let answer =
+        server.send(&Request::new("POST", "/api/v1/layers/demo/versions").body(vec![1; 3_000_000]));
     assert_eq!(answer.status, 413, "the client hears the refusal after sending it all");
     assert_eq!(server.footprint(), before);
 }

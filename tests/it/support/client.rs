@@ -40,6 +40,16 @@ impl Request {
 
     /// Sends it to a base URL.
     pub fn send(&self, base: &str) -> Answer {
+        let sent = self.exchange(base);
+        sent.unwrap_or_else(|failure| panic!("{} {}: {failure}", self.method, self.path))
+    }
+
+    /// Sends it to a server that may be gone; `None` when it is.
+    pub fn try_send(&self, base: &str) -> Option<Answer> {
+        self.exchange(base).ok()
+    }
+
+    fn exchange(&self, base: &str) -> Result<Answer, ureq::Error> {
         let url = if self.path.starts_with("http://") {
             self.path.clone()
         } else {
@@ -53,11 +63,10 @@ impl Request {
             true => agent().run(builder.body(()).unwrap()),
             false => agent().run(builder.body(self.body.as_slice()).unwrap()),
         };
-        let mut response =
-            sent.unwrap_or_else(|failure| panic!("{} {}: {failure}", self.method, self.path));
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+        let mut response = sent?;
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
         let headers = response.headers().iter();
-        Answer {
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: headers
                 .map(|(name, value)| {
@@ -65,7 +74,7 @@ impl Request {
                 })
                 .collect(),
             body,
-        }
+        })
     }
 }
 

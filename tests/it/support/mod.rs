@@ -2,6 +2,7 @@
 //! and a look at what is stored.
 
 pub mod client;
+pub mod process;
 pub mod server;
 pub mod zips;
 

@@ -1,0 +1,101 @@
+//! What survives a killed process: everything that was acknowledged, and nothing half.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::process::Process;
+use crate::support::server::Footprint;
+use crate::support::{Request, zips};
+
+/// A version that a client was told of: layer, number, SHA-256.
+type Acknowledged = (String, u64, String);
+
+/// Uploads from eight clients until so many were acknowledged, kills the server in the middle of
+/// the others, and returns the acknowledged ones.
+fn publish_until_killed(data: &Path, round: usize, acknowledged_max: usize) -> Vec<Acknowledged> {
+    let server = Process::serve(data, &[]);
+    let base = server.base().to_owned();
+    let done = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let publishers: Vec<_> = (0..8)
+            .map(|publisher| {
+                let (base, done) = (&base, &done);
+                scope.spawn(move || publish_while_it_lives(base, round, publisher, done))
+            })
+            .collect();
+        while done.load(Ordering::SeqCst) < acknowledged_max {
+            std::thread::yield_now();
+        }
+        server.kill();
+        publishers.into_iter().flat_map(|publisher| publisher.join().unwrap()).collect()
+    })
+}
+
+fn publish_while_it_lives(
+    base: &str,
+    round: usize,
+    publisher: usize,
+    done: &AtomicUsize,
+) -> Vec<Acknowledged> {
+    let layer = format!("layer-{}", publisher % 3);
+    let mut acknowledged = Vec::new();
+    for upload in 0_u32.. {
+        // Small ones stay in memory, large ones take the way through a file.
+        let size = if publisher % 2 == 0 { 2_000 } else { 700_000 };
+        let text = format!("{round} {publisher} {upload} ").repeat(size / 8);
+        let zip = zips::stored(&[("a.txt", text.as_bytes())]);
+        let request = Request::new("POST", &format!("/api/v1/layers/{layer}/versions")).body(zip);
+        let Some(answer) = request.try_send(base) else { break };
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let version = answer.json();
+        let sha256 = version["sha256"].as_str().unwrap().to_owned();
+        acknowledged.push((layer.clone(), version["version"].as_u64().unwrap(), sha256));
+        done.fetch_add(1, Ordering::SeqCst);
+    }
+    acknowledged
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged_and_leaves_nothing_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut acknowledged = Vec::new();
+    for round in 0..4 {
+        acknowledged.extend(publish_until_killed(&data, round, 12 + round * 7));
+    }
+    let server = Process::serve(&data, &[]);
+    let mut numbers = BTreeSet::new();
+    for (layer, number, sha256) in &acknowledged {
+        assert!(numbers.insert((layer, number)), "{layer} {number} was given out twice");
+        let path = format!("/api/v1/layers/{layer}/versions/{number}");
+        let version = server.send(&Request::get(&path)).json();
+        assert_eq!(version["sha256"], *sha256, "{layer} {number}");
+        let served = Request::get(version["download_url"].as_str().unwrap()).send("");
+        assert_eq!(served.body.len() as u64, version["size"].as_u64().unwrap());
+        assert_eq!(hex_sha256(&served.body), *sha256);
+    }
+    assert_eq!(server.terminate(), Some(0));
+    let footprint = Footprint::of(&data);
+    let rows = footprint.rows["code"];
+    assert_eq!(footprint.files.len() as i64, rows, "one file for each row, and no other file");
+    assert!(footprint.files.iter().all(|file| !file.contains("incoming")));
+}
+
+#[test]
+fn sigterm_ends_the_server_with_exit_code_0_and_one_database_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Process::serve(&data, &[]);
+    let zip = zips::vector("tencent");
+    let answer = server.send(&Request::new("POST", "/api/v1/layers/demo/versions").body(zip));
+    assert_eq!(answer.status, 201);
+    assert_eq!(server.terminate(), Some(0));
+    let wal = std::fs::metadata(data.join("catalog.sqlite-wal")).map_or(0, |file| file.len());
+    assert_eq!(wal, 0, "the log is written back");
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(bytes))
+}
