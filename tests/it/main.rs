@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod catalog;
+mod cli;
 mod downloads;
 mod durability;
 mod golden;
 mod house;
+mod sdk;
 mod support;
 mod uploads;

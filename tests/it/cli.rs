@@ -1,0 +1,222 @@
+//! The command line as a user has it: the binary, a server, exit codes, what is printed where.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::process::{self, Process};
+use crate::support::zips;
+
+struct Desk {
+    folder: tempfile::TempDir,
+    server: Process,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Process::serve(&folder.path().join("data"), arguments);
+        fs::write(folder.path().join("a.zip"), zips::vector("tencent")).unwrap();
+        fs::create_dir_all(folder.path().join("package/python")).unwrap();
+        fs::write(folder.path().join("package/python/a.py"), "x = 1\n").unwrap();
+        Self { folder, server }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = process::binary();
+        command.current_dir(self.folder.path());
+        command.args(arguments).args(["--server", self.server.base()]);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed and returns what it printed.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.ok(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&printed).unwrap()
+    }
+
+    /// Runs a command that must fail with this exit code, print nothing on standard output, and
+    /// say this on standard error.
+    fn fails(&self, arguments: &[&str], code: i32, says: &str) {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(stderr.contains(says), "{arguments:?}: {stderr}");
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(name)).unwrap()
+    }
+}
+
+#[test]
+fn a_layer_goes_up_and_comes_back() {
+    let desk = Desk::new();
+    let published = desk.json(&["layer", "publish", "demo", "a.zip", "--runtime", "python3.9"]);
+    assert_eq!((&published["version"], &published["size"]), (&1.into(), &167.into()));
+    assert_eq!(published["runtimes"][0], "python3.9");
+    desk.ok(&["layer", "publish", "demo", "package", "--description", "a folder"]);
+    assert!(desk.ok(&["layer", "ls"]).contains("demo"));
+    assert_eq!(desk.json(&["layer", "versions", "demo"]).as_array().unwrap().len(), 2);
+    assert_eq!(desk.json(&["layer", "show", "demo", "2"])["description"], "a folder");
+    desk.ok(&["layer", "pull", "demo", "1"]);
+    assert_eq!(desk.file("demo-1.zip"), zips::vector("tencent"));
+    let printed = desk.run(&["layer", "pull", "demo", "1", "-o", "-"]);
+    assert_eq!(printed.stdout, zips::vector("tencent"));
+    desk.fails(&["layer", "pull", "demo", "1"], 4, "demo-1.zip");
+    desk.ok(&["layer", "rm", "demo", "1"]);
+    desk.fails(&["layer", "show", "demo", "1"], 3, "does not exist");
+}
+
+#[test]
+fn a_folder_gives_the_same_checksum_wherever_it_is() {
+    let desk = Desk::new();
+    let first = desk.json(&["layer", "publish", "one", "package"]);
+    let copy = desk.folder.path().join("elsewhere");
+    fs::create_dir_all(copy.join("python")).unwrap();
+    fs::write(copy.join("python/a.py"), "x = 1\n").unwrap();
+    let second = desk.json(&["layer", "publish", "two", "elsewhere"]);
+    assert_eq!(first["sha256"], second["sha256"]);
+}
+
+#[test]
+fn a_function_lives_its_life() {
+    let desk = Desk::new();
+    desk.ok(&["layer", "publish", "demo", "a.zip"]);
+    let created = desk.json(&[
+        "function",
+        "create",
+        "hello",
+        "a.zip",
+        "--runtime",
+        "python3.9",
+        "--handler",
+        "index.handler",
+        "--memory",
+        "256",
+        "--timeout",
+        "9",
+        "--env",
+        "A=1",
+        "--layer",
+        "demo:1",
+    ]);
+    assert_eq!(created["environment"]["A"], "1");
+    assert_eq!(created["layers"][0]["name"], "demo");
+    desk.ok(&["function", "publish", "hello", "--description", "first"]);
+    desk.ok(&["function", "update", "hello", "package", "--timeout", "10"]);
+    let head = desk.json(&["function", "show", "hello"]);
+    let version = desk.json(&["function", "show", "hello", "1"]);
+    assert_eq!((&head["timeout"], &version["timeout"]), (&10.into(), &9.into()));
+    assert_ne!(head["sha256"], version["sha256"]);
+    assert_eq!(desk.json(&["function", "versions", "hello"]).as_array().unwrap().len(), 2);
+    desk.ok(&["function", "pull", "hello", "1", "-o", "back.zip"]);
+    assert_eq!(desk.file("back.zip"), zips::vector("tencent"));
+    desk.ok(&["function", "rm", "hello", "1"]);
+    desk.ok(&["function", "rm", "hello"]);
+    desk.fails(&["function", "show", "hello"], 3, "does not exist");
+}
+
+#[test]
+fn failures_have_their_exit_codes_and_say_why() {
+    let desk = Desk::with(&["--max-upload", "100"]);
+    desk.fails(&["layer", "publish", "demo", "nothing.zip"], 2, "nothing.zip");
+    desk.fails(&["layer", "publish", "demo", "a.zip"], 4, "100");
+    desk.fails(&["layer", "show", "demo", "1"], 3, "demo");
+    desk.fails(&["layer", "show", "demo"], 2, "Usage");
+    let mut away = process::binary();
+    away.args(["layer", "ls", "--server", "http://127.0.0.1:1"]);
+    let output = away.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("layerbase serve"), "{output:?}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let desk = Desk::new();
+    for number in 0..40 {
+        desk.ok(&["layer", "publish", &format!("layer-{number}"), "a.zip"]);
+    }
+    let mut listing =
+        desk.command(&["layer", "ls", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(listing.stdout.take());
+    assert_eq!(listing.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn serve_refuses_what_it_must_not_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let refused = |arguments: &[&str], code: i32, says: &str| {
+        let output = process::run(&[&["serve", "--data", data], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(says), "{stderr}");
+    };
+    refused(&["--listen", "0.0.0.0:0"], 4, "--auth on");
+    refused(&["--listen", "0.0.0.0:0"], 4, "--allow-anonymous");
+    refused(&["--auth", "on"], 4, "--auth on");
+    refused(&["--max-upload", "much"], 2, "much");
+    let _first = Process::serve(Path::new(data), &[]);
+    refused(&["--listen", "127.0.0.1:0"], 4, "in use");
+}
+
+#[test]
+fn settings_come_from_flags_the_environment_and_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("layerbase.toml");
+    fs::write(&config, "max_uplaod = 5\n").unwrap();
+    let serve = || {
+        let mut command = process::binary();
+        command.args(["serve", "--config"]).arg(&config);
+        command
+    };
+    let output = serve().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("max_upload"), "{output:?}");
+    fs::write(&config, "listen = \"0.0.0.0:0\"\n").unwrap();
+    let output = serve().env("LAYERBASE_LISTEN", "0.0.0.0:1").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("0.0.0.0:1"), "{output:?}");
+}
+
+#[test]
+fn env_tells_every_dialect_how_to_find_the_server() {
+    for dialect in layerbase::config::DIALECTS {
+        let output = process::run(&["env", dialect, "--server", "http://127.0.0.1:9"]);
+        assert_eq!(output.status.code(), Some(0), "{dialect}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("127.0.0.1:9"), "{dialect}");
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for command in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["layer", "publish", "--help"],
+        &["function", "create", "--help"],
+        &["env", "--help"],
+    ] {
+        let output = process::run(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert!(output.stdout.len() > 300, "{command:?} is short");
+    }
+}

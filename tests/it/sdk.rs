@@ -1,0 +1,172 @@
+//! The clouds' own clients against the built binary, over real sockets.
+//!
+//! The scripts are in `tests/sdk`; each takes the server's URL and ends with `ok <name>: N checks`.
+//! The first run makes a Python environment and a Node folder under `target/` from pinned lists.
+//! `LAYERBASE_SKIP_SDK_TESTS=1` passes all of them by, and says so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::process::Process;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the clients are installed: beside the binary under test.
+fn target() -> PathBuf {
+    let binary = Path::new(crate::support::process::BINARY);
+    binary.ancestors().nth(2).unwrap().join("sdk-clients")
+}
+
+fn is_skipped() -> bool {
+    let skipped = std::env::var_os("LAYERBASE_SKIP_SDK_TESTS").is_some_and(|value| value == "1");
+    if skipped {
+        eprintln!("skipped: LAYERBASE_SKIP_SDK_TESTS=1");
+    }
+    skipped
+}
+
+/// Runs a command to its end and shows everything it printed when it fails.
+fn run(command: &mut Command, purpose: &str) -> String {
+    let output = command.output().unwrap_or_else(|failure| panic!("{purpose}: {failure}"));
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{purpose}: {}\n{text}", output.status);
+    text
+}
+
+/// Installs once for each content of the pinned lists: `install` fills a fresh folder, and a copy
+/// of the lists is put in it last, as the sign that it is whole.
+fn installed(name: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
+    let folder = target().join(name);
+    let wanted: String = lists.iter().map(|list| fs::read_to_string(list).unwrap()).collect();
+    let sign = folder.join("installed.txt");
+    if fs::read_to_string(&sign).is_ok_and(|found| found == wanted) {
+        return folder;
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    install(&folder);
+    fs::write(sign, wanted).unwrap();
+    folder
+}
+
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let lists = root().join("tests/sdk/python");
+        let lists = [lists.join("requirements.txt"), lists.join("requirements-tccli.txt")];
+        let folder = installed("python", &lists, |folder| {
+            let venv = "Python 3.9 or newer with its venv module is needed for the SDK tests";
+            run(Command::new("python3").args(["-m", "venv"]).arg(folder), venv);
+            let pip = |list: &Path, more: &[&str]| {
+                let mut command = Command::new(folder.join("bin/python"));
+                command.args(["-m", "pip", "install", "--quiet", "--no-compile"]);
+                command.args(["--disable-pip-version-check"]).args(more).arg("-r").arg(list);
+                run(&mut command, "installing the Python clients");
+            };
+            pip(&lists[0], &[]);
+            pip(&lists[1], &["--no-deps"]);
+        });
+        folder.join("bin")
+    })
+}
+
+fn node() -> &'static Path {
+    static NODE: OnceLock<PathBuf> = OnceLock::new();
+    NODE.get_or_init(|| {
+        let source = root().join("tests/sdk/node");
+        let lists = [source.join("package.json"), source.join("package-lock.json")];
+        installed("node", &lists, |folder| {
+            for name in ["package.json", "package-lock.json", ".npmrc"] {
+                fs::copy(source.join(name), folder.join(name)).unwrap();
+            }
+            let needed = "Node 18 or newer with npm is needed for the SDK tests";
+            run(Command::new("npm").args(["ci", "--silent"]).current_dir(folder), needed);
+        })
+    })
+}
+
+/// Runs a script twice against one server: names of the first run must not disturb the second.
+fn passes(mut command: Command, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(&folder.path().join("data"), &[]);
+    command.arg(server.base());
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
+        command.env_remove(variable);
+    }
+    for attempt in ["the first run", "the second run"] {
+        let text = run(&mut command, &format!("{name}, {attempt}"));
+        let last = text.lines().rfind(|line| line.starts_with("ok ")).unwrap_or_default();
+        assert!(last.ends_with(" checks"), "{name} did not say how much it checked:\n{text}");
+    }
+}
+
+fn python_passes(script: &str) {
+    if is_skipped() {
+        return;
+    }
+    let bin = python();
+    let mut command = Command::new(bin.join("python"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", bin.display()));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(root().join("tests/sdk/python").join(script));
+    passes(command, script);
+}
+
+fn node_passes(script: &str) {
+    if is_skipped() {
+        return;
+    }
+    let folder = node();
+    // Modules are looked up from the script's own folder, so that the scripts go there.
+    for name in ["support.js", script] {
+        fs::copy(root().join("tests/sdk/node").join(name), folder.join(name)).unwrap();
+    }
+    let mut command = Command::new("node");
+    command.arg(folder.join(script));
+    passes(command, script);
+}
+
+macro_rules! scripts {
+    ($run:ident: $($test:ident $script:literal)*) => { $(
+        #[test]
+        fn $test() {
+            $run($script);
+        }
+    )* };
+}
+
+scripts! { python_passes:
+    python_alibaba_2021 "alibaba_2021.py"
+    python_alibaba_2023 "alibaba_2023.py"
+    python_ctyun "ctyun.py"
+    python_huawei "huawei.py"
+    python_openyuanrong "openyuanrong.py"
+    python_tencent "tencent.py"
+}
+
+scripts! { node_passes:
+    node_alibaba "alibaba.js"
+    node_huawei "huawei.js"
+    node_tencent "tencent.js"
+}
+
+#[test]
+fn every_script_is_run() {
+    let this = fs::read_to_string(root().join("tests/it/sdk.rs")).unwrap();
+    for folder in ["python", "node"] {
+        for entry in fs::read_dir(root().join("tests/sdk").join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+            let is_script = name.ends_with(".py") || name.ends_with(".js");
+            let listed = this.contains(&format!("\"{name}\""));
+            assert!(!is_script || name.starts_with("support.") || listed, "{name} is not run");
+        }
+    }
+}
