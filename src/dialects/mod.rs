@@ -9,6 +9,7 @@ mod gate;
 pub mod links;
 mod pages;
 mod params;
+mod stream;
 mod tenants;
 mod upload;
 

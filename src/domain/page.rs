@@ -30,3 +30,16 @@ pub struct Page<T> {
     /// Number of rows on all pages together, where the caller's cloud reports it.
     pub total: u64,
 }
+
+impl<T> Page<T> {
+    /// Returns a page of a list that has nothing, or nothing more.
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), more: false, total: 0 }
+    }
+
+    /// Turns each row into something else.
+    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
+        let items = self.items.into_iter().map(turn).collect();
+        Page { items, more: self.more, total: self.total }
+    }
+}
