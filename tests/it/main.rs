@@ -8,6 +8,7 @@ mod downloads;
 mod durability;
 mod golden;
 mod house;
+mod lists;
 mod sdk;
 mod support;
 mod uploads;

@@ -7,16 +7,18 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use serde::Serialize;
 
 use super::ZIP_MAX;
 use super::errors::ApiError;
 use super::paging;
 use super::wire::{self, Envelope, Input, Success};
 use crate::app::App;
-use crate::catalog::{DeleteRule, VersionRange};
+use crate::catalog::{Catalog, DeleteRule, VersionRange};
 use crate::dialects::gate::Body;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
+use crate::dialects::stream::{self, Rows};
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Call, Caller, Operation, answer};
 use crate::domain::{
@@ -36,9 +38,6 @@ const CODE: CodeField = CodeField {
     leniency: Leniency::Strict,
     vendor_limit: ZIP_MAX,
 };
-
-/// Versions read at a time where the cloud has no pages.
-const STRETCH: u64 = 500;
 
 /// Everything an action is told.
 struct Told {
@@ -82,14 +81,15 @@ async fn dispatch(
     caller: Caller,
     links: Links,
     call: Call,
-    query: Params,
     Body(body): Body,
     request: Request,
 ) -> Result<Response, ApiError> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (input, code) = if request.method() == Method::GET {
-        (Input::from_pairs(&query), None)
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let (pairs, code) = upload::read_form(&app, Spool::from_bytes(query.into()), CODE).await?;
+        (Input::from_pairs(&pairs), code)
     } else if header("content-type").is_some_and(|kind| kind.starts_with("multipart/")) {
         return Err(ApiError::multipart());
     } else if header("x-tc-action").is_none() {
@@ -124,9 +124,12 @@ async fn read_json(app: &App, body: Spool) -> Result<(Input, Option<Staging>), A
 }
 
 impl Told {
-    fn answer(&self, fields: impl serde::Serialize) -> Response {
-        let response = Success { fields, request_id: self.request_id.clone() };
-        answer::json(StatusCode::OK, &Envelope { response })
+    fn answer(&self, fields: impl Serialize) -> Response {
+        answer::json(StatusCode::OK, &self.around(fields))
+    }
+
+    fn around<T>(&self, fields: T) -> Envelope<T> {
+        Envelope { response: Success { fields, request_id: self.request_id.clone() } }
     }
 
     fn layer_name(&self) -> Result<LayerName, ApiError> {
@@ -200,24 +203,16 @@ async fn list_layer_versions(told: Told) -> Result<Response, ApiError> {
     let name = told.layer_name()?;
     let wanted = told.input.texts("CompatibleRuntime")?;
     let tenant = told.caller.tenant().clone();
-    let versions = told
-        .app
-        .write(move |catalog| {
-            let mut layer_versions = Vec::new();
-            let mut from = None;
-            loop {
-                let range = VersionRange { order: Order::Descending, from, limit: STRETCH };
-                let page = catalog.list_layer_versions(&tenant, &name, range)?;
-                from = page.items.last().map(|last| last.number.get() - 1);
-                let items = page.items.into_iter().filter(|version| names_any(version, &wanted));
-                layer_versions.extend(items.map(wire::LayerVersionInfo::from));
-                if !page.more {
-                    return Ok(wire::LayerVersions { layer_versions });
-                }
-            }
-        })
-        .await?;
-    Ok(told.answer(versions))
+    let mut from = None;
+    let fetch = move |catalog: &Catalog, limit| {
+        let range = VersionRange { order: Order::Descending, from, limit };
+        let mut page = catalog.list_layer_versions(&tenant, &name, range)?;
+        from = page.items.last().map(|last| last.number.get() - 1);
+        page.items.retain(|version| names_any(version, &wanted));
+        Ok(page.map(wire::LayerVersionInfo::from))
+    };
+    let around = |_| told.around(wire::LayerVersions { layer_versions: Rows });
+    Ok(stream::list(&told.app, fetch, around).await?)
 }
 
 fn names_any(version: &LayerVersion, wanted: &[String]) -> bool {

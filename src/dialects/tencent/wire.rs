@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::errors::ApiError;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
+use crate::dialects::stream::Rows;
 use crate::domain::{LayerVersion, TenantId, Timestamp};
 
 /// Deepest nesting of a dotted parameter that any action knows; deeper ones are unknown parameters.
@@ -227,7 +228,7 @@ pub(super) struct Layers {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct LayerVersions {
-    pub(super) layer_versions: Vec<LayerVersionInfo>,
+    pub(super) layer_versions: Rows,
 }
 
 /// Spells a time as wall clock at UTC+8, without a zone (tencent.md section 5).

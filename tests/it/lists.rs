@@ -1,0 +1,54 @@
+//! Lists without pages: whole while they are short, sent in stretches when they are long.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Request, TestServer, zips};
+
+/// Publishes versions whose rows are about `width` bytes long.
+fn publish(server: &TestServer, layer: &str, versions: usize, width: usize) {
+    let path =
+        format!("/api/v1/layers/{layer}/versions?runtime=py3&description={}", "x".repeat(width));
+    for _ in 0..versions {
+        let request = Request::new("POST", &path).body(zips::vector("tencent"));
+        assert_eq!(server.send(&request).status, 201);
+    }
+}
+
+fn list(server: &TestServer, layer: &str, runtime: Option<&str>) -> Answer {
+    let request = Request::new("POST", "/")
+        .header("X-TC-Action", "ListLayerVersions")
+        .header("X-TC-Version", "2018-04-16")
+        .json(&json!({"LayerName": layer, "CompatibleRuntime": runtime}));
+    let answer = server.send(&request);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("Content-Type"), Some("application/json"));
+    answer
+}
+
+fn numbers(answer: &Answer) -> Vec<u64> {
+    let rows = answer.json().pointer("/Response/LayerVersions").cloned();
+    let Some(Value::Array(rows)) = rows else { panic!("{}", answer.text()) };
+    rows.iter().map(|row| row["LayerVersion"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn several_stretches_are_one_list_and_a_short_one_has_its_length() {
+    let server = TestServer::start();
+    publish(&server, "short", 130, 10);
+    let short = list(&server, "short", None);
+    assert_eq!(numbers(&short), (1..=130).rev().collect::<Vec<_>>());
+    assert_eq!(short.header("Content-Length"), Some(&*short.body.len().to_string()));
+    assert!(short.json().pointer("/Response/RequestId").is_some());
+    assert_eq!(numbers(&list(&server, "short", Some("py3"))).len(), 130);
+    assert_eq!(numbers(&list(&server, "short", Some("other"))), [0; 0]);
+}
+
+#[test]
+fn a_long_list_is_sent_in_stretches() {
+    let server = TestServer::start();
+    publish(&server, "long", 730, 2000);
+    let long = list(&server, "long", None);
+    assert_eq!(numbers(&long), (1..=730).rev().collect::<Vec<_>>());
+    assert_eq!(long.header("Content-Length"), None);
+    assert!(long.json().pointer("/Response/RequestId").is_some());
+}
