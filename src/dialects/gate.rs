@@ -67,7 +67,7 @@ impl Gate {
         };
         let caller = match self.dialect.authenticate(&self.app, &head, &spool) {
             Ok(caller) => caller,
-            Err(refusal) => return self.dialect.complete(&call, refusal),
+            Err(refusal) => return self.dialect.complete(&call, *refusal),
         };
         let page = self.reusable.map(|headers| PageKey::new(&self.app, &head, &caller, headers));
         if let Some(page) = &page

@@ -52,7 +52,7 @@ pub trait Dialect: Send + Sync {
 
     /// Who sent the request, from its head and its body's digest, before anything of the body is
     /// parsed; the error is the refusal in this dialect's shape.
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response>;
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>>;
 
     /// Words a refusal.
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response;

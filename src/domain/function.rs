@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Artifact, FunctionKey, LayerName, Timestamp, VersionName, VersionNumber};
+use super::{
+    Artifact, CatalogError, FunctionKey, LayerName, Timestamp, VersionName, VersionNumber,
+};
 
 /// A layer version bound to a function; it keeps its code even when that version is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +89,10 @@ pub struct NewFunction {
     pub config: FunctionConfig,
 }
 
+/// Works a head's new configuration out from the head, or refuses.
+pub type ConfigChange =
+    Box<dyn FnOnce(&FunctionVersion) -> Result<FunctionConfig, CatalogError> + Send>;
+
 /// An update of a function's head, worked out from the head as it is inside the transaction.
 pub struct FunctionChange {
     /// Refuses with `Stale` unless the head still has this revision.
@@ -94,8 +100,7 @@ pub struct FunctionChange {
     /// Whether the head's change counts for its `updated` time and revision.
     pub touches: bool,
     /// Turns the old configuration into the new one, or refuses.
-    pub apply:
-        Box<dyn FnOnce(&FunctionVersion) -> Result<FunctionConfig, super::CatalogError> + Send>,
+    pub apply: ConfigChange,
 }
 
 /// What a version to be published is to be called.

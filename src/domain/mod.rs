@@ -13,8 +13,8 @@ pub mod page;
 pub use artifact::{Artifact, ArtifactLimits, Digests};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
 pub use function::{
-    Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction, Publication,
-    PublicationName,
+    ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
+    Publication, PublicationName,
 };
 pub use layer::{Acl, Layer, LayerVersion, NewLayerVersion};
 pub use names::{

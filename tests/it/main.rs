@@ -4,6 +4,7 @@
 
 mod catalog;
 mod cli;
+mod conformance;
 mod downloads;
 mod durability;
 mod golden;

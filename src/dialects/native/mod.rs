@@ -39,7 +39,7 @@ impl Dialect for Native {
         ArtifactLimits::default().size
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response> {
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
         auth::verify(app, head, body)
     }
 
