@@ -137,6 +137,9 @@ impl View<'_> {
         from: &str,
         limit: u64,
     ) -> Result<Page<LayerVersion>, CatalogError> {
+        // The index is entered at one lower bound, the first in the statement: the prefix must not
+        // be left to be found by reading every name before it.
+        let from = filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix));
         let mut sql = select(
             "INDEXED BY layers_by_name",
             "v.number = l.newest",
