@@ -18,12 +18,17 @@ use uuid::Uuid;
 use super::pages::{PageKey, Pages};
 use super::{BodyRule, Call, Caller, Dialect, Operation, Refusal};
 use crate::app::App;
-use crate::domain::CatalogError;
+use crate::domain::{CatalogError, Timestamp};
 use crate::ingest::Spool;
 
-/// The id that the server gave to a request.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestId(pub Uuid);
+/// What the server noted of a request when it came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrival {
+    /// The id that it gave to it.
+    pub id: Uuid,
+    /// When that was.
+    pub at: Timestamp,
+}
 
 #[derive(Clone)]
 struct Gate {
@@ -97,8 +102,14 @@ impl Gate {
 
 /// Notes what an answer may need of its request.
 pub fn call_of(head: &Parts) -> Call {
-    let request_id = head.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
-    Call { request_id, path: head.uri.path().to_owned(), headers: head.headers.clone() }
+    let arrival = head.extensions.get::<Arrival>().copied().unwrap_or_default();
+    Call {
+        request_id: arrival.id,
+        received: arrival.at,
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
+        headers: head.headers.clone(),
+    }
 }
 
 /// A request that an extractor refused; the gate has the dialect word it.

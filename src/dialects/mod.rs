@@ -13,7 +13,7 @@ mod stream;
 mod tenants;
 mod upload;
 
-pub use gate::{RequestId, call_of};
+pub use gate::{Arrival, call_of};
 
 mod native;
 mod tencent;
@@ -21,14 +21,14 @@ mod tencent;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::domain::{CatalogError, TenantId};
+use crate::domain::{CatalogError, TenantId, Timestamp};
 use crate::ingest::{Measure, Spool};
 use params::Params;
 
@@ -184,6 +184,10 @@ impl Caller {
 pub struct Call {
     /// Given out by the server, fresh for each request.
     pub request_id: Uuid,
+    /// When the request came.
+    pub received: Timestamp,
+    /// The request's method.
+    pub method: Method,
     /// The path as it was sent.
     pub path: String,
     /// The request's headers.

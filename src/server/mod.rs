@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::catalog::Catalog;
 pub use crate::catalog::{Clock, IdSource};
 use crate::config::Config;
-use crate::dialects::{self, DIALECTS, Dialect, Refusal, RequestId};
+use crate::dialects::{self, Arrival, DIALECTS, Dialect, Refusal};
 use crate::store::{OpenError, Store};
 
 /// How long requests that run at the end may take to finish.
@@ -150,7 +150,7 @@ fn is_on(config: &Config, dialect: &dyn Dialect) -> bool {
 /// Gives the request its id and has every line of the log carry it.
 async fn trace(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = app.ids().next();
-    request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(Arrival { id, at: app.clock().now() });
     let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
     async move {
         let response = next.run(request).await;
