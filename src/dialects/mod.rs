@@ -15,6 +15,7 @@ mod upload;
 
 pub use gate::{Arrival, call_of};
 
+mod alibaba;
 mod native;
 mod tencent;
 
@@ -33,7 +34,7 @@ use crate::ingest::{Measure, Spool};
 use params::Params;
 
 /// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.
-pub const DIALECTS: [&dyn Dialect; 2] = [&tencent::Tencent, &native::Native];
+pub const DIALECTS: [&dyn Dialect; 3] = [&tencent::Tencent, &alibaba::Alibaba, &native::Native];
 
 /// One cloud's API: its operations, its credentials, its way to say no.
 pub trait Dialect: Send + Sync {

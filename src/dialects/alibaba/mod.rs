@@ -1,0 +1,79 @@
+//! Alibaba Cloud Function Compute, in its three generations of one API.
+//!
+//! Sources: Function Compute API documentation ("ListLayers" and its neighbours), the SDKs
+//! `@alicloud/fc2`, `aliyun-fc2`, `fc-open20210406` and `fc20230330`, and Serverless Devs; the wire
+//! rules below were each met by one of those clients.
+//!
+//! Quirks:
+//! - Paths come bare, as the documents print them, or behind a date: 2016-08-15 (the same as bare),
+//!   2021-04-06, 2023-03-30. All see the same layers; field names, types and the shape of errors
+//!   follow the date.
+//! - Keys of a JSON body are met in any case, and `null` means absent.
+//! - `nextToken` and `nextVersion` are left out on the last page: a client that finds an empty one
+//!   asks for ever. Lists are never left out.
+//! - An answer without a body has no media type: a client parses whatever calls itself JSON.
+//! - The checksum is CRC-64/XZ as an unsigned decimal text.
+//! - An unknown path and a wrong method are both a 400, `PathNotSupported`.
+//!
+//! Decided here, where the documents are silent or disagree:
+//! - A token is the plain name of the next layer, inclusive, in every generation.
+//! - `limit` outside 1 to 100, `startVersion` below 1 and a switch that is neither true nor false
+//!   are refused.
+//! - `public=true` lists the caller's public layers; there are no official layers.
+//! - A stated `checksum` and a `license` are honoured in all generations, though only the last one
+//!   has them in its model; the first two answer a `license` only where there is one.
+//! - The first generation's ARN starts with the MD5 of the account id. An ARN of another account
+//!   names nothing here; its region is not looked at.
+//! - The `ETag` of a layer version is its own id, which is as immutable as the version.
+//! - A deletion answers 204 in all generations; a function that uses the version keeps its code.
+
+mod auth;
+mod errors;
+mod paging;
+mod routes;
+mod wire;
+
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::{Call, Caller, Dialect, Operation, Refusal};
+use crate::app::App;
+use crate::ingest::Spool;
+
+/// Largest zip inside a request, 100 MiB (alibaba.md section 3.2).
+const ZIP_MAX: u64 = 100 << 20;
+
+/// The Alibaba dialect.
+pub(super) struct Alibaba;
+
+impl Dialect for Alibaba {
+    fn name(&self) -> &'static str {
+        "alibaba"
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        routes::operations()
+    }
+
+    fn recognizes(&self, head: &Parts) -> bool {
+        let first = wire::first_segment(head.uri.path());
+        let date = wire::PREFIXES.iter().any(|prefix| prefix.strip_prefix('/') == Some(first));
+        date || matches!(first, "layers" | "layerarn" | "services" | "functions")
+    }
+
+    fn upload_limit(&self) -> u64 {
+        ZIP_MAX
+    }
+
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response> {
+        auth::verify(app, head, body)
+    }
+
+    fn refuse(&self, call: &Call, refusal: Refusal) -> Response {
+        errors::refuse(call, refusal)
+    }
+
+    fn complete(&self, call: &Call, response: Response) -> Response {
+        errors::complete(call, response)
+    }
+}
