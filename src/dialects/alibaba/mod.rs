@@ -65,7 +65,7 @@ impl Dialect for Alibaba {
         ZIP_MAX
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Response> {
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
         auth::verify(app, head, body)
     }
 
