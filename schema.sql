@@ -45,6 +45,7 @@ CREATE TABLE layers (
     UNIQUE (tenant, name)
 ) STRICT;
 CREATE INDEX layers_by_name ON layers (tenant, name) WHERE newest IS NOT NULL;
+CREATE INDEX public_layers_by_name ON layers (tenant, name) WHERE newest IS NOT NULL AND acl = 1;
 CREATE INDEX layers_by_age ON layers (tenant, newest_at DESC, name) WHERE newest IS NOT NULL;
 
 CREATE TABLE layer_versions (

@@ -56,8 +56,11 @@ impl LayerFilter {
             values.push(Value::Text(name.to_string()));
         }
         if let Some(acl) = self.acl {
-            sql.push_str(" AND l.acl = ?");
-            values.push(Value::Integer(acl_to_sql(acl)));
+            // Written out, for a partial index is not chosen by a value that is bound later.
+            sql.push_str(match acl {
+                Acl::Private => " AND l.acl = 0",
+                Acl::Public => " AND l.acl = 1",
+            });
         }
         if let Some(runtime) = &self.runtime {
             sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
@@ -141,7 +144,10 @@ impl View<'_> {
         // be left to be found by reading every name before it.
         let from = filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix));
         let mut sql = select(
-            "INDEXED BY layers_by_name",
+            match filter.acl {
+                Some(Acl::Public) => "INDEXED BY public_layers_by_name",
+                Some(Acl::Private) | None => "INDEXED BY layers_by_name",
+            },
             "v.number = l.newest",
             "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?",
         );
@@ -424,13 +430,6 @@ fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
 /// Borrows a text column for parsing.
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, CatalogError> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-}
-
-fn acl_to_sql(acl: Acl) -> i64 {
-    match acl {
-        Acl::Private => 0,
-        Acl::Public => 1,
-    }
 }
 
 /// Cuts a page off rows that were read with one more than `limit`.
