@@ -17,7 +17,7 @@ use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Caller, Operation, answer};
-use crate::domain::{LayerName, LayerVersion, Order, VersionNumber};
+use crate::domain::{CatalogError, LayerName, LayerVersion, Order, VersionNumber};
 use crate::ingest::Leniency;
 
 /// Where the code is; clients write both `code` and `Code`.
@@ -150,7 +150,12 @@ fn single(renderer: &Renderer<'_>, version: &LayerVersion) -> Response {
 
 /// Any name that the catalog may have, from whichever cloud.
 fn layer_name(text: String) -> Result<LayerName, ApiError> {
-    Ok(LayerName::parse(text)?)
+    LayerName::parse(text).map_err(|refusal| match refusal {
+        CatalogError::InvalidValue { reason, .. } => {
+            ApiError::invalid(format!("layerName {reason}"))
+        }
+        other => other.into(),
+    })
 }
 
 /// A letter or `_`, then letters, digits, `-` and `_`, 128 at most (alibaba.md section 7).
