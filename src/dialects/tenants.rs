@@ -37,6 +37,7 @@ mod tests {
         let tenant = TenantId::default_tenant();
         assert_eq!(decimal(&tenant, "x", 16).to_string().len(), 16);
         assert_eq!(hexadecimal(&tenant, "x").len(), 32);
-        assert_eq!(hexadecimal(&tenant, "huawei domain"), "1");
+        assert_eq!(hexadecimal(&tenant, "ctyun account"), "f5bd6313299495bbedc143e5e3417698");
+        assert_eq!(decimal(&tenant, "ctyun tenant", 9), 322_769_089);
     }
 }
