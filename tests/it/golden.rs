@@ -73,7 +73,7 @@ macro_rules! dialects {
     )* };
 }
 
-dialects! { alibaba native tencent }
+dialects! { alibaba ctyun native tencent }
 
 fn run(path: &Path) -> Result<(), String> {
     let case: Value = serde_json::from_slice(&fs::read(path).unwrap())

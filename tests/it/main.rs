@@ -5,6 +5,7 @@
 mod catalog;
 mod cli;
 mod conformance;
+mod ctyun;
 mod downloads;
 mod durability;
 mod golden;

@@ -1,0 +1,188 @@
+//! Refusals: the service's own under HTTP 200, the gateway's under a real status (ctyun.md
+//! section 8).
+
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::dialects::answer::{self, log_internal};
+use crate::dialects::{Call, Refusal};
+use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
+
+/// The Python core copies it into an answer's `traceId`.
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// A refusal, not yet tied to its request.
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    by: Refuser,
+    status: StatusCode,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refuser {
+    /// Function compute: the status is only told inside the body.
+    Service,
+    /// What stands in front of it.
+    Gateway,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceRefusal<'a> {
+    status_code: u16,
+    error: String,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GatewayRefusal<'a> {
+    request_id: String,
+    error: &'a str,
+    code: &'a str,
+    message: String,
+    eop_err_code: &'a str,
+    status_code: String,
+    return_obj: Nothing,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+impl ApiError {
+    fn service(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { by: Refuser::Service, status, message: message.into() }
+    }
+
+    fn gateway(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { by: Refuser::Gateway, status, message: message.into() }
+    }
+
+    /// Says which rule a parameter breaks.
+    pub(super) fn invalid(parameter: &str, reason: impl std::fmt::Display) -> Self {
+        let message = format!("invalid parameter {parameter}: {reason}");
+        Self::service(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Says that the object of a reference is not there, and what to do instead.
+    pub(super) fn no_object(bucket: Option<&str>, object: &str) -> Self {
+        let bucket = bucket.map(|bucket| format!("{bucket}/")).unwrap_or_default();
+        let message = format!(
+            "object '{bucket}{object}' does not exist: this server has no bucket, send the zip as \
+             code.zipFile"
+        );
+        Self::service(StatusCode::NOT_FOUND, message)
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        let text = error.to_string();
+        match error {
+            CatalogError::NotFound { what: Noun::LayerVersion, name, of: Some(layer) } => {
+                let message = format!("layer '{layer}' version {name} does not exist");
+                Self::service(StatusCode::NOT_FOUND, message)
+            }
+            CatalogError::NotFound { .. } => Self::service(StatusCode::NOT_FOUND, text),
+            CatalogError::AlreadyExists { .. }
+            | CatalogError::Stale { .. }
+            | CatalogError::Unchanged { .. }
+            | CatalogError::InUse { .. } => Self::service(StatusCode::CONFLICT, text),
+            CatalogError::InvalidValue { field, reason } => Self::invalid(field, reason),
+            CatalogError::LimitExceeded { what, limit, actual } => {
+                let large = StatusCode::PAYLOAD_TOO_LARGE;
+                match what {
+                    Limit::BodySize => Self::gateway(
+                        large,
+                        format!("request body size {actual} exceeds limit {limit}"),
+                    ),
+                    Limit::CodeSize => {
+                        Self::service(large, format!("code size {actual} exceeds limit {limit}"))
+                    }
+                    Limit::UnpackedSize => Self::service(
+                        large,
+                        format!("unpacked code size {actual} exceeds limit {limit}"),
+                    ),
+                    Limit::Entries => Self::service(
+                        large,
+                        format!("number of code entries {actual} exceeds limit {limit}"),
+                    ),
+                    Limit::FunctionVersions => Self::service(
+                        StatusCode::CONFLICT,
+                        format!("number of function versions {actual} exceeds limit {limit}"),
+                    ),
+                }
+            }
+            CatalogError::BadArchive(ArchiveProblem::Missing) => {
+                Self::invalid("code", "one of zipFile and ossObjectName is required")
+            }
+            CatalogError::BadArchive(problem) => Self::invalid("code.zipFile", problem),
+            CatalogError::ChecksumMismatch { .. } => Self::invalid("code", text),
+            CatalogError::Internal { source } => {
+                log_internal(source.as_ref());
+                Self::service(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
+        }
+    }
+}
+
+/// Stays in the answer's extensions until [`complete`] knows the request. Until then it has its
+/// real status, so that it is not taken for a page that can be given again.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = answer::empty(self.status);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Words what no operation was asked about.
+pub(super) fn refuse(refusal: Refusal) -> Response {
+    let error = match refusal {
+        Refusal::UnknownPath => {
+            ApiError::gateway(StatusCode::NOT_FOUND, "no operation has this path")
+        }
+        Refusal::UnknownMethod => {
+            ApiError::gateway(StatusCode::NOT_FOUND, "no operation has this path with this method")
+        }
+        Refusal::Catalog(error) => error.into(),
+    };
+    error.into_response()
+}
+
+/// Writes a refusal in the shape of who refuses, and the request's id beside every answer.
+pub(super) fn complete(call: &Call, mut response: Response) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = match error.by {
+            Refuser::Service => by_service(&error),
+            Refuser::Gateway => by_gateway(call, &error),
+        };
+    }
+    answer::insert_id(&mut response, TRACE_ID, &call.request_id.to_string());
+    response
+}
+
+fn by_service(error: &ApiError) -> Response {
+    let status_code = error.status.as_u16();
+    let refusal =
+        ServiceRefusal { status_code, error: format!("CF_{status_code}"), message: &error.message };
+    answer::json(StatusCode::OK, &refusal)
+}
+
+fn by_gateway(call: &Call, error: &ApiError) -> Response {
+    let sent = call.headers.get("ctyun-eop-request-id").and_then(|id| id.to_str().ok());
+    let sent = sent.filter(|id| !id.is_empty()).map(str::to_owned);
+    let code = error.status.as_str();
+    let refusal = GatewayRefusal {
+        request_id: sent.unwrap_or_else(|| call.request_id.to_string()),
+        error: code,
+        code,
+        message: format!("ctyun-EOP: {}", error.message),
+        eop_err_code: code,
+        status_code: format!("CTAPI_{code}"),
+        return_obj: Nothing {},
+    };
+    answer::json(error.status, &refusal)
+}

@@ -1,0 +1,74 @@
+//! CTyun function compute, `/openapi/v1/`.
+//!
+//! Sources: the vendor's documentation page "List layer versions" of 2025-10-20, its API portal's
+//! catalogue of function compute (revision 40), the `cf` package of its Go SDK, its Terraform
+//! provider and its Python core. The operations have only Chinese titles there, so that their
+//! English names are ours.
+//!
+//! Quirks:
+//! - Success is HTTP 200 with `statusCode` 0. The service refuses with HTTP 200 as well and another
+//!   `statusCode`: the Go client drops every body that has another status. `returnObj` is then
+//!   missing, never empty.
+//! - What the gateway in front of the service refuses has a real status and a text as `statusCode`.
+//! - The header `regionId` must be there. It is echoed as `region` and put into the `ctrn`.
+//! - A size is spelled `codeSize` and `codesize`; documents and clients differ, so both are sent.
+//! - `codeChecksum` is an object storage's ETag: the MD5 inside double quotes of its own.
+//! - The list of a layer's versions has no pages.
+//! - The official Python core sends no body at all in place of an empty one.
+//!
+//! Decided here, where the documents are silent: versions are listed with the highest number first;
+//! an unknown layer is an empty list, but a version of it that is asked for or deleted is not found;
+//! `code.zipFile` creates a layer version without a bucket, and wins over a reference. No bucket is
+//! configured in this release, so that the object of every reference is not found. All layer
+//! operations answer with the same, whole record. `x-trace-id`, which the Python core reads, is the
+//! request's id in our log. A name that the catalog cannot hold, say for a control character, is an
+//! invalid parameter when it is read, too.
+
+mod auth;
+mod errors;
+mod paging;
+mod routes;
+mod wire;
+
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::{Call, Caller, Dialect, Operation, Refusal};
+use crate::app::App;
+use crate::ingest::Spool;
+
+/// Largest zip inside a request (ctyun.md section 3).
+const ZIP_MAX: u64 = 100 << 20;
+
+/// The CTyun dialect.
+pub(super) struct Ctyun;
+
+impl Dialect for Ctyun {
+    fn name(&self) -> &'static str {
+        "ctyun"
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        routes::operations()
+    }
+
+    fn recognizes(&self, head: &Parts) -> bool {
+        head.uri.path().starts_with("/openapi/v1/")
+    }
+
+    fn upload_limit(&self) -> u64 {
+        ZIP_MAX
+    }
+
+    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
+        auth::verify(app, head, body)
+    }
+
+    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
+        errors::refuse(refusal)
+    }
+
+    fn complete(&self, call: &Call, response: Response) -> Response {
+        errors::complete(call, response)
+    }
+}
