@@ -83,10 +83,10 @@ impl Gate {
         head.extensions.insert(caller);
         head.extensions.insert(Arc::new(spool));
         let mut response = next.run(Request::from_parts(head, HttpBody::empty())).await;
-        if let Some(rejected) = response.extensions_mut().remove::<Rejected>()
-            && let Some(refusal) = Arc::into_inner(rejected.0)
-        {
-            return self.refuse(&call, refusal);
+        if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
+            let refusal = Arc::into_inner(rejected.0);
+            let shared = || CatalogError::internal("a refusal was copied");
+            return self.refuse(&call, refusal.unwrap_or_else(shared));
         }
         if let Some(page) = page {
             response = self.pages.keep(page, response).await;

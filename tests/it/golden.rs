@@ -19,12 +19,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerbase::domain::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::support::{Answer, Request, TestServer, zips};
+
+const CASES_AT_ONCE: usize = 4;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -51,16 +55,25 @@ fn run_all(dialect: &str) {
     let cases: Vec<_> = cases().into_iter().filter(|case| case.0 == dialect).collect();
     assert!(!cases.is_empty(), "{dialect} has no golden case");
     let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
-    let mut failures = Vec::new();
-    for (_, operation, path) in cases {
-        if !path.to_string_lossy().contains(&only) {
-            continue;
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    // Each case has a server of its own and mostly waits for the disk.
+    std::thread::scope(|scope| {
+        for _ in 0..CASES_AT_ONCE {
+            scope.spawn(|| {
+                while let Some((_, operation, path)) =
+                    cases.get(next.fetch_add(1, Ordering::SeqCst))
+                {
+                    let name = format!("{operation}/{}", path.file_name().unwrap().display());
+                    if path.to_string_lossy().contains(&only)
+                        && let Err(failure) = run(path)
+                    {
+                        failures.lock().unwrap().push(format!("{name}: {failure}"));
+                    }
+                }
+            });
         }
-        if let Err(failure) = run(&path) {
-            failures
-                .push(format!("{operation}/{}: {failure}", path.file_name().unwrap().display()));
-        }
-    }
+    });
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
 }
 
