@@ -204,6 +204,15 @@ impl From<CatalogError> for ApiError {
     }
 }
 
+/// Quotes what a client sent, cut where it would only fill the screen.
+pub(super) fn quote(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("'{}…'", &text[..end]),
+        None => format!("'{text}'"),
+    }
+}
+
 /// Stays in the answer's extensions until [`complete`] knows the request.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

@@ -1,6 +1,6 @@
 //! `marker` and `maxitems` ↔ the catalog's windows (huawei.md section 6).
 
-use super::errors::ApiError;
+use super::errors::{ApiError, quote};
 use crate::dialects::params::Params;
 use crate::domain::Window;
 
@@ -45,7 +45,7 @@ fn number(params: &Params, name: &str) -> Result<u64, ApiError> {
         }
         Some(text) => Err(ApiError::query(
             name,
-            &format!("must be a whole number from 0 on, this is '{text}'"),
+            &format!("must be a whole number from 0 on, this is {}", quote(text)),
         )),
     }
 }

@@ -9,7 +9,7 @@ use super::code::{self, DEPENDENCY_CODE};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule, VersionRange};
 use crate::dialects::gate::{Body, Segments};
-use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::huawei::paging;
 use crate::dialects::huawei::wire::dependencies::{Dependencies, Dependency};
 use crate::dialects::huawei::wire::input::Input;
@@ -201,7 +201,7 @@ fn read_number(text: &str) -> Result<VersionNumber, ApiError> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return VersionNumber::parse(text).ok_or_else(ApiError::no_dependency);
     }
-    let rule = format!("'{text}' must be the number of a version");
+    let rule = format!("{} must be the number of a version", quote(text));
     Err(ApiError::field("dependency version", rule))
 }
 
@@ -209,7 +209,7 @@ fn read_name(input: &Input) -> Result<LayerName, ApiError> {
     let text = input.required("name")?;
     let rule = "must be 1 to 96 letters, digits, '_', '.' and '-', with a letter at the start and a \
                 letter or digit at the end";
-    let refuse = || ApiError::field("name", format!("'{text}' {rule}"));
+    let refuse = || ApiError::field("name", format!("{} {rule}", quote(text)));
     if !is_name(text, 96, b"_.-", true) {
         return Err(refuse());
     }
@@ -229,6 +229,8 @@ fn check_code(input: &Input, staging: Option<Staging>) -> Result<Staging, ApiErr
                         archive in depend_file with depend_type zip";
             Err(ApiError::field("depend_link", rule))
         }
-        other => Err(ApiError::field("depend_type", format!("'{other}' must be zip or obs"))),
+        other => {
+            Err(ApiError::field("depend_type", format!("{} must be zip or obs", quote(other))))
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::{bound, resolve};
 use crate::app::App;
 use crate::catalog::CodeInput;
 use crate::dialects::gate::{Body, Segments};
-use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::huawei::wire::functions::{Bound, Function, FunctionCode};
 use crate::dialects::huawei::wire::input::Input;
 use crate::dialects::huawei::wire::is_name;
@@ -187,7 +187,7 @@ fn read_key(input: &Input, project: &Project) -> Result<FunctionKey, ApiError> {
         let text = input.required(field)?;
         match is_name(text, 60, b"-_", true) {
             true => Ok(text),
-            false => Err(ApiError::field(field, format!("'{text}' {rule}"))),
+            false => Err(ApiError::field(field, format!("{} {rule}", quote(text)))),
         }
     };
     Ok(FunctionKey {

@@ -8,7 +8,7 @@ use super::bound;
 use super::code::{self, NO_CODE};
 use crate::app::App;
 use crate::dialects::gate::{Body, Segments};
-use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::huawei::paging;
 use crate::dialects::huawei::wire::functions::{Published, Row, Versions};
 use crate::dialects::huawei::wire::input::Input;
@@ -114,7 +114,7 @@ fn read_publication(input: &Input) -> Result<Publication, ApiError> {
 fn read_name(text: &str) -> Result<VersionName, ApiError> {
     let rule = "must be 1 to 42 letters, digits, '-', '_' and '.', with a letter or digit at both \
                 ends, and not 'latest'";
-    let refuse = || ApiError::field("version", format!("'{text}' {rule}"));
+    let refuse = || ApiError::field("version", format!("{} {rule}", quote(text)));
     match text {
         "latest" => Err(refuse()),
         _ if is_name(text, 42, b"-_.", false) => VersionName::parse(text).map_err(|_| refuse()),

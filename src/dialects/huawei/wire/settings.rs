@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::input::Input;
-use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::domain::FunctionConfig;
 
 /// The key of [`Extra`] in the catalog.
@@ -270,7 +270,7 @@ pub(crate) fn check_code_type(code_type: Option<&str>) -> Result<(), ApiError> {
         None => Err(ApiError::missing("code_type")),
         Some(known) if CODE_TYPES.contains(&known) => Ok(()),
         Some(other) => {
-            let rule = format!("'{other}' must be one of {}", CODE_TYPES.join(", "));
+            let rule = format!("{} must be one of {}", quote(other), CODE_TYPES.join(", "));
             Err(ApiError::field("code_type", rule))
         }
     }
@@ -282,7 +282,7 @@ pub(crate) fn read_runtime(input: &Input) -> Result<String, ApiError> {
     if RUNTIMES.contains(&runtime) {
         return Ok(runtime.to_owned());
     }
-    let rule = format!("'{runtime}' must be one of {}", RUNTIMES.join(", "));
+    let rule = format!("{} must be one of {}", quote(runtime), RUNTIMES.join(", "));
     Err(ApiError::field("runtime", rule))
 }
 
@@ -398,8 +398,8 @@ mod tests {
     fn an_environment_that_another_cloud_changed_is_written_anew() {
         let text = r#"{"B": "2", "A": "1"}"#.to_owned();
         let extra = Extra { user_data: Some(text.clone()), ..Extra::default() };
-        let mut config = FunctionConfig::default();
-        config.environment = environment(&text).unwrap_or_default();
+        let environment = environment(&text).unwrap_or_default();
+        let mut config = FunctionConfig { environment, ..FunctionConfig::default() };
         assert_eq!(extra.user_data(&config), Some(text));
         config.environment.insert("C".to_owned(), "3".to_owned());
         assert_eq!(extra.user_data(&config).as_deref(), Some(r#"{"A":"1","B":"2","C":"3"}"#));

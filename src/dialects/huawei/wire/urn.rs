@@ -1,7 +1,7 @@
 //! Projects and function URNs (huawei.md section 5).
 
 use crate::app::App;
-use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::{Caller, tenants};
 use crate::domain::{FunctionKey, FunctionName, FunctionVersion, Group, TenantId, VersionName};
 
@@ -111,7 +111,7 @@ fn malformed(text: &str) -> ApiError {
     let rule = "must be urn:fss:<region>:<project_id>:function:<package>:<name>, with a version or \
                 '!' and an alias behind it or not, or <name>, <package>:<name>, \
                 <project_id>:<package>:<name> with or without a version";
-    ApiError::field("function_urn", format!("'{text}' {rule}"))
+    ApiError::field("function_urn", format!("{} {rule}", quote(text)))
 }
 
 /// Returns what a state of a function is called: the head is `latest` whatever others call it.
