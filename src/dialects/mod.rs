@@ -36,8 +36,13 @@ use crate::ingest::{Measure, Spool};
 use params::Params;
 
 /// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.
-pub const DIALECTS: [&dyn Dialect; 5] =
-    [&ctyun::Ctyun, &huawei::Huawei, &tencent::Tencent, &alibaba::Alibaba, &native::Native];
+pub const DIALECTS: [&dyn Dialect; 5] = [
+    &ctyun::Ctyun,
+    &huawei::Huawei,
+    &tencent::Tencent,
+    &alibaba::Alibaba,
+    &native::Native,
+];
 
 /// One cloud's API: its operations, its credentials, its way to say no.
 pub trait Dialect: Send + Sync {
