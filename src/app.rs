@@ -76,6 +76,7 @@ impl App {
             size: config.max_upload.unwrap_or(vendor_limit),
             unpacked: config.max_unpacked,
             entries: config.max_entries,
+            ..ArtifactLimits::default()
         }
     }
 

@@ -171,11 +171,22 @@ impl Catalog {
     pub fn list_all_function_versions(
         &self,
         tenant: &TenantId,
-        name_part: Option<&str>,
         version: Option<&str>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        self.store.read(|view| view.select_all_states(tenant, name_part, version, window))
+        self.store.read(|view| view.select_all_states(tenant, version, window))
+    }
+
+    /// Like [`Catalog::list_all_function_versions`], for the states that `keep` says yes to; for a
+    /// blocking thread, since it reads them all.
+    pub fn search_function_versions(
+        &self,
+        tenant: &TenantId,
+        version: Option<&str>,
+        keep: impl Fn(&FunctionVersion) -> bool,
+        window: Window,
+    ) -> Result<Page<FunctionVersion>, CatalogError> {
+        self.store.read(|view| view.select_states_where(tenant, version, keep, window))
     }
 
     /// Deletes a function with all its versions.

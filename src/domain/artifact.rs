@@ -35,10 +35,12 @@ pub struct ArtifactLimits {
     pub unpacked: u64,
     /// Number of entries.
     pub entries: u64,
+    /// Parts of an entry's path: folders and the name.
+    pub depth: u64,
 }
 
 impl Default for ArtifactLimits {
     fn default() -> Self {
-        Self { size: 500 << 20, unpacked: 1 << 30, entries: 30_000 }
+        Self { size: 500 << 20, unpacked: 1 << 30, entries: 30_000, depth: u64::MAX }
     }
 }

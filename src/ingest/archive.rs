@@ -80,6 +80,9 @@ fn judge_directory<R: Read + Seek>(
         let name = entry.name().map_err(unreadable)?;
         let control = entry.name_raw().iter().any(u8::is_ascii_control);
         paths::check(&name, control).map_err(|reason| unsafe_path(&name, reason))?;
+        if paths::depth(&name) > limits.depth {
+            return Err(unsafe_path(&name, "lies in too many folders"));
+        }
         if entry.flags().as_u16() & ENCRYPTED != 0 {
             return Err(ArchiveProblem::Encrypted(name.into_owned()).into());
         }

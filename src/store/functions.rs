@@ -134,34 +134,54 @@ impl View<'_> {
 
     /// Returns every state of every function of a tenant, the one written last first.
     ///
-    /// `name_part` keeps the functions whose name contains it, `version` the states of that name.
+    /// `version` keeps the states of that name.
     pub fn select_all_states(
         &self,
         tenant: &TenantId,
-        name_part: Option<&str>,
         version: Option<&str>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        let mut condition = "f.tenant = ? AND f.live = 1".to_owned();
-        let mut values = vec![Value::Text(tenant.to_string())];
-        if let Some(part) = name_part {
-            condition.push_str(" AND instr(f.name, ?) > 0");
-            values.push(Value::Text(part.to_owned()));
-        }
-        if let Some(version) = version {
-            condition.push_str(" AND v.name = ?");
-            values.push(Value::Text(version.to_owned()));
-        }
+        let (mut condition, mut values) = of_tenant(tenant, version);
         let sql = format!(
             "SELECT count(*) FROM functions f JOIN function_versions v ON v.function = f.id \
              WHERE {condition}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
-        condition.push_str(" ORDER BY v.sequence DESC, f.name ASC, v.name ASC LIMIT ? OFFSET ?");
+        condition.push_str(LAST_WRITTEN_FIRST);
+        condition.push_str(" LIMIT ? OFFSET ?");
         values.push(Value::Integer(to_sql(window.limit.saturating_add(1))));
         values.push(Value::Integer(to_sql(window.offset)));
         Ok(cut(self.many_states(&select(&condition), values)?, window.limit, from_sql(total)))
+    }
+
+    /// Like [`View::select_all_states`], for the states that `keep` says yes to; reads them all and
+    /// holds no more than the page.
+    pub fn select_states_where(
+        &self,
+        tenant: &TenantId,
+        version: Option<&str>,
+        keep: impl Fn(&FunctionVersion) -> bool,
+        window: Window,
+    ) -> Result<Page<FunctionVersion>, CatalogError> {
+        let (mut condition, values) = of_tenant(tenant, version);
+        condition.push_str(LAST_WRITTEN_FIRST);
+        let sql = select(&condition);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let (mut items, mut total) = (Vec::new(), 0_u64);
+        let end = window.offset.saturating_add(window.limit);
+        while let Some(row) = rows.next()? {
+            let state = function_version(row)?;
+            if !keep(&state) {
+                continue;
+            }
+            if (window.offset..end).contains(&total) {
+                items.push(self.with_layers(row, state)?);
+            }
+            total += 1;
+        }
+        Ok(Page { items, more: total > end, total })
     }
 
     fn many_states(
@@ -173,15 +193,22 @@ impl View<'_> {
         let mut rows = statement.query(params_from_iter(values))?;
         let mut states = Vec::new();
         while let Some(row) = rows.next()? {
-            let mut state = function_version(row)?;
-            let layers: i64 = row.get(code::COLUMN_COUNT + 15)?;
-            if layers > 0 {
-                let function: i64 = row.get(code::COLUMN_COUNT + 21)?;
-                state.config.layers = self.select_bound_layers(function, state.number)?;
-            }
-            states.push(state);
+            states.push(self.with_layers(row, function_version(row)?)?);
         }
         Ok(states)
+    }
+
+    fn with_layers(
+        &self,
+        row: &Row<'_>,
+        mut state: FunctionVersion,
+    ) -> Result<FunctionVersion, CatalogError> {
+        let layers: i64 = row.get(code::COLUMN_COUNT + 15)?;
+        if layers > 0 {
+            let function: i64 = row.get(code::COLUMN_COUNT + 21)?;
+            state.config.layers = self.select_bound_layers(function, state.number)?;
+        }
+        Ok(state)
     }
 
     fn select_bound_layers(
@@ -205,6 +232,20 @@ impl View<'_> {
         }
         Ok(layers)
     }
+}
+
+/// The order of lists over all functions of a tenant.
+const LAST_WRITTEN_FIRST: &str = " ORDER BY v.sequence DESC, f.name ASC, v.name ASC";
+
+/// The condition for a tenant's states, or those of one name, with its values.
+fn of_tenant(tenant: &TenantId, version: Option<&str>) -> (String, Vec<Value>) {
+    let mut condition = "f.tenant = ? AND f.live = 1".to_owned();
+    let mut values = vec![Value::Text(tenant.to_string())];
+    if let Some(version) = version {
+        condition.push_str(" AND v.name = ?");
+        values.push(Value::Text(version.to_owned()));
+    }
+    (condition, values)
 }
 
 /// The condition that [`key_values`] fills.

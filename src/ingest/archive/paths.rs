@@ -42,6 +42,11 @@ pub(super) fn check(name: &str, control: bool) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Counts the parts of a path: its folders and its name.
+pub(super) fn depth(name: &str) -> u64 {
+    components(name).count() as u64
+}
+
 /// Checks where the symbolic link `name` leads.
 ///
 /// A `..` is fine in front, while the link's own folders last. Behind another component, which

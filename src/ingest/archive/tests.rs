@@ -226,6 +226,11 @@ fn limits() {
     let bomb = Forged { method: 8, size: u32::MAX - 1, ..forged("bomb", b"\x03\0") };
     let refused = judge(&forge_all(&[bomb])).unwrap_err();
     assert!(refused.contains("what: UnpackedSize, limit: 1073741824"), "{refused}");
+
+    let flat = ArtifactLimits { depth: 2, ..ArtifactLimits::default() };
+    assert!(judge_within(&forge_all(&[forged("a/./b", b"x")]), &flat).is_ok());
+    let deep = judge_within(&forge_all(&[forged("a/b/c", b"x")]), &flat).unwrap_err();
+    assert!(deep.contains("too many folders"), "{deep}");
 }
 
 #[test]
