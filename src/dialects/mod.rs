@@ -19,6 +19,7 @@ mod alibaba;
 mod ctyun;
 mod huawei;
 mod native;
+mod openyuanrong;
 mod tencent;
 
 use std::sync::Arc;
@@ -36,9 +37,10 @@ use crate::ingest::{Measure, Spool};
 use params::Params;
 
 /// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.
-pub const DIALECTS: [&dyn Dialect; 5] = [
+pub const DIALECTS: [&dyn Dialect; 6] = [
     &ctyun::Ctyun,
     &huawei::Huawei,
+    &openyuanrong::OpenYuanrong,
     &tencent::Tencent,
     &alibaba::Alibaba,
     &native::Native,

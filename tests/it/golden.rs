@@ -86,7 +86,7 @@ macro_rules! dialects {
     )* };
 }
 
-dialects! { alibaba ctyun huawei native tencent }
+dialects! { alibaba ctyun huawei native openyuanrong tencent }
 
 fn run(path: &Path) -> Result<(), String> {
     let case: Value = serde_json::from_slice(&fs::read(path).unwrap())

@@ -1,0 +1,55 @@
+//! Who calls: with authentication off, whoever the headers name (openyuanrong.md sections 5 and 9).
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+
+use super::errors::ApiError;
+use super::wire::upload::header;
+use crate::app::App;
+use crate::dialects::Caller;
+use crate::dialects::gate::Rejected;
+use crate::domain::TenantId;
+use crate::ingest::Spool;
+
+/// The headers that every answer depends on.
+pub(super) const TENANT_HEADERS: &[&str] = &[TENANT, PRODUCT];
+
+const TENANT: &str = "x-tenant-id";
+const PRODUCT: &str = "x-product-id";
+
+/// Yields the tenant of `X-Tenant-Id`, divided by `X-Product-Id` where there is one. `X-Auth` may
+/// be there and is not looked at.
+pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, Box<Response>> {
+    let mut tenant = header(&head.headers, TENANT);
+    if tenant.is_empty() {
+        TenantId::default_tenant().as_str().clone_into(&mut tenant);
+    }
+    tenant.push_str(&suffix(&header(&head.headers, PRODUCT)));
+    let refused = |refusal| ApiError::from(refusal).into_response();
+    TenantId::parse(tenant).map(Caller::new).map_err(refused)
+}
+
+/// What follows the tenant in identifiers and in the catalog.
+fn suffix(product: &str) -> String {
+    if product.is_empty() { String::new() } else { format!("@{product}") }
+}
+
+/// The caller as this cloud shows him: tenant and product apart.
+pub(super) struct Account {
+    /// The owner in the catalog; in identifiers too.
+    pub(super) owner: TenantId,
+    pub(super) tenant: String,
+    pub(super) product: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for Account {
+    type Rejection = Rejected;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
+        let owner = Caller::from_request_parts(head, state).await?.tenant().clone();
+        let product = header(&head.headers, PRODUCT);
+        let tenant = owner.as_str().strip_suffix(&suffix(&product)).unwrap_or(owner.as_str());
+        Ok(Self { tenant: tenant.to_owned(), product, owner })
+    }
+}

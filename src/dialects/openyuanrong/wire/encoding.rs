@@ -1,0 +1,103 @@
+//! JSON as Go writes it, and times as this cloud does (openyuanrong.md sections 2 and 5).
+
+use std::io::{self, Write};
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use jiff::fmt::strtime;
+use memchr::memchr3;
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+
+use crate::domain::Timestamp;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// Renders a whole answer.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut text = Vec::with_capacity(2048);
+    // The wire types have text keys and finite numbers, and memory takes every byte.
+    let _ = value.serialize(&mut Serializer::with_formatter(&mut text, GoFormatter));
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// Escapes what Go escapes so that JSON can stand in HTML and JavaScript.
+struct GoFormatter;
+
+impl Formatter for GoFormatter {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let bytes = fragment.as_bytes();
+        if memchr3(b'<', b'>', b'&', bytes).is_none() && memchr::memchr(0xE2, bytes).is_none() {
+            return writer.write_all(bytes);
+        }
+        let mut written = 0;
+        for (at, letter) in fragment.char_indices() {
+            if matches!(letter, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') {
+                writer.write_all(&bytes[written..at])?;
+                write!(writer, "\\u{:04x}", u32::from(letter))?;
+                written = at + letter.len_utf8();
+            }
+        }
+        writer.write_all(&bytes[written..])
+    }
+}
+
+/// Spells a time in UTC with three digits of a fraction.
+pub(crate) fn time(time: Timestamp) -> String {
+    strtime::format("%Y-%m-%d %H:%M:%S%.3f UTC", time).unwrap_or_default()
+}
+
+/// Spells a head's stamp: date, time and milliseconds, these without zeros at their end.
+pub(crate) fn revision(milliseconds: u64) -> String {
+    let time = i64::try_from(milliseconds).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let time = time.unwrap_or_default();
+    let second = strtime::format("%Y%m%d%H%M%S", time).unwrap_or_default();
+    let fraction = format!("{:03}", milliseconds % 1000);
+    second + fraction.trim_end_matches('0')
+}
+
+/// Makes the name of a version that nobody named.
+pub(crate) fn version_name(time: Timestamp) -> String {
+    strtime::format("v%Y%m%d-%H%M%S", time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_is_escaped_as_go_does() {
+        let mut text = Vec::new();
+        let value = "a<b>&\"\n\u{2028}\u{2029}…层";
+        value.serialize(&mut Serializer::with_formatter(&mut text, GoFormatter)).unwrap();
+        let expected = r#""a\u003cb\u003e\u0026\"\n\u2028\u2029…层""#;
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn times_and_revisions() {
+        let moment: Timestamp = "2026-11-21T16:47:08.66Z".parse().unwrap();
+        assert_eq!(time(moment), "2026-11-21 16:47:08.660 UTC");
+        assert_eq!(version_name(moment), "v20261121-164708");
+        let base = moment.as_millisecond() as u64 - 660;
+        for (milliseconds, spelled) in [
+            (661, "20261121164708661"),
+            (170, "2026112116470817"),
+            (500, "202611211647085"),
+            (0, "20261121164708"),
+            (7, "20261121164708007"),
+        ] {
+            assert_eq!(revision(base + milliseconds), spelled);
+        }
+    }
+}
