@@ -2,7 +2,6 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
 use super::wire::upload::header;
@@ -20,14 +19,20 @@ const PRODUCT: &str = "x-product-id";
 
 /// Yields the tenant of `X-Tenant-Id`, divided by `X-Product-Id` where there is one. `X-Auth` may
 /// be there and is not looked at.
-pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, Box<Response>> {
+pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, ApiError> {
+    for name in TENANT_HEADERS {
+        let value = head.headers.get(*name).map(|value| value.as_bytes()).unwrap_or_default();
+        if std::str::from_utf8(value).is_err() {
+            // What cannot be kept as it is would make one tenant of two.
+            return Err(ApiError::invalid(format!("{name} must be UTF-8")));
+        }
+    }
     let mut tenant = header(&head.headers, TENANT);
     if tenant.is_empty() {
         TenantId::default_tenant().as_str().clone_into(&mut tenant);
     }
     tenant.push_str(&suffix(&header(&head.headers, PRODUCT)));
-    let refused = |refusal| ApiError::from(refusal).into_response();
-    TenantId::parse(tenant).map(Caller::new).map_err(refused)
+    Ok(Caller::new(TenantId::parse(tenant)?))
 }
 
 /// What follows the tenant in identifiers and in the catalog.

@@ -26,7 +26,10 @@
 //!   of kind `faas`, stored `local` in our own code folder.
 //! - `0@svc@fn` and `0-svc-fn` are one function, shown as it was registered; `fn` is in the group
 //!   `default`.
-//! - Paths may end with `/`, without a redirect. HEAD is answered like GET.
+//! - Paths may end with `/`, without a redirect. HEAD is answered like GET. A POST below `/layers`
+//!   that is unknown says `404 page not found` like every other path.
+//! - A tenant has the URN's form in the catalog, so that `a@b` without a product and `a` with the
+//!   product `b` are one; a tenant that is no name of the catalog is refused.
 //!
 //! Decided where the reference is silent:
 //! - `GET /layers` shows each layer by its newest version, or by the version asked for.
@@ -34,6 +37,7 @@
 //! - A qualifier that looks like an alias and is none means the head in a GET, whatever its name.
 //! - Uploaded code stays in an update, unless the update names an object of a bucket instead.
 //! - A runtime is compatible with a layer in any case of letters, and with one that names none.
+//! - Our own faults have the code 121000, a number that no vendor's text explains.
 //! - Five layers may be bound to a function; layers and their versions are not counted.
 
 mod auth;
@@ -43,7 +47,7 @@ mod routes;
 mod wire;
 
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::{Call, Caller, Dialect, Operation, Refusal};
 use crate::app::App;
@@ -77,7 +81,7 @@ impl Dialect for OpenYuanrong {
     }
 
     fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+        auth::verify(app, head, body).map_err(|refusal| Box::new(refusal.into_response()))
     }
 
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response {
