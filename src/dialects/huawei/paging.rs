@@ -29,11 +29,8 @@ pub(super) fn dependencies(params: &Params, sizes: &[&str]) -> Result<Window, Ap
 }
 
 /// Returns the offset behind a page; behind an empty page that is the end of the list.
-pub(super) fn next_marker(window: Window, rows: usize, count: u64) -> u64 {
-    match rows {
-        0 => count,
-        rows => window.offset + rows as u64,
-    }
+pub(super) fn next_marker(window: Window, count: u64) -> u64 {
+    window.offset.saturating_add(window.limit).min(count)
 }
 
 /// Absent and empty are 0, and what no list can have is as good as the largest number.

@@ -141,9 +141,8 @@ fn render(
     row: impl Fn(LayerVersion) -> Dependency,
 ) -> Dependencies {
     let count = page.total;
-    let dependencies: Vec<Dependency> = page.items.into_iter().map(row).collect();
-    let next_marker = paging::next_marker(window, dependencies.len(), count);
-    Dependencies { dependencies, next_marker, count }
+    let dependencies = page.items.into_iter().map(row).collect();
+    Dependencies { dependencies, next_marker: paging::next_marker(window, count), count }
 }
 
 /// Reads a page by its offset out of a list that is kept by number.

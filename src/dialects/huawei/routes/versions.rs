@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bound;
 use super::code::{self, NO_CODE};
 use crate::app::App;
+use crate::catalog::Catalog;
 use crate::dialects::gate::{Body, Segments};
 use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::huawei::paging;
@@ -17,12 +19,10 @@ use crate::dialects::huawei::wire::urn::{Project, Urn};
 use crate::dialects::huawei::wire::{is_name, version_name};
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
+use crate::dialects::stream::{self, Rows};
 use crate::dialects::{Caller, Operation};
-use crate::domain::{FunctionKey, Publication, PublicationName, VersionName, Window};
+use crate::domain::{Page, Publication, PublicationName, VersionName, Window};
 use crate::store::FunctionOrder;
-
-/// Versions read at a time; vendor's functions have 20.
-const STRETCH: u64 = 500;
 
 /// Published versions of a function: 20 with `latest` (huawei.md section 5).
 const VERSIONS_MAX: u64 = 19;
@@ -40,36 +40,23 @@ async fn list(
     caller: Caller,
     Segments([project, urn]): Segments<2>,
     params: Params,
-) -> Result<Json<Versions>, ApiError> {
+) -> Result<Response, ApiError> {
     let project = Project::new(&app, &caller, project)?;
     let key = Urn::parse(&urn)?.key(&project)?;
     let window = paging::versions(&params)?;
-    let (versions, count) = read_rows(&app, &key, window, &project).await?;
-    let next_marker = paging::next_marker(window, versions.len(), count);
-    Ok(Json(Versions { versions, next_marker, count }))
-}
-
-/// The first stretch is nearly always all, and is read right here.
-async fn read_rows(
-    app: &App,
-    key: &FunctionKey,
-    window: Window,
-    project: &Project,
-) -> Result<(Vec<Row>, u64), ApiError> {
-    let order = FunctionOrder::HeadFirst;
-    let first = Window { offset: window.offset, limit: window.limit.min(STRETCH) };
-    let mut page = app.read(|catalog| catalog.list_function_versions(key, order, first))?;
-    let mut rows = Vec::with_capacity(page.items.len());
-    loop {
-        rows.extend(page.items.into_iter().map(|state| Row::new(state, project)));
-        let read = rows.len() as u64;
-        if !page.more || read >= window.limit {
-            return Ok((rows, page.total));
-        }
-        let limit = (window.limit - read).min(STRETCH);
-        let (key, next) = (key.clone(), Window { offset: window.offset + read, limit });
-        page = app.write(move |catalog| catalog.list_function_versions(&key, order, next)).await?;
-    }
+    let (mut at, end) = (window.offset, window.offset.saturating_add(window.limit));
+    let fetch = move |catalog: &Catalog, rows: u64| {
+        let part = Window { offset: at, limit: rows.min(end - at) };
+        let page = catalog.list_function_versions(&key, FunctionOrder::HeadFirst, part)?;
+        at += page.items.len() as u64;
+        let items = page.items.into_iter().map(|state| Row::new(state, &project)).collect();
+        Ok(Page { items, more: page.more && at < end, total: page.total })
+    };
+    let around = |count| {
+        let next_marker = paging::next_marker(window, count);
+        Versions { versions: Rows, next_marker, count }
+    };
+    Ok(stream::list(&app, fetch, around).await?)
 }
 
 async fn publish(

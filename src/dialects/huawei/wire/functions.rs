@@ -8,6 +8,7 @@ use super::settings::{Attached, Common, Details, Extra, Strategy};
 use super::time;
 use super::urn::{self, Project};
 use crate::dialects::links::Links;
+use crate::dialects::stream::Rows;
 use crate::domain::{Artifact, FunctionVersion, LayerVersion};
 
 /// What a function's code type and file are called when nobody said.
@@ -92,7 +93,8 @@ impl State {
 /// `ListFunctionVersions`, the seed operation.
 #[derive(Serialize)]
 pub(crate) struct Versions {
-    pub(crate) versions: Vec<Row>,
+    /// Of [`Row`].
+    pub(crate) versions: Rows,
     pub(crate) next_marker: u64,
     pub(crate) count: u64,
 }
