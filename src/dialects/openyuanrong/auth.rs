@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
 use super::wire::upload::header;
@@ -19,12 +20,13 @@ const PRODUCT: &str = "x-product-id";
 
 /// Yields the tenant of `X-Tenant-Id`, divided by `X-Product-Id` where there is one. `X-Auth` may
 /// be there and is not looked at.
-pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, ApiError> {
+pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, Box<Response>> {
+    let refused = |refusal: ApiError| Box::new(refusal.into_response());
     for name in TENANT_HEADERS {
         let value = head.headers.get(*name).map(|value| value.as_bytes()).unwrap_or_default();
         if std::str::from_utf8(value).is_err() {
             // What cannot be kept as it is would make one tenant of two.
-            return Err(ApiError::invalid(format!("{name} must be UTF-8")));
+            return Err(refused(ApiError::invalid(format!("{name} must be UTF-8"))));
         }
     }
     let mut tenant = header(&head.headers, TENANT);
@@ -32,7 +34,7 @@ pub(super) fn verify(_app: &App, head: &Parts, _body: &Spool) -> Result<Caller, 
         TenantId::default_tenant().as_str().clone_into(&mut tenant);
     }
     tenant.push_str(&suffix(&header(&head.headers, PRODUCT)));
-    Ok(Caller::new(TenantId::parse(tenant)?))
+    TenantId::parse(tenant).map(Caller::new).map_err(|refusal| refused(refusal.into()))
 }
 
 /// What follows the tenant in identifiers and in the catalog.

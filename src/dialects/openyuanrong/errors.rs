@@ -3,12 +3,12 @@
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::wire::encoding;
-use crate::dialects::answer::log_internal;
+use crate::dialects::answer::{self, log_internal};
 use crate::dialects::{Call, Refusal};
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
 
@@ -195,6 +195,9 @@ impl IntoResponse for ApiError {
 /// Words what no handler was asked about.
 pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
     match refusal {
+        Refusal::UnknownPath | Refusal::UnknownMethod if is_layer_action(call) => {
+            answer::empty(StatusCode::NOT_FOUND)
+        }
         Refusal::UnknownPath | Refusal::UnknownMethod => not_found(),
         // Only uploads come near this limit below that path.
         Refusal::Catalog(CatalogError::LimitExceeded { what: Limit::BodySize, limit, actual })
@@ -204,6 +207,13 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
         }
         Refusal::Catalog(error) => ApiError::from(error).into_response(),
     }
+}
+
+/// Whether this is a POST to `/layers/{x}/{y}`, one route of the vendor's that says nothing when it
+/// knows no such action.
+fn is_layer_action(call: &Call) -> bool {
+    let rest = call.path.strip_prefix("/function-repository/v1/layers/");
+    call.method == Method::POST && rest.is_some_and(|rest| rest.split('/').count() == 2)
 }
 
 /// The answer of the vendor's router, also to a wrong method.

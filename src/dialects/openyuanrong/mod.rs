@@ -26,8 +26,7 @@
 //!   of kind `faas`, stored `local` in our own code folder.
 //! - `0@svc@fn` and `0-svc-fn` are one function, shown as it was registered; `fn` is in the group
 //!   `default`.
-//! - Paths may end with `/`, without a redirect. HEAD is answered like GET. A POST below `/layers`
-//!   that is unknown says `404 page not found` like every other path.
+//! - Paths may end with `/`, without a redirect. HEAD is answered like GET.
 //! - A tenant has the URN's form in the catalog, so that `a@b` without a product and `a` with the
 //!   product `b` are one; a tenant that is no name of the catalog is refused.
 //!
@@ -47,7 +46,7 @@ mod routes;
 mod wire;
 
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::{Call, Caller, Dialect, Operation, Refusal};
 use crate::app::App;
@@ -81,7 +80,7 @@ impl Dialect for OpenYuanrong {
     }
 
     fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body).map_err(|refusal| Box::new(refusal.into_response()))
+        auth::verify(app, head, body)
     }
 
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response {
