@@ -1,0 +1,217 @@
+//! The limits that a server is compared with: bare programs that do the one thing and nothing else.
+//!
+//! A bench runs them as child processes, itself with other arguments, so that they get the same
+//! runtime, allocator and processor as the real server. They know no dialect, no tenant, no request
+//! id, no signature; a page's links are as long as the real ones and carry no valid signature.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::RawQuery;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::Response;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use layerbase::domain::Timestamp;
+use rusqlite::{Connection, OpenFlags, Row};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_util::io::ReaderStream;
+
+/// The argument that makes a bench one of these servers.
+pub const COMMAND: &str = "limit";
+
+/// A page of layers: one prepared query and serialisation for each request.
+pub const PAGES: &str = "pages";
+
+/// One answer out of memory.
+pub const MEMORY: &str = "memory";
+
+/// One file, read and written by axum.
+pub const FILE: &str = "file";
+
+/// One file, sent by the kernel, as nginx does.
+pub const SENDFILE: &str = "sendfile";
+
+/// Where every limit answers.
+pub const PATH: &str = "/limit";
+
+/// The rows that a page of layers shows, and one more; the query of `src/store/layers.rs`.
+const QUERY: &str = "SELECT c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked, \
+    l.name, l.uid, l.acl, l.tags, v.number, v.uid, v.description, v.license, v.runtimes, v.created \
+    FROM layers l INDEXED BY layers_by_name \
+    CROSS JOIN layer_versions v ON v.layer = l.id AND v.number = l.newest \
+    CROSS JOIN code c ON c.sha256 = v.code \
+    WHERE l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ? ORDER BY l.name LIMIT ?";
+
+/// Answers until it is killed; `arguments` are the kind and the file.
+pub fn serve(arguments: &[String]) {
+    let [kind, path] = arguments else { panic!("a kind and a file are expected") };
+    let path = PathBuf::from(path);
+    let router = match kind.as_str() {
+        PAGES => Router::new().route(PATH, get(move |query| pages(path.clone(), query))),
+        MEMORY => {
+            let page = Bytes::from(std::fs::read(path).expect("the page can be read"));
+            Router::new().route(PATH, get(move || async move { json(page) }))
+        }
+        FILE => Router::new().route(PATH, get(move || file(path.clone()))),
+        SENDFILE => return sendfile(&path),
+        other => panic!("no limit is called {other}"),
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        println!("limit ready on http://{}", listener.local_addr().expect("it is bound"));
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        axum::serve(listener, router).await.expect("it is served until it is killed");
+    });
+}
+
+fn json(body: impl Into<Body>) -> Response {
+    Response::builder()
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.into())
+        .expect("the header is valid")
+}
+
+#[derive(Serialize)]
+struct Layer<'r> {
+    name: &'r str,
+    version: i64,
+    uid: &'r str,
+    acl: &'static str,
+    description: &'r str,
+    license: &'r str,
+    runtimes: &'r RawValue,
+    tags: Tags,
+    size: i64,
+    entries: i64,
+    unpacked_size: i64,
+    sha256: &'r str,
+    sha512: &'r str,
+    md5: &'r str,
+    crc64: String,
+    download_url: String,
+    created_at: String,
+}
+
+/// The seeded layers have none.
+#[derive(Serialize)]
+struct Tags {}
+
+async fn pages(path: PathBuf, RawQuery(query): RawQuery) -> Response {
+    thread_local! { static CATALOG: RefCell<Option<Connection>> = const { RefCell::new(None) } }
+    let (mut limit, mut after) = (20, String::new());
+    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*key {
+            "limit" => limit = value.parse().expect("a number"),
+            "after" => after = value.into_owned(),
+            _ => {}
+        }
+    }
+    CATALOG.with_borrow_mut(|catalog| {
+        let catalog = catalog.get_or_insert_with(|| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(&path, flags).expect("the catalog can be read")
+        });
+        json(page(catalog, &after, limit).expect("the schema is the one that is read here"))
+    })
+}
+
+fn page(catalog: &Connection, from: &str, limit: i64) -> rusqlite::Result<Vec<u8>> {
+    let mut statement = catalog.prepare_cached(QUERY)?;
+    let mut rows = statement.query(("default", from, limit + 1))?;
+    let mut text = Vec::with_capacity(16 << 10);
+    text.extend_from_slice(b"{\"items\":[");
+    let (mut count, mut last) = (0, String::new());
+    while let Some(row) = rows.next()? {
+        if count == limit {
+            let next = serde_json::to_string(&last).expect("a text");
+            text.extend_from_slice(b"],\"next\":");
+            text.extend_from_slice(next.as_bytes());
+            text.push(b'}');
+            return Ok(text);
+        }
+        if count > 0 {
+            text.push(b',');
+        }
+        write_layer(row, &mut text)?;
+        count += 1;
+        if count == limit {
+            row.get_ref(7)?.as_str()?.clone_into(&mut last);
+        }
+    }
+    text.extend_from_slice(b"]}");
+    Ok(text)
+}
+
+fn write_layer(row: &Row<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let (mut sha256, mut sha512, mut md5) = ([0; 64], [0; 128], [0; 32]);
+    let digests = [(0, &mut sha256[..]), (1, &mut sha512[..]), (2, &mut md5[..])];
+    for (column, digits) in digests {
+        let bytes = row.get_ref(column)?.as_blob()?;
+        hex::encode_to_slice(bytes, digits).expect("digests have their length");
+    }
+    let [sha256, sha512, md5] = [&sha256[..], &sha512, &md5]
+        .map(|digits| std::str::from_utf8(digits).expect("hexadecimal digits"));
+    let (name, version): (_, i64) = (text(7)?, row.get(11)?);
+    let created = Timestamp::from_microsecond(row.get(16)?).expect("the seeded times are valid");
+    let layer = Layer {
+        name,
+        version,
+        uid: text(12)?,
+        acl: if row.get::<_, i64>(9)? == 1 { "public" } else { "private" },
+        description: text(13)?,
+        license: text(14)?,
+        runtimes: serde_json::from_str(text(15)?).expect("the column is JSON"),
+        tags: Tags {},
+        size: row.get(4)?,
+        entries: row.get(5)?,
+        unpacked_size: row.get(6)?,
+        sha256,
+        sha512,
+        md5,
+        crc64: row.get::<_, i64>(3)?.cast_unsigned().to_string(),
+        download_url: format!(
+            "http://127.0.0.1:10000/code/{sha256}/{name}-{version}.zip\
+             ?tenant=default&expires=1767235600&signature={sha256}"
+        ),
+        created_at: created.to_string(),
+    };
+    serde_json::to_writer(out, &layer).expect("memory can be written");
+    Ok(())
+}
+
+async fn file(path: PathBuf) -> Response {
+    let file = tokio::fs::File::open(path).await.expect("the file is there");
+    let length = file.metadata().await.expect("it is open").len();
+    let body = Body::from_stream(ReaderStream::with_capacity(file, 128 << 10));
+    let response = Response::builder().header(CONTENT_LENGTH, length);
+    response.body(body).expect("the header is valid")
+}
+
+/// `std::io::copy` from a file to a socket is `sendfile(2)` on Linux.
+fn sendfile(path: &Path) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    println!("limit ready on http://{}", listener.local_addr().expect("it is bound"));
+    for stream in listener.incoming() {
+        let mut stream = stream.expect("connections come");
+        let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
+        while head.next().is_some_and(|line| !line.is_empty()) {}
+        let mut file = File::open(path).expect("the file is there");
+        let length = file.metadata().expect("it is open").len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+        // The client may be gone by now.
+        let _ = std::io::copy(&mut file, &mut stream);
+    }
+}
