@@ -3,7 +3,6 @@
 //!
 //! Also the extractors that handlers share. Knows no cloud.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
@@ -12,23 +11,15 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use http_body::Body as _;
 use percent_encoding::percent_decode_str;
-use uuid::Uuid;
+use tracing::Instrument;
 
 use super::pages::{PageKey, Pages};
 use super::{BodyRule, Call, Caller, Dialect, Operation, Refusal};
 use crate::app::App;
-use crate::domain::{CatalogError, Timestamp};
+use crate::domain::CatalogError;
 use crate::ingest::Spool;
-
-/// What the server noted of a request when it came.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Arrival {
-    /// The id that it gave to it.
-    pub id: Uuid,
-    /// When that was.
-    pub at: Timestamp,
-}
 
 #[derive(Clone)]
 struct Gate {
@@ -64,11 +55,17 @@ pub(super) fn guard(
 impl Gate {
     async fn admit(self, request: Request, next: Next) -> Response {
         let (mut head, body) = request.into_parts();
-        let call = call_of(&head);
+        let call = Call::new(&self.app, &head, self.dialect);
+        // Made where something may be logged: a page that is given again costs no span.
+        let span = || tracing::info_span!("request", id = %call.request_id);
         let (limit, measure) = (self.body.limit(self.dialect, &self.app), self.body.measure());
-        let spool = match self.app.spool(body, limit, measure).await {
+        let spool = match body.is_end_stream() {
+            true => Ok(Spool::empty()),
+            false => self.app.spool(body, limit, measure).instrument(span()).await,
+        };
+        let spool = match spool {
             Ok(spool) => spool,
-            Err(refusal) => return self.refuse(&call, refusal),
+            Err(refusal) => return span().in_scope(|| self.refuse(&call, refusal)),
         };
         let caller = match self.dialect.authenticate(&self.app, &head, &spool) {
             Ok(caller) => caller,
@@ -82,33 +79,29 @@ impl Gate {
         }
         head.extensions.insert(caller);
         head.extensions.insert(Arc::new(spool));
-        let mut response = next.run(Request::from_parts(head, HttpBody::empty())).await;
-        if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
-            let refusal = Arc::into_inner(rejected.0);
-            let shared = || CatalogError::internal("a refusal was copied");
-            return self.refuse(&call, refusal.unwrap_or_else(shared));
-        }
-        if let Some(page) = page {
-            response = self.pages.keep(page, response).await;
-        }
-        self.dialect.complete(&call, response)
+        head.extensions.insert(call.clone());
+        let request = Request::from_parts(head, HttpBody::empty());
+        let answer = async {
+            let mut response = next.run(request).await;
+            if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
+                let refusal = Arc::into_inner(rejected.0);
+                let shared = || CatalogError::internal("a refusal was copied");
+                return self.refuse(&call, refusal.unwrap_or_else(shared));
+            }
+            if let Some(page) = page {
+                response = self.pages.keep(page, response).await;
+            }
+            let response = self.dialect.complete(&call, response);
+            let (method, path, status) = (&call.method, call.path(), response.status().as_u16());
+            tracing::debug!(%method, path, status, "answered");
+            response
+        };
+        answer.instrument(span()).await
     }
 
     fn refuse(&self, call: &Call, refusal: CatalogError) -> Response {
         let response = self.dialect.refuse(call, Refusal::Catalog(refusal));
         self.dialect.complete(call, response)
-    }
-}
-
-/// Notes what an answer may need of its request.
-pub fn call_of(head: &Parts) -> Call {
-    let arrival = head.extensions.get::<Arrival>().copied().unwrap_or_default();
-    Call {
-        request_id: arrival.id,
-        received: arrival.at,
-        method: head.method.clone(),
-        path: head.uri.path().to_owned(),
-        headers: head.headers.clone(),
     }
 }
 
@@ -149,10 +142,10 @@ fn taken<T>(value: Option<T>) -> Result<T, Rejected> {
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {
-    type Rejection = Infallible;
+    type Rejection = Rejected;
 
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(call_of(head))
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
+        taken(head.extensions.get().cloned())
     }
 }
 

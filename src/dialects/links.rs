@@ -4,13 +4,13 @@
 //! is good for anyone who has it until it expires (DESIGN.md section 5).
 
 use std::convert::Infallible;
-use std::fmt::Write;
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::Uri;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
 
 use super::Params;
@@ -45,15 +45,16 @@ pub(super) fn period_of(now: Timestamp) -> i64 {
 pub struct Links {
     /// Scheme and host, without a slash at the end.
     base: String,
+    /// What follows the tenant in every link of this request.
+    end: String,
     key: Hmac<Sha256>,
-    expires: i64,
 }
 
 impl Links {
     /// Builds links onto `base` as of `now`.
     fn new(app: &App, base: String, now: Timestamp) -> Self {
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
-        Self { base, key: key(app), expires }
+        Self { base, end: format!("&expires={expires}&signature="), key: key(app, expires) }
     }
 
     /// Returns the link to a content, to be saved under `file_name`.
@@ -61,50 +62,67 @@ impl Links {
         let mut link = String::with_capacity(self.base.len() + file_name.len() + 210);
         link.push_str(&self.base);
         link.push_str("/code/");
-        link.push_str(&hex::encode(sha256));
-        // Writing to a String cannot fail.
-        let _ = write!(
-            link,
-            "/{}?tenant={}&expires={}",
-            utf8_percent_encode(file_name, ESCAPED),
-            utf8_percent_encode(tenant.as_str(), ESCAPED),
-            self.expires,
-        );
-        let signature = sign(self.key.clone(), &link[self.base.len()..]);
-        link.push_str("&signature=");
-        link.push_str(&hex::encode(signature));
+        push_hex(&mut link, sha256);
+        link.push('/');
+        link.extend(utf8_percent_encode(file_name, ESCAPED));
+        link.push_str("?tenant=");
+        link.extend(utf8_percent_encode(tenant.as_str(), ESCAPED));
+        link.push_str(&self.end);
+        let signed = covered(self.key.clone(), sha256, tenant.as_str(), file_name);
+        push_hex(&mut link, &signed.finalize().into_bytes().into());
         link
     }
 }
 
-/// Checks a link by its path and query as they were sent.
-pub fn verify(app: &App, path_and_query: &str, now: Timestamp) -> Result<(), LinkRefusal> {
-    let (signed, signature) =
-        path_and_query.split_once("&signature=").ok_or(LinkRefusal::Invalid)?;
-    // What a client adds behind the signature, say a media type, is not covered and not used.
-    let signature = signature.split('&').next().unwrap_or_default();
-    let mut stated = [0; 32];
-    hex::decode_to_slice(signature, &mut stated).map_err(|_| LinkRefusal::Invalid)?;
-    let mut mac = key(app);
-    mac.update(signed.as_bytes());
-    mac.verify_slice(&stated).map_err(|_| LinkRefusal::Invalid)?;
-    let query = Params::parse(signed.split_once('?').map_or("", |(_, query)| query));
-    let expires: i64 = query
-        .get("expires")
-        .and_then(|expires| expires.parse().ok())
-        .ok_or(LinkRefusal::Invalid)?;
-    if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(()) }
+/// Checks a link by its path and query as they were sent; returns the SHA-256 that it leads to.
+pub fn verify(app: &App, uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefusal> {
+    let query = Params::parse(uri.query().unwrap_or_default());
+    let parameter = |name: &str| query.get(name).ok_or(LinkRefusal::Invalid);
+    let expires: i64 = parameter("expires")?.parse().map_err(|_| LinkRefusal::Invalid)?;
+    let place = uri.path().strip_prefix("/code/").and_then(|rest| rest.split_once('/'));
+    let (content, file_name) = place.ok_or(LinkRefusal::Invalid)?;
+    let file_name = percent_decode_str(file_name).decode_utf8_lossy();
+    let (mut sha256, mut signature) = ([0; 32], [0; 32]);
+    hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
+    hex::decode_to_slice(parameter("signature")?, &mut signature)
+        .map_err(|_| LinkRefusal::Invalid)?;
+    covered(key(app, expires), &sha256, parameter("tenant")?, &file_name)
+        .verify_slice(&signature)
+        .map_err(|_| LinkRefusal::Invalid)?;
+    if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
 }
 
-fn key(app: &App) -> Hmac<Sha256> {
-    // HMAC takes keys of every length, so this cannot fail.
-    Hmac::new_from_slice(app.catalog().link_secret())
-        .unwrap_or_else(|_| Hmac::new(&Default::default()))
+/// Derives the key of all links that expire at one moment, so that a list of links pays for the
+/// secret and the moment once.
+fn key(app: &App, expires: i64) -> Hmac<Sha256> {
+    // HMAC takes keys of every length, so that neither of these can fail.
+    let keyed = |key: &[u8]| {
+        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+    };
+    let mut secret = keyed(app.catalog().link_secret());
+    secret.update(&expires.to_be_bytes());
+    keyed(&secret.finalize().into_bytes())
 }
 
-fn sign(mut mac: Hmac<Sha256>, text: &str) -> [u8; 32] {
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().into()
+/// Feeds what a link's signature covers. No tenant contains a line feed.
+fn covered(
+    mut key: Hmac<Sha256>,
+    sha256: &[u8; 32],
+    tenant: &str,
+    file_name: &str,
+) -> Hmac<Sha256> {
+    key.update(sha256);
+    key.update(tenant.as_bytes());
+    key.update(b"\n");
+    key.update(file_name.as_bytes());
+    key
+}
+
+fn push_hex(text: &mut String, bytes: &[u8; 32]) {
+    let mut digits = [0; 64];
+    // Two digits for each byte, which are ASCII: neither can fail.
+    let _ = hex::encode_to_slice(bytes, &mut digits);
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// The base is `--public-url`, else the request's host with the listening port: some clients leave

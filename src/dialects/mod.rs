@@ -13,8 +13,6 @@ mod stream;
 mod tenants;
 mod upload;
 
-pub use gate::{Arrival, call_of};
-
 mod alibaba;
 mod ctyun;
 mod huawei;
@@ -26,7 +24,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use uuid::Uuid;
@@ -70,6 +68,11 @@ pub trait Dialect: Send + Sync {
 
     /// Adds what every answer of this cloud carries: headers, request ids inside a body.
     fn complete(&self, call: &Call, response: Response) -> Response;
+
+    /// The header in which this cloud's clients number their requests, where answers repeat it.
+    fn client_id_header(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The one handler of a cloud that names its operations in a header or a parameter, all of
     /// them on `/`; its operations then have no handlers of their own.
@@ -199,10 +202,28 @@ pub struct Call {
     pub received: Timestamp,
     /// The request's method.
     pub method: Method,
+    /// The path and query as they were sent.
+    pub uri: Uri,
+    /// The client's own id for the request, where its cloud has a header for that.
+    pub client_id: Option<HeaderValue>,
+}
+
+impl Call {
+    /// Gives a request its id and notes what its answer may need.
+    pub fn new(app: &App, head: &Parts, dialect: &dyn Dialect) -> Self {
+        Self {
+            request_id: app.ids().next(),
+            received: app.clock().now(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            client_id: dialect.client_id_header().and_then(|name| head.headers.get(name)).cloned(),
+        }
+    }
+
     /// The path as it was sent.
-    pub path: String,
-    /// The request's headers.
-    pub headers: HeaderMap,
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
 }
 
 /// What a dialect has to say no to, besides what its own handlers refuse.
@@ -214,9 +235,4 @@ pub enum Refusal {
     UnknownMethod,
     /// The body or a path segment was refused.
     Catalog(CatalogError),
-}
-
-/// Finds the dialect that a request belongs to, among those that are switched on.
-pub fn recognize(dialects: &[&'static dyn Dialect], head: &Parts) -> Option<&'static dyn Dialect> {
-    dialects.iter().copied().find(|dialect| dialect.recognizes(head))
 }

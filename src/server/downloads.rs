@@ -31,9 +31,8 @@ pub(super) async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let path_and_query = uri.path_and_query().map_or("", |text| text.as_str());
-    match links::verify(&app, path_and_query, app.clock().now()) {
-        Ok(()) => {}
+    let sha256 = match links::verify(&app, &uri, app.clock().now()) {
+        Ok(sha256) => sha256,
         Err(LinkRefusal::Expired) => {
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
         }
@@ -41,14 +40,8 @@ pub(super) async fn download(
             let message = "The request signature does not match this link";
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", message);
         }
-    }
-    let mut sha256 = [0; 32];
-    let stated = uri.path().split('/').nth(2).unwrap_or_default();
-    let found = match hex::decode_to_slice(stated, &mut sha256) {
-        Ok(()) => app.read(|catalog| catalog.get_code(&sha256)),
-        Err(_) => return gone(),
     };
-    match found {
+    match app.read(|catalog| catalog.get_code(&sha256)) {
         Ok((code, path)) => serve_code(&code, &path, &method, &headers).await,
         Err(CatalogError::NotFound { .. }) => gone(),
         Err(failure) => failed(&failure),

@@ -12,18 +12,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tracing::Instrument;
 
 use crate::app::App;
 use crate::catalog::Catalog;
 pub use crate::catalog::{Clock, IdSource};
 use crate::config::Config;
-use crate::dialects::{self, Arrival, DIALECTS, Dialect, Refusal};
+use crate::dialects::{self, Call, DIALECTS, Dialect, Refusal};
 use crate::store::{OpenError, Store};
 
 /// How long requests that run at the end may take to finish.
@@ -125,56 +123,39 @@ pub async fn stop_signal() {
 }
 
 fn router(app: &App) -> Router {
-    let dialects: Vec<&'static dyn Dialect> =
-        DIALECTS.into_iter().filter(|dialect| is_on(app.config(), *dialect)).collect();
     let own = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/code/{sha256}/{file}", get(downloads::download));
-    let unknown_path = dialects.clone();
-    dialects
-        .iter()
-        .fold(own, |router, dialect| router.merge(dialects::routes(*dialect, app)))
-        .fallback(move |request| refuse(unknown_path, request, Refusal::UnknownPath))
-        .method_not_allowed_fallback(move |request| {
-            refuse(dialects, request, Refusal::UnknownMethod)
-        })
-        .layer(middleware::from_fn_with_state(app.clone(), trace))
+    dialects_of(app.config())
+        .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app)))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
         .with_state(app.clone())
 }
 
-fn is_on(config: &Config, dialect: &dyn Dialect) -> bool {
-    config.dialects.is_empty() || config.dialects.iter().any(|name| name == dialect.name())
+/// The dialects that are switched on, in the order in which they are asked about unknown paths.
+fn dialects_of(config: &Config) -> impl Iterator<Item = &'static dyn Dialect> {
+    DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|on| on == dialect.name()))
 }
 
-/// Gives the request its id and has every line of the log carry it.
-async fn trace(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = app.ids().next();
-    request.extensions_mut().insert(Arrival { id, at: app.clock().now() });
-    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
-    async move {
-        let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
-        response
-    }
-    .instrument(span)
-    .await
+async fn unknown_path(State(app): State<App>, request: Request) -> Response {
+    refuse(&app, request, Refusal::UnknownPath)
 }
 
-/// Has the dialect that a stray request belongs to refuse it.
-async fn refuse(
-    dialects: Vec<&'static dyn Dialect>,
-    request: Request,
-    refusal: Refusal,
-) -> Response {
+async fn unknown_method(State(app): State<App>, request: Request) -> Response {
+    refuse(&app, request, Refusal::UnknownMethod)
+}
+
+/// Has the dialect that a stray request belongs to refuse it, among those that are switched on.
+fn refuse(app: &App, request: Request, refusal: Refusal) -> Response {
     let (head, _body) = request.into_parts();
-    let call = dialects::call_of(&head);
-    match dialects::recognize(&dialects, &head) {
-        Some(dialect) => dialect.complete(&call, dialect.refuse(&call, refusal)),
-        None => {
-            let mut response = Response::default();
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
+    let owner = dialects_of(app.config()).find(|dialect| dialect.recognizes(&head));
+    match owner {
+        Some(dialect) => {
+            let call = Call::new(app, &head, dialect);
+            dialect.complete(&call, dialect.refuse(&call, refusal))
         }
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -160,7 +160,7 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
         Refusal::UnknownPath | Refusal::UnknownMethod => ApiError::new(
             StatusCode::BAD_REQUEST,
             "PathNotSupported",
-            format!("'{}' against '{}' is not supported", call.method, call.path),
+            format!("'{}' against '{}' is not supported", call.method, call.path()),
         ),
         Refusal::Catalog(error) => error.into(),
     };
@@ -169,7 +169,7 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
 
 /// Writes the error in the shape of the request's generation, and the request's id.
 pub(super) fn complete(call: &Call, mut response: Response) -> Response {
-    let generation = Generation::of(&call.path);
+    let generation = Generation::of(call.path());
     let request_id = request_id(generation, call);
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = error.render(generation, &request_id);
@@ -191,7 +191,7 @@ fn request_id(generation: Generation, call: &Call) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderMap, Method};
+    use axum::http::{Method, Uri};
     use uuid::Uuid;
 
     use super::*;
@@ -203,8 +203,8 @@ mod tests {
             request_id: Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef),
             received: Timestamp::from_second(0x6955_b900).unwrap(),
             method: Method::GET,
-            path: "/layers".to_owned(),
-            headers: HeaderMap::new(),
+            uri: Uri::from_static("/layers"),
+            client_id: None,
         };
         let first = request_id(Generation::First, &call);
         assert_eq!(first, "01234567-89ab-4def-8123-456789abcdef");

@@ -172,7 +172,7 @@ fn by_service(error: &ApiError) -> Response {
 }
 
 fn by_gateway(call: &Call, error: &ApiError) -> Response {
-    let sent = call.headers.get("ctyun-eop-request-id").and_then(|id| id.to_str().ok());
+    let sent = call.client_id.as_ref().and_then(|id| id.to_str().ok());
     let sent = sent.filter(|id| !id.is_empty()).map(str::to_owned);
     let code = error.status.as_str();
     let refusal = GatewayRefusal {

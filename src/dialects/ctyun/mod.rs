@@ -60,6 +60,10 @@ impl Dialect for Ctyun {
         ZIP_MAX
     }
 
+    fn client_id_header(&self) -> Option<&'static str> {
+        Some("ctyun-eop-request-id")
+    }
+
     fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
         auth::verify(app, head, body)
     }

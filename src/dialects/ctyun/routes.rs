@@ -1,7 +1,7 @@
 //! The layer operations.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
@@ -15,7 +15,7 @@ use crate::dialects::gate::{Body, Segments};
 use crate::dialects::params::Params;
 use crate::dialects::stream::{self, Rows};
 use crate::dialects::upload::{self, CodeField};
-use crate::dialects::{BodyRule, Call, Caller, Operation, answer};
+use crate::dialects::{BodyRule, Caller, Operation, answer};
 use crate::ingest::Leniency;
 use crate::ingest::json::JsonError;
 
@@ -46,11 +46,11 @@ pub(super) fn operations() -> Vec<Operation> {
 async fn list_layer_versions(
     State(app): State<App>,
     caller: Caller,
-    call: Call,
+    headers: HeaderMap,
     Segments([name]): Segments<1>,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let place = Place::of(&app, &caller, &call)?;
+    let place = Place::of(&app, &caller, &headers)?;
     let (name, acl) = (wire::read_name(&name)?, paging::acl(&params)?);
     let mut versions = paging::versions(caller.tenant().clone(), name, acl);
     let fetch = move |catalog: &Catalog, limit| {
@@ -63,11 +63,11 @@ async fn list_layer_versions(
 async fn create_layer_version(
     State(app): State<App>,
     caller: Caller,
-    call: Call,
+    headers: HeaderMap,
     Segments([name]): Segments<1>,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
-    let place = Place::of(&app, &caller, &call)?;
+    let place = Place::of(&app, &caller, &headers)?;
     let name = wire::read_new_name(&name)?;
     let upload = upload::read_json(&app, body, CODE).await.map_err(|error| match error {
         JsonError::Malformed(reason) => ApiError::invalid("body", format!("not JSON: {reason}")),
@@ -84,10 +84,10 @@ async fn create_layer_version(
 async fn delete_layer_version(
     State(app): State<App>,
     caller: Caller,
-    call: Call,
+    headers: HeaderMap,
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, ApiError> {
-    Place::of(&app, &caller, &call)?;
+    Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     let tenant = caller.tenant().clone();
     // A function that uses the version keeps its code (ctyun.md section 8).
@@ -99,10 +99,10 @@ async fn delete_layer_version(
 async fn get_layer_version(
     State(app): State<App>,
     caller: Caller,
-    call: Call,
+    headers: HeaderMap,
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, ApiError> {
-    let place = Place::of(&app, &caller, &call)?;
+    let place = Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?;
     Ok(answer::json(StatusCode::OK, &Envelope::with(LayerVersion::new(version, &place))))

@@ -1,12 +1,13 @@
 //! Parameters in, records out (ctyun.md sections 2, 4, 5 and 7).
 
+use axum::http::HeaderMap;
 use jiff::tz::Offset;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::errors::ApiError;
 use crate::app::App;
-use crate::dialects::{Call, Caller, tenants};
+use crate::dialects::{Caller, tenants};
 use crate::domain::{
     self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, Timestamp, VersionNumber,
 };
@@ -34,9 +35,9 @@ pub(super) struct Place {
 
 impl Place {
     /// Reads the header `regionId`, which every operation must have.
-    pub(super) fn of(app: &App, caller: &Caller, call: &Call) -> Result<Self, ApiError> {
+    pub(super) fn of(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<Self, ApiError> {
         let refuse = |reason| ApiError::invalid("regionId", reason);
-        let sent = call.headers.get("regionid").filter(|region| !region.is_empty());
+        let sent = headers.get("regionid").filter(|region| !region.is_empty());
         let sent = sent.ok_or_else(|| refuse("the header is required"))?;
         let region = std::str::from_utf8(sent.as_bytes());
         let region = region.map_err(|_| refuse("the header must be UTF-8"))?.to_owned();

@@ -201,7 +201,7 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
         Refusal::UnknownPath | Refusal::UnknownMethod => not_found(),
         // Only uploads come near this limit below that path.
         Refusal::Catalog(CatalogError::LimitExceeded { what: Limit::BodySize, limit, actual })
-            if call.path.starts_with("/function-repository/") =>
+            if call.path().starts_with("/function-repository/") =>
         {
             ApiError::zip_too_large(actual, limit).into_response()
         }
@@ -212,7 +212,7 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
 /// Whether this is a POST to `/layers/{x}/{y}`, one route of the vendor's that says nothing when it
 /// knows no such action.
 fn is_layer_action(call: &Call) -> bool {
-    let rest = call.path.strip_prefix("/function-repository/v1/layers/");
+    let rest = call.path().strip_prefix("/function-repository/v1/layers/");
     call.method == Method::POST && rest.is_some_and(|rest| rest.split('/').count() == 2)
 }
 
