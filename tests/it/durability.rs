@@ -42,7 +42,7 @@ fn publish_while_it_lives(
     let mut acknowledged = Vec::new();
     for upload in 0_u32.. {
         // Small ones stay in memory, large ones take the way through a file.
-        let size = if publisher % 2 == 0 { 2_000 } else { 700_000 };
+        let size = [2_000, 700_000][publisher % 2];
         let text = format!("{round} {publisher} {upload} ").repeat(size / 8);
         let zip = zips::stored(&[("a.txt", text.as_bytes())]);
         let request = Request::new("POST", &format!("/api/v1/layers/{layer}/versions")).body(zip);
