@@ -98,9 +98,10 @@ fn guide(dialect: &str) -> &'static Guide {
 
 const ALIBABA: Guide = Guide {
     title: "Alibaba Cloud Function Compute (2016-08-15, 2021-04-06, 2023-03-30)",
-    variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}"), ("FC_CODE_TEMP_OSS_ENDPOINT", "{url}")],
+    variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}")],
     code: r#"
-Serverless Devs reads the two variables; its region must be a known name:
+Serverless Devs reads the variable; its region must be a known name. It lists layers; it cannot
+publish here, because it sends code through an object store, which this release does not have:
   s cli fc3 layer list --region cn-hangzhou
 Python, alibabacloud-fc20230330 (endpoint without the scheme, and the protocol beside it):
   from alibabacloud_tea_openapi.utils_models import Config
@@ -109,8 +110,6 @@ Node, @alicloud/fc20230330:
   new $OpenApiUtil.Config({accessKeyId: "local", accessKeySecret: "local", endpoint: "{host}", protocol: "http"})
 Node, @alicloud/fc2:
   new FC("1234567890123456", {accessKeyID: "local", accessKeySecret: "local", region: "cn-hangzhou", endpoint: "{url}"})
-Python, aliyun-fc2 (functions and services, no layers):
-  fc2.Client(endpoint="{url}", accessKeyID="local", accessKeySecret="local")
 curl:
   curl '{url}/layers?limit=20'"#,
 };
@@ -153,7 +152,7 @@ Terraform, provider huaweicloud:
   endpoints = { fgs = "{url}/" }
 curl:
   curl -H 'X-Auth-Token: local' -H 'Content-Type: application/json' \
-      '{url}/v2/0123456789abcdef0123456789abcdef/fgs/functions'"#,
+      '{url}/v2/0123456789abcdef0123456789abcdef/fgs/dependencies'"#,
 };
 
 const OPENYUANRONG: Guide = Guide {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +19,7 @@ use tracing::Instrument;
 use super::pages::{PageKey, Pages};
 use super::{BodyRule, Call, Caller, Dialect, Operation, Refusal};
 use crate::app::App;
-use crate::domain::CatalogError;
+use crate::domain::{CatalogError, Limit};
 use crate::ingest::Spool;
 
 #[derive(Clone)]
@@ -60,6 +61,12 @@ impl Gate {
         let span = || tracing::info_span!("request", id = %call.request_id);
         let (limit, measure) = (self.body.limit(self.dialect, &self.app), self.body.measure());
         let spool = match body.is_end_stream() {
+            _ if !is_utf8(head.uri.query()) => Err(CatalogError::invalid("query", "must be UTF-8")),
+            _ if waits_to_send(&head, &body, limit) => Err(CatalogError::LimitExceeded {
+                what: Limit::BodySize,
+                limit,
+                actual: body.size_hint().lower(),
+            }),
             true => Ok(Spool::empty()),
             false => self.app.spool(body, limit, measure).instrument(span()).await,
         };
@@ -103,6 +110,15 @@ impl Gate {
         let response = self.dialect.refuse(call, Refusal::Catalog(refusal));
         self.dialect.complete(call, response)
     }
+}
+
+/// Whether a client announced too much and waits to hear so before it sends it.
+fn waits_to_send(head: &Parts, body: &HttpBody, limit: u64) -> bool {
+    head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit
+}
+
+fn is_utf8(query: Option<&str>) -> bool {
+    query.is_none_or(|query| percent_decode_str(query).decode_utf8().is_ok())
 }
 
 /// A request that an extractor refused; the gate has the dialect word it.

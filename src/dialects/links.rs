@@ -9,6 +9,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::Uri;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
@@ -139,8 +140,9 @@ where
         let base = match &app.config().public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
-                let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-                format!("http://{}:{}", bare_host(host.unwrap_or("127.0.0.1")), app.port())
+                let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+                let host = sent.and_then(bare_host).unwrap_or_else(|| "127.0.0.1".to_owned());
+                format!("http://{host}:{}", app.port())
             }
         };
         let now = app.clock().now();
@@ -148,13 +150,12 @@ where
     }
 }
 
-/// Cuts scheme and port off a `Host` header.
-fn bare_host(host: &str) -> &str {
-    let host = host.split_once("://").map_or(host, |(_, host)| host);
-    match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') => &host[..colon],
-        _ => host,
-    }
+/// Cuts scheme and port off a `Host` header; `None` for what is no host.
+fn bare_host(sent: &str) -> Option<String> {
+    let authority = sent.split_once("://").map_or(sent, |(_, authority)| authority);
+    let authority: Authority = authority.parse().ok()?;
+    let host = authority.host();
+    (!host.is_empty() && !authority.as_str().contains('@')).then(|| host.to_owned())
 }
 
 #[cfg(test)]
@@ -162,15 +163,21 @@ mod tests {
     use super::bare_host;
 
     #[test]
-    fn hosts_lose_scheme_and_port() {
+    fn hosts_lose_scheme_and_port_and_what_is_no_host_is_not_used() {
         for (sent, bare) in [
-            ("127.0.0.1:9000", "127.0.0.1"),
-            ("127.0.0.1", "127.0.0.1"),
-            ("http://localhost:9000", "localhost"),
-            ("[::1]:9000", "[::1]"),
-            ("[::1]", "[::1]"),
+            ("127.0.0.1:9000", Some("127.0.0.1")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("http://localhost:9000", Some("localhost")),
+            ("[::1]:9000", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
+            ("edge-1:80", Some("edge-1")),
+            ("", None),
+            ("evil?a=", None),
+            ("a b", None),
+            ("user@evil:1", None),
+            ("evil\"<>/x", None),
         ] {
-            assert_eq!(bare_host(sent), bare);
+            assert_eq!(bare_host(sent).as_deref(), bare, "{sent}");
         }
     }
 }

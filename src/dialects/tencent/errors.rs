@@ -106,7 +106,8 @@ impl From<CatalogError> for ApiError {
                 Limit::FunctionVersions => Self::new("LimitExceeded.FunctionVersions", text),
             },
             CatalogError::BadArchive(ArchiveProblem::NotBase64) => {
-                Self::new("InvalidParameterValue.ZipFileBase64BinasciiError", text)
+                let message = format!("`ZipFile` is not valid: {text}");
+                Self::new("InvalidParameterValue.ZipFileBase64BinasciiError", message)
             }
             CatalogError::BadArchive(ArchiveProblem::Missing) => {
                 Self::new("InvalidParameterValue.Content", text)

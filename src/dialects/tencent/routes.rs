@@ -283,27 +283,37 @@ fn read_runtimes(input: &Input) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// Takes the zip out of `Content`; the other ways to name code are refused each by its own code
-/// (tencent.md section 3.1).
+/// Ways to name code that this server does not offer, and their codes (tencent.md section 3.1).
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("CosBucketName", "UnsupportedOperation.Cos"),
+    ("CosObjectName", "UnsupportedOperation.Cos"),
+    ("TempCosObjectName", "InvalidParameterValue.TempCosObjectName"),
+    ("DemoId", "InvalidParameterValue.DemoId"),
+    ("GitUrl", "InvalidParameterValue.GitUrl"),
+    ("ImageConfig", "InvalidParameterValue.Content"),
+];
+
+/// Takes the zip out of `Content`; the other ways to name code are refused each by its own code.
 fn take_code(told: &mut Told) -> Result<Staging, ApiError> {
     let input = &told.input;
-    let named = |members: &[&str]| members.iter().any(|member| input.has("Content", member));
-    let by_reference = named(&["CosBucketName", "CosObjectName"]);
-    match told.code.take() {
-        Some(_) if by_reference || named(&["DemoId", "TempCosObjectName"]) => {
-            let message = "Only one of `ZipFile`, a COS object and a demo may be given.";
+    let elsewhere = ELSEWHERE.iter().find(|(member, _)| input.has("Content", member));
+    match (told.code.take(), elsewhere) {
+        (Some(code), None) => Ok(code),
+        (Some(_), Some((member, _))) => {
+            let message = format!("Only one of `ZipFile` and `{member}` may be given.");
             Err(ApiError::new("InvalidParameterValue.Content", message))
         }
-        Some(code) => Ok(code),
-        None if by_reference => {
-            let message = "Code in a COS bucket is not available on this server; send `ZipFile`.";
-            Err(ApiError::new("UnsupportedOperation.Cos", message))
+        (None, Some((member, code))) => {
+            let message = format!("`{member}` is not available on this server; send `ZipFile`.");
+            Err(ApiError::new(code, message))
         }
-        None if named(&["TempCosObjectName"]) => {
-            let message = "Temporary COS objects are not available on this server; send `ZipFile`.";
-            Err(ApiError::new("InvalidParameterValue.TempCosObjectName", message))
-        }
-        None if input.value("Content").is_none() => Err(ApiError::missing("Content")),
-        None => Err(no_code()),
+        (None, None) => match input.value("Content") {
+            None => Err(ApiError::missing("Content")),
+            Some(content) if !content.is_object() => Err(ApiError::wrong_type("Content")),
+            Some(_) if input.has("Content", "ZipFile") => {
+                Err(ApiError::wrong_type("Content.ZipFile"))
+            }
+            Some(_) => Err(no_code()),
+        },
     }
 }
