@@ -114,13 +114,10 @@ fn is_ours(account: &Account, business: &str, tenant: &str) -> bool {
 }
 
 /// Spells a function that another cloud made, so that it is found again by this name.
+///
+/// Never plain: `yrcli list` prints every name without its first two characters.
 pub(crate) fn spell(key: &FunctionKey) -> String {
-    let is_plain = matches!(split(key.name.as_str(), true), Some((None, _)));
-    if key.group.is_default() && is_plain {
-        key.name.to_string()
-    } else {
-        format!("0@{}@{}", key.group, key.name)
-    }
+    format!("0@{}@{}", key.group, key.name)
 }
 
 /// Spells a function's URN.
