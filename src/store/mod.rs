@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thread_local::ThreadLocal;
 
@@ -29,8 +30,9 @@ use crate::domain::{CatalogError, Timestamp};
 /// How long a statement waits for a lock that only another process could hold.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Page cache of one connection in KiB; small, because the machine's file cache holds the rest.
-const CACHE_KIB: i64 = 1024;
+/// Page cache of one connection in KiB: SQLite's own default; the machine's file cache holds the
+/// rest.
+const CACHE_KIB: i64 = 2000;
 
 /// Prepared statements that one connection keeps.
 const STATEMENTS: usize = 64;
@@ -213,6 +215,9 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Plans must not depend on bound values: a statement with a bound LIMIT would otherwise be
+    // prepared anew each time another value is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -252,4 +257,31 @@ fn from_sql(number: i64) -> u64 {
 /// Reads a time; the writer only ever stores valid ones.
 fn time_from_sql(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    fn store(folder: &Path) -> Store {
+        Store::open(folder, Timestamp::UNIX_EPOCH, [7; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_bound_limit_does_not_prepare_the_statement_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path())
+            .read(|view| {
+                let sql = "SELECT name FROM layers WHERE tenant = ? ORDER BY name LIMIT ?";
+                let mut statement = view.connection.prepare(sql)?;
+                for limit in [21, 22, 21] {
+                    statement.query(("default", limit))?.next()?;
+                }
+                assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+                Ok(())
+            })
+            .unwrap();
+    }
 }
