@@ -1,6 +1,6 @@
 //! The clouds' APIs: what a dialect must supply, and the table of all six.
 //!
-//! Each dialect has one folder with the same six files (see STYLE in ARCHITECTURE.md); what two of
+//! Each dialect has one folder with the same six files (see ARCHITECTURE.md); what two of
 //! them need stands beside this file. No dialect imports another. A seventh is one folder, one
 //! `mod` line and one row in [`DIALECTS`].
 
