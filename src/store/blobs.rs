@@ -202,7 +202,7 @@ fn make_folder(path: &Path) -> io::Result<bool> {
 }
 
 /// Makes renames and new names inside a folder durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thread_local::ThreadLocal;
 
 pub use blobs::{Blobs, Kept};
@@ -53,7 +53,7 @@ pub enum OpenError {
         /// The newest that this release knows.
         known: i64,
     },
-    /// The file is a SQLite database, but not a catalog.
+    /// The file is another program's.
     #[error("{0} is not a layerbase catalog")]
     Foreign(PathBuf),
     /// The operating system refused.
@@ -73,6 +73,14 @@ impl OpenError {
     fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
+    }
+
+    fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
+            _ => Self::Sqlite(source),
+        }
     }
 }
 
@@ -97,14 +105,11 @@ impl Store {
         schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
         let lock = take_lock(folder)?;
         let catalog_path = folder.join("catalog.sqlite");
-        let mut connection = open_connection(
-            &catalog_path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
+        schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
+        let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(OpenError::sqlite(&catalog_path))?;
         let link_secret = schema::prepare(&mut connection, &catalog_path, now, secret)?;
+        schema::make_private(folder).map_err(OpenError::io(folder))?;
         let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
         blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
         let changes = Arc::new(AtomicU64::new(0));
@@ -283,5 +288,68 @@ mod tests {
                 Ok(())
             })
             .unwrap();
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused_and_keeps_every_byte() {
+        let theirs = |folder: &Path| {
+            let path = folder.join("catalog.sqlite");
+            let connection = Connection::open(&path).unwrap();
+            connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
+            path
+        };
+        let with_a_log = |folder: &Path| {
+            let path = theirs(folder);
+            let connection = Connection::open(&path).unwrap();
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+            connection.pragma_update(None, "journal_mode", "wal").unwrap();
+            connection.execute_batch("INSERT INTO theirs VALUES (1)").unwrap();
+            path
+        };
+        let text = |folder: &Path| {
+            let path = folder.join("catalog.sqlite");
+            std::fs::write(&path, "not a database, and long enough to be looked at".repeat(9))
+                .unwrap();
+            path
+        };
+        for make in [&theirs as &dyn Fn(&Path) -> PathBuf, &with_a_log, &text] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = make(folder.path());
+            let before = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap());
+            let refusal = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [7; 32]).err();
+            assert!(matches!(refusal, Some(OpenError::Foreign(_))), "{refusal:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), before.0);
+            let permissions = std::fs::metadata(&path).unwrap().permissions();
+            assert_eq!(permissions, before.1.permissions());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_the_catalog() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        std::fs::create_dir(&folder).unwrap();
+        set(&folder, 0o755);
+        let files = ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"];
+        let check = |folder_mode| {
+            let store = store(&folder);
+            store.read(|view| view.check()).unwrap();
+            assert_eq!(mode(&folder), folder_mode);
+            for file in files {
+                assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
+            }
+        };
+        check(0o700);
+        // As an earlier release left it, and with a stranger's file beside it.
+        set(&folder, 0o755);
+        set(&folder.join("catalog.sqlite"), 0o644);
+        std::fs::write(folder.join("theirs"), "").unwrap();
+        check(0o755);
     }
 }

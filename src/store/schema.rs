@@ -1,12 +1,14 @@
 //! Making the catalog file, knowing its version, and bringing older ones up to date.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::OpenError;
+use super::blobs::sync_folder;
 use crate::domain::{TenantId, Timestamp};
 
 /// The whole schema as of [`VERSION`].
@@ -19,32 +21,52 @@ const MIGRATIONS: &[&str] = &[];
 /// `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
 
+/// What else is in a data folder, beside the catalog and the lock.
+const OUR_FOLDERS: [&str; 3] = ["code", "incoming", "quarantine"];
+
 /// Brings the file to the current schema and returns its link secret.
+///
+/// Nothing is written, not even the journal's mode, before the file is known to be ours.
 pub(super) fn prepare(
     connection: &mut Connection,
     path: &Path,
     now: Timestamp,
     secret: [u8; 32],
 ) -> Result<[u8; 32], OpenError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let known = 1 + MIGRATIONS.len() as i64;
-    if version > known {
-        return Err(OpenError::NewerSchema { found: version, known });
-    }
+    let version = version_of_ours(connection, path, known)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
     if version == 0 {
-        let objects: i64 =
-            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if objects > 0 {
-            return Err(OpenError::Foreign(path.to_owned()));
-        }
         create(connection, known, now, secret)?;
-    } else if owner != APPLICATION_ID {
-        return Err(OpenError::Foreign(path.to_owned()));
     } else if version < known {
         migrate(connection, path, version, MIGRATIONS)?;
     }
     Ok(connection.query_one("SELECT link_secret FROM state", [], |row| row.get(0))?)
+}
+
+/// Returns the file's version, 0 for an empty one; a refusal leaves the file as it was.
+fn version_of_ours(connection: &Connection, path: &Path, known: i64) -> Result<i64, OpenError> {
+    // A log that its owner left beside the file must not be written back by our closing it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let foreign = || OpenError::Foreign(path.to_owned());
+    let version = number("user_version")?;
+    let owner = number("application_id")?;
+    if version == 0 {
+        let objects: i64 =
+            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if objects > 0 || owner != 0 {
+            return Err(foreign());
+        }
+    } else if owner != APPLICATION_ID {
+        return Err(foreign());
+    } else if version > known {
+        return Err(OpenError::NewerSchema { found: version, known });
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(version)
 }
 
 fn create(
@@ -78,7 +100,12 @@ fn migrate(
     if copy.exists() {
         fs::remove_file(&copy).map_err(OpenError::io(&copy))?;
     }
+    // An empty file is what VACUUM accepts as its target; made by us, nobody else can read it.
+    make_private_file(&copy).map_err(OpenError::io(&copy))?;
     connection.execute("VACUUM INTO ?", [copy.to_string_lossy()])?;
+    // The way back must be on disk before there is something to go back from.
+    File::open(&copy).and_then(|file| file.sync_all()).map_err(OpenError::io(&copy))?;
+    copy.parent().map_or(Ok(()), sync_folder).map_err(OpenError::io(&copy))?;
     let transaction = connection.transaction()?;
     let done = usize::try_from(version - 1).unwrap_or_default();
     for step in &migrations[done..] {
@@ -86,6 +113,75 @@ fn migrate(
     }
     transaction.pragma_update(None, "user_version", 1 + migrations.len() as i64)?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Makes an empty file that only its owner can read, unless it is there.
+///
+/// SQLite itself would make one that everybody can read. It takes over what it finds, and gives the
+/// files that it puts beside it the same permissions.
+pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(failure) if failure.kind() != io::ErrorKind::AlreadyExists => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Takes everybody else's rights from a catalog that was made without this care, and from its
+/// folder where nothing but the catalog is in it.
+pub(super) fn make_private(folder: &Path) -> io::Result<()> {
+    let (mut only_ours, mut narrowed) = (true, true);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name == "lock" || name.starts_with("catalog.") {
+            narrowed &= narrow(&entry.path()).is_ok();
+        } else if !OUR_FOLDERS.contains(&&*name) {
+            only_ours = false;
+        }
+    }
+    // A folder that is shared is its users' to close, and what somebody else owns is the owner's.
+    narrowed &= !is_open(folder)? || only_ours && narrow(folder).is_ok();
+    if !narrowed {
+        tracing::warn!(
+            folder = %folder.display(),
+            "other users of this machine can enter the data folder or read the catalog: take their rights away (mode \
+             0700), or name one with --data that is for the catalog alone"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_open(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// Takes the rights of everybody but the owner away.
+#[cfg(unix)]
+fn narrow(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if !is_open(path)? {
+        return Ok(());
+    }
+    let mut permissions = fs::metadata(path)?.permissions();
+    permissions.set_mode(permissions.mode() & !0o077);
+    fs::set_permissions(path, permissions)
+}
+
+#[cfg(not(unix))]
+fn is_open(_path: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(not(unix))]
+fn narrow(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -143,7 +239,10 @@ mod tests {
         migrate(&mut connection, &path, 1, &broken[..1]).unwrap();
         let count: i64 = connection.query_one(added, [], |row| row.get(0)).unwrap();
         assert_eq!(count, 1);
-        let copy = Connection::open(path.with_extension("before-version-2.sqlite")).unwrap();
+        let copy = path.with_extension("before-version-2.sqlite");
+        #[cfg(unix)]
+        assert!(!is_open(&copy).unwrap(), "the link secret is in it");
+        let copy = Connection::open(copy).unwrap();
         let count: i64 = copy.query_one(added, [], |row| row.get(0)).unwrap();
         assert_eq!(count, 0, "the copy is of the old schema");
     }
