@@ -64,6 +64,9 @@ pub enum OpenError {
         /// What it said.
         source: std::io::Error,
     },
+    /// The writer's thread cannot be started.
+    #[error("cannot start the writer")]
+    Thread(#[source] std::io::Error),
     /// SQLite refused.
     #[error("cannot open the catalog")]
     Sqlite(#[from] rusqlite::Error),
@@ -86,8 +89,10 @@ impl OpenError {
 
 /// An open data folder: rows, files and the lock on both.
 pub struct Store {
-    writer: writer::Writer,
+    /// Declared before the writer, and so closed before it: the last connection to close is then
+    /// one that can write, and leaves neither a log nor its index behind.
     readers: ThreadLocal<RefCell<Connection>>,
+    writer: writer::Writer,
     catalog_path: PathBuf,
     changes: Arc<AtomicU64>,
     blobs: Blobs,
@@ -114,8 +119,9 @@ impl Store {
         blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
         let changes = Arc::new(AtomicU64::new(0));
         Ok(Self {
-            writer: writer::Writer::start(connection, Arc::clone(&changes)),
             readers: ThreadLocal::new(),
+            writer: writer::Writer::start(connection, Arc::clone(&changes))
+                .map_err(OpenError::Thread)?,
             catalog_path,
             changes,
             blobs,
@@ -134,8 +140,8 @@ impl Store {
         &self.link_secret
     }
 
-    /// Returns a number that grows with every commit: what was read before stays true while it
-    /// stays the same.
+    /// Returns a number that grows with every commit that changed a row: what was read before stays
+    /// true while it stays the same.
     pub fn generation(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -156,12 +162,12 @@ impl Store {
 
     /// Has the writer run `change` in a savepoint of its own and returns when its commit is synced.
     ///
-    /// An error leaves no trace of the change.
+    /// An error leaves no trace of the change, unless the commit itself failed.
     pub fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.writer.run(change)
+        Ok(self.writer.run(change)?)
     }
 }
 
@@ -351,5 +357,20 @@ mod tests {
         set(&folder.join("catalog.sqlite"), 0o644);
         std::fs::write(folder.join("theirs"), "").unwrap();
         check(0o755);
+    }
+
+    #[test]
+    fn the_generation_moves_with_changed_rows_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        store.write(|change| change.check()).unwrap();
+        let refused: Result<(), _> = store.write(|change| {
+            change.next_sequence()?;
+            Err(CatalogError::internal("refused"))
+        });
+        refused.unwrap_err();
+        assert_eq!(store.generation(), 0);
+        store.write(|change| change.next_sequence()).unwrap();
+        assert_eq!(store.generation(), 1);
     }
 }

@@ -150,8 +150,8 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     if !narrowed {
         tracing::warn!(
             folder = %folder.display(),
-            "other users of this machine can enter the data folder or read the catalog: take their rights away (mode \
-             0700), or name one with --data that is for the catalog alone"
+            "other users of this machine can enter the data folder or read the catalog: take their \
+             rights away (mode 0700), or name a folder with --data that is for the catalog alone"
         );
     }
     Ok(())
