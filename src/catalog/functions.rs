@@ -37,7 +37,7 @@ impl Catalog {
         let (code, kept) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
-        let head = self.store.write(move |change| {
+        self.store.write_code(kept, move |change| {
             let key = &new.key;
             let sequence = change.next_sequence()?;
             change.ensure_tenant(&key.tenant, now)?;
@@ -56,9 +56,7 @@ impl Catalog {
             };
             change.insert_head(key, &new.head_name, &head, sequence)?;
             head_of(change, key)
-        })?;
-        kept.into_iter().for_each(|kept| kept.committed());
-        Ok(head)
+        })
     }
 
     /// Changes a function's head; published versions stay as they are.
@@ -80,7 +78,7 @@ impl Catalog {
         };
         let now = self.clock.now();
         let key = key.clone();
-        let head = self.store.write(move |change| {
+        self.store.write_code(kept, move |change| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             let config = (update.apply)(&old)?;
@@ -104,9 +102,7 @@ impl Catalog {
                 sequence,
             )?;
             head_of(change, &key)
-        })?;
-        kept.into_iter().for_each(|kept| kept.committed());
-        Ok(head)
+        })
     }
 
     /// Publishes the head as the next version.

@@ -41,7 +41,7 @@ impl Catalog {
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
         let (tenant, name) = (tenant.clone(), name.clone());
-        let version = self.store.write(move |change| {
+        self.store.write_code(Some(kept), move |change| {
             let sequence = change.next_sequence()?;
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
@@ -57,9 +57,7 @@ impl Catalog {
             let number = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
             let version = change.select_layer_version(&tenant, &name, number)?;
             version.ok_or_else(|| CatalogError::internal("a new version is not there"))
-        })?;
-        kept.committed();
-        Ok(version)
+        })
     }
 
     /// Returns one version; `NotFound` says whether the layer or the version is missing.

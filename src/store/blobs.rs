@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::{NamedTempFile, TempPath};
@@ -31,25 +32,41 @@ struct Inner {
     incoming: PathBuf,
     /// Contents between their file and their row.
     keeping: Mutex<HashMap<[u8; 32], Keeping>>,
+    /// Whether the folder `code/ab` is there and synced into `code/`, by its number.
+    folders: [AtomicBool; 256],
 }
 
+/// What is known of a content while uploads of it are under way.
+///
+/// All uploads of one content share this, and may write the same file at once. It is right because:
+///
+/// - The file is only ever removed by the last holder, under the lock. So while anybody holds the
+///   content, its file can appear but not disappear.
+/// - `unreferenced` is set under the lock and only where the file is missing, before it is renamed
+///   into place. Whoever commits has renamed before, so a missing file means that nobody has
+///   committed yet: a mark never comes after the [`Kept::committed`] that would clear it. A mark
+///   whose rename then fails is harmless, since removing what is missing is.
+/// - A file that another upload put there a moment ago is not marked again, but that upload's mark
+///   is in this same state, until one of them commits or the last of them removes the file.
+/// - A rename over a file that is there, perhaps with a row by now, puts the same bytes there, and
+///   they are synced: which of the two a crash leaves makes no difference.
 #[derive(Default)]
 struct Keeping {
     /// How many uploads of this content are under way.
     holders: usize,
-    /// Whether the file was made by one of them and no row refers to it yet.
+    /// Whether one of them makes or made the file and no row refers to it yet.
     unreferenced: bool,
 }
 
 /// A content that is on disk and synced, held until its row is committed.
 ///
-/// Dropped without [`Kept::committed`], it takes its file with it, unless another upload of the
-/// same content still needs it or it was there before.
+/// `Store::write_code` says what became of the row. Dropped before that, it takes its file with it,
+/// unless another upload of the same content still needs it or it was there before.
 pub struct Kept {
     blobs: Arc<Inner>,
     sha256: [u8; 32],
-    /// Removed when this is dropped, on every path.
-    _intent: TempPath,
+    /// Removed when this is dropped, unless the content is left to the next start.
+    intent: TempPath,
 }
 
 impl Blobs {
@@ -58,9 +75,11 @@ impl Blobs {
             code: folder.join("code"),
             incoming: folder.join("incoming"),
             keeping: Mutex::default(),
+            folders: std::array::from_fn(|_| AtomicBool::new(false)),
         };
         make_private_folder(&inner.code)?;
         make_private_folder(&inner.incoming)?;
+        sync_folder(folder)?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -104,23 +123,19 @@ impl Blobs {
             .suffix(INTENT)
             .tempfile_in(&inner.incoming)?
             .into_temp_path();
-        let kept = Kept { blobs: Arc::clone(inner), sha256: *sha256, _intent: intent };
         inner.keeping().entry(*sha256).or_default().holders += 1;
-        let folder = target.parent().unwrap_or(&inner.code);
+        let kept = Kept { blobs: Arc::clone(inner), sha256: *sha256, intent };
+        let folder = inner.make_folder(sha256)?;
         if !target.exists() {
             let file = file()?;
             file.as_file().sync_all()?;
-            if make_folder(folder)? {
-                sync_folder(&inner.code)?;
+            // The rename itself is not under the lock, which all other uploads need; see `Keeping`.
+            if let Some(state) = inner.keeping().get_mut(sha256) {
+                state.unreferenced |= !target.exists();
             }
-            let mut keeping = inner.keeping();
-            let fresh = !target.exists();
             file.persist(&target).map_err(|failure| failure.error)?;
-            if let Some(state) = keeping.get_mut(sha256) {
-                state.unreferenced |= fresh;
-            }
         }
-        sync_folder(folder)?;
+        sync_folder(&folder)?;
         Ok(kept)
     }
 
@@ -150,6 +165,22 @@ impl Inner {
         self.code.join(&name[..2]).join(format!("{name}.zip"))
     }
 
+    /// Makes the folder that a content's file belongs in, and returns it when its own name is on
+    /// disk.
+    ///
+    /// Of several that come here at once, each syncs for itself: none goes on because another made
+    /// the folder, only because another has synced it.
+    fn make_folder(&self, sha256: &[u8; 32]) -> io::Result<PathBuf> {
+        let folder = self.code.join(hex::encode(&sha256[..1]));
+        let synced = &self.folders[usize::from(sha256[0])];
+        if !synced.load(Ordering::Acquire) {
+            make_private_folder(&folder)?;
+            sync_folder(&self.code)?;
+            synced.store(true, Ordering::Release);
+        }
+        Ok(folder)
+    }
+
     fn keeping(&self) -> MutexGuard<'_, HashMap<[u8; 32], Keeping>> {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,7 +188,18 @@ impl Inner {
 
 impl Kept {
     /// Says that a committed row refers to the content now.
-    pub fn committed(self) {
+    pub(super) fn committed(self) {
+        self.set_referenced();
+    }
+
+    /// Says that nobody knows whether a row refers to the content: the file and its intent stay,
+    /// and the next start's sweep decides by the row that it finds or does not find.
+    pub(super) fn leave(mut self) {
+        self.intent.disable_cleanup(true);
+        self.set_referenced();
+    }
+
+    fn set_referenced(&self) {
         if let Some(state) = self.blobs.keeping().get_mut(&self.sha256) {
             state.unreferenced = false;
         }
@@ -190,15 +232,6 @@ fn announced(path: &Path) -> Option<[u8; 32]> {
     let mut sha256 = [0; 32];
     hex::decode_to_slice(name.get(..64)?, &mut sha256).ok()?;
     Some(sha256)
-}
-
-/// Makes a folder; tells whether it was not there before.
-fn make_folder(path: &Path) -> io::Result<bool> {
-    if path.exists() {
-        return Ok(false);
-    }
-    make_private_folder(path)?;
-    Ok(true)
 }
 
 /// Makes renames and new names inside a folder durable.
@@ -250,6 +283,46 @@ mod tests {
         assert!(blobs.path(&SHA256).exists(), "the second one still needs it");
         second.committed();
         assert!(blobs.path(&SHA256).exists());
+    }
+
+    #[test]
+    fn of_two_at_once_the_refused_one_takes_nothing_from_the_other() {
+        let (_folder, blobs) = blobs();
+        for round in 0_u32..100 {
+            let mut sha256 = SHA256;
+            sha256[..4].copy_from_slice(&round.to_le_bytes());
+            let barrier = std::sync::Barrier::new(2);
+            let keep = || {
+                barrier.wait();
+                blobs.keep_bytes(&sha256, b"code").unwrap()
+            };
+            std::thread::scope(|scope| {
+                scope.spawn(|| keep().committed());
+                scope.spawn(|| drop(keep()));
+            });
+            assert_eq!(fs::read(blobs.path(&sha256)).unwrap(), b"code", "round {round}");
+            assert!(blobs.inner.keeping().is_empty());
+            drop(blobs.keep_bytes(&sha256, b"code").unwrap());
+            assert!(blobs.path(&sha256).exists(), "it has a row");
+        }
+        assert_eq!(incoming_count(&blobs), 0);
+    }
+
+    #[test]
+    fn of_two_refused_at_once_nothing_stays() {
+        let (_folder, blobs) = blobs();
+        for _ in 0..50 {
+            let barrier = std::sync::Barrier::new(2);
+            let keep = || {
+                barrier.wait();
+                drop(blobs.keep_bytes(&SHA256, b"code").unwrap());
+            };
+            std::thread::scope(|scope| {
+                scope.spawn(keep);
+                scope.spawn(keep);
+            });
+            assert!(!blobs.path(&SHA256).exists());
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use functions::{FunctionOrder, HeadUpdate, VersionInsert};
 pub use layers::{LayerFilter, LayerVersionInsert};
 
 use crate::domain::{CatalogError, Timestamp};
+use writer::Failed;
 
 /// How long a statement waits for a lock that only another process could hold.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,7 +168,28 @@ impl Store {
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        Ok(self.writer.run(change)?)
+        self.write_code(None, change)
+    }
+
+    /// Has the writer run `change`, which makes the row of the code in `kept`, and then lets go of
+    /// its file: for good when the row is committed, with the file when it is not.
+    ///
+    /// When the commit failed on its way to the disk, the log may hold the row all the same. The
+    /// file then stays, and the next start decides.
+    pub fn write_code<T: Send + 'static>(
+        &self,
+        kept: Option<Kept>,
+        change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        let outcome = self.writer.run(change);
+        if let Some(kept) = kept {
+            match &outcome {
+                Ok(_) => kept.committed(),
+                Err(Failed::Undecided(_)) => kept.leave(),
+                Err(Failed::Undone(_)) => drop(kept),
+            }
+        }
+        Ok(outcome?)
     }
 }
 
@@ -372,5 +394,37 @@ mod tests {
         assert_eq!(store.generation(), 0);
         store.write(|change| change.next_sequence()).unwrap();
         assert_eq!(store.generation(), 1);
+    }
+
+    #[test]
+    fn code_stays_for_the_next_start_when_its_commit_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let sha256 = [0xab; 32];
+        let keep = |store: &Store| Some(store.blobs().keep_bytes(&sha256, b"code").unwrap());
+        let first = store(folder.path());
+        let path = first.blobs().path(&sha256);
+
+        let refused = first.write_code(keep(&first), |_| -> Result<(), _> {
+            Err(CatalogError::internal("refused"))
+        });
+        refused.unwrap_err();
+        assert!(!path.exists(), "nothing of a refused change is in the log");
+
+        // A constraint that is only looked at by the commit.
+        let failed = first.write_code(keep(&first), |change| {
+            Ok(change.connection.execute_batch(
+                "PRAGMA defer_foreign_keys = ON;
+                 INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1)",
+            )?)
+        });
+        failed.unwrap_err();
+        assert!(path.exists());
+        let incoming = || std::fs::read_dir(folder.path().join("incoming")).unwrap().count();
+        assert_eq!(incoming(), 1, "the next start must look at it");
+
+        drop(first);
+        drop(store(folder.path()));
+        assert!(!path.exists(), "there was no row");
+        assert_eq!(incoming(), 0);
     }
 }
