@@ -2,21 +2,27 @@
 //!
 //! The only bridge between async handlers and blocking work. Knows no HTTP framework.
 
-use std::pin::pin;
+use std::error::Error;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::Config;
-use crate::domain::{ArtifactLimits, CatalogError, Limit};
+use crate::domain::{ArchiveProblem, ArtifactLimits, CatalogError, Limit};
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
-/// Chunks of a large body that wait for the disk at the most.
-const CHUNKS_WAITING: usize = 4;
+/// Bytes of a large body that are gathered before a blocking thread writes them; as many again may
+/// be on their way to the disk meanwhile.
+const BATCH: usize = 512 << 10;
+
+/// How long a client may send nothing before its body counts as broken off.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes that are read and thrown away after a body went over its limit, so that the client is
 /// done sending and reads the refusal instead of finding its connection reset.
@@ -108,7 +114,9 @@ impl App {
 
     /// Reads a request's body once: into memory while it is small, into a file beyond that.
     ///
-    /// `LimitExceeded` past `limit` bytes; a broken connection is `Internal`, for nobody hears it.
+    /// No thread waits for the client: one is taken for each batch that is to be written.
+    /// `LimitExceeded` past `limit` bytes; `BadArchive(Incomplete)` for a body that breaks off or
+    /// stands still.
     pub async fn spool<B>(
         &self,
         body: B,
@@ -117,106 +125,197 @@ impl App {
     ) -> Result<Spool, CatalogError>
     where
         B: http_body::Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let mut body = pin!(body);
+        let body = pin!(body);
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
+        let mut arriving = Arriving { body, idle_max: IDLE_MAX };
         let mut writer = SpoolWriter::new(self.inner.catalog.incoming(), limit, measure);
         let mut room = MEMORY_MAX;
-        while let Some(chunk) = next_chunk(&mut body).await? {
+        while let Some(chunk) = arriving.next().await? {
             if chunk.len() > room {
-                return self.spool_to_file(body, writer, chunk).await;
+                return self.spool_to_file(arriving, writer, chunk).await;
             }
             room -= chunk.len();
             if let Err(refusal) = writer.write(chunk) {
-                return Err(drain(&mut body, refusal).await);
+                return Err(arriving.drain(refusal).await);
             }
         }
         writer.finish()
     }
 
-    /// Hands chunks to a blocking thread, a few ahead of the disk.
+    /// Gathers one batch while the one before it is written.
     async fn spool_to_file<B>(
         &self,
-        mut body: std::pin::Pin<&mut B>,
-        mut writer: SpoolWriter,
+        mut arriving: Arriving<'_, B>,
+        writer: SpoolWriter,
         first: Bytes,
     ) -> Result<Spool, CatalogError>
     where
         B: http_body::Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (chunks, mut queue) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
-        let (done, mut whole) = mpsc::channel::<()>(1);
-        let work = tokio::task::spawn_blocking(move || {
-            writer.write(first)?;
-            while let Some(chunk) = queue.blocking_recv() {
-                writer.write(chunk)?;
-            }
-            // A body that broke off is given up with its file, not finished.
-            match whole.blocking_recv() {
-                Some(()) => writer.finish(),
-                None => Err(CatalogError::internal("the body broke off")),
-            }
-        });
-        let mut broken = None;
+        let mut writing = write_batch(writer, vec![first]);
         loop {
-            match next_chunk(&mut body).await {
-                Ok(Some(chunk)) => {
-                    if chunks.send(chunk).await.is_err() {
-                        break;
-                    }
+            let (batch, is_last) = match arriving.batch().await {
+                Ok(gathered) => gathered,
+                Err(broken) => {
+                    // Its file goes where files may take their time, and before anybody is told.
+                    let writer = written(writing).await;
+                    self.blocking(move |_| drop(writer)).await?;
+                    return Err(broken);
                 }
-                Ok(None) => {
-                    let _ = done.send(()).await;
-                    break;
-                }
-                Err(failure) => {
-                    broken = Some(failure);
-                    break;
-                }
+            };
+            let mut writer = match written(writing).await {
+                Ok(writer) => writer,
+                Err(refusal) => return Err(arriving.drain(refusal).await),
+            };
+            if is_last {
+                let end = move |_: &Catalog| {
+                    batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
+                    writer.finish()
+                };
+                return self.write(end).await;
+            }
+            writing = write_batch(writer, batch);
+        }
+    }
+}
+
+/// The way of a body's writer to a blocking thread and back.
+type Writing = JoinHandle<Result<SpoolWriter, CatalogError>>;
+
+fn write_batch(mut writer: SpoolWriter, batch: Vec<Bytes>) -> Writing {
+    tokio::task::spawn_blocking(move || {
+        batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
+        Ok(writer)
+    })
+}
+
+async fn written(writing: Writing) -> Result<SpoolWriter, CatalogError> {
+    writing.await.map_err(CatalogError::internal)?
+}
+
+/// A body on its way in.
+struct Arriving<'b, B> {
+    body: Pin<&'b mut B>,
+    /// How long the client may send nothing.
+    idle_max: Duration,
+}
+
+impl<B> Arriving<'_, B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Waits for the next bytes; `None` at the body's end.
+    async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
+        loop {
+            let frame = tokio::time::timeout(self.idle_max, self.body.frame()).await;
+            let frame = frame.map_err(|_| broken("nothing came for too long"))?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|cause| broken(&cause.into().to_string()))?;
+            match frame.into_data() {
+                Ok(chunk) if chunk.is_empty() => {}
+                Ok(chunk) => return Ok(Some(chunk)),
+                // Trailers say nothing that is read here.
+                Err(_) => {}
             }
         }
-        drop((chunks, done));
-        let outcome = work.await.map_err(CatalogError::internal)?;
-        match (outcome, broken) {
-            (_, Some(failure)) => Err(failure),
-            (Err(refusal), None) => Err(drain(&mut body, refusal).await),
-            (Ok(spool), None) => Ok(spool),
+    }
+
+    /// Gathers about [`BATCH`] bytes; true beside the last of the body.
+    async fn batch(&mut self) -> Result<(Vec<Bytes>, bool), CatalogError> {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while size < BATCH {
+            let Some(chunk) = self.next().await? else { return Ok((batch, true)) };
+            // Chunks of one byte each take far more than their bytes.
+            size += chunk.len() + size_of::<Bytes>();
+            batch.push(chunk);
         }
+        Ok((batch, false))
+    }
+
+    /// Throws the rest of a refused body away, within [`DRAIN_MAX`], and returns the refusal.
+    async fn drain(&mut self, refusal: CatalogError) -> CatalogError {
+        if !matches!(refusal, CatalogError::LimitExceeded { what: Limit::BodySize, .. }) {
+            return refusal;
+        }
+        let mut thrown = 0;
+        while let Ok(Some(chunk)) = self.next().await {
+            thrown += chunk.len() as u64;
+            if thrown > DRAIN_MAX {
+                break;
+            }
+        }
+        refusal
     }
 }
 
-async fn next_chunk<B>(body: &mut std::pin::Pin<&mut B>) -> Result<Option<Bytes>, CatalogError>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    while let Some(frame) = body.frame().await {
-        if let Ok(chunk) = frame.map_err(CatalogError::internal)?.into_data() {
-            return Ok(Some(chunk));
-        }
-    }
-    Ok(None)
+/// A body that broke off is its sender's doing, and no fault to wake anybody for.
+fn broken(reason: &str) -> CatalogError {
+    tracing::debug!(reason, "a body broke off");
+    ArchiveProblem::Incomplete(format!("the body broke off: {reason}")).into()
 }
 
-/// Throws the rest of a refused body away, within [`DRAIN_MAX`], and returns the refusal.
-async fn drain<B>(body: &mut std::pin::Pin<&mut B>, refusal: CatalogError) -> CatalogError
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    if !matches!(refusal, CatalogError::LimitExceeded { what: Limit::BodySize, .. }) {
-        return refusal;
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+
+    use http_body_util::channel::Channel;
+
+    use super::*;
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().build().unwrap().block_on(test)
     }
-    let mut thrown = 0;
-    while let Ok(Some(chunk)) = next_chunk(body).await {
-        thrown += chunk.len() as u64;
-        if thrown > DRAIN_MAX {
-            break;
-        }
+
+    fn incomplete(outcome: Result<Option<Bytes>, CatalogError>) -> bool {
+        matches!(outcome, Err(CatalogError::BadArchive(ArchiveProblem::Incomplete(_))))
     }
-    refusal
+
+    #[test]
+    fn a_client_that_goes_silent_is_given_up() {
+        run(async {
+            let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
+            sender.send_data(Bytes::from_static(b"some")).await.unwrap();
+            let idle_max = Duration::from_millis(1);
+            let mut arriving = Arriving { body: pin!(&mut body), idle_max };
+            assert_eq!(arriving.next().await.unwrap().unwrap(), "some");
+            assert!(incomplete(arriving.next().await));
+            let (what, limit, actual) = (Limit::BodySize, 1, 2);
+            let refusal = CatalogError::LimitExceeded { what, limit, actual };
+            let refusal = arriving.drain(refusal).await;
+            assert!(matches!(refusal, CatalogError::LimitExceeded { .. }));
+        });
+    }
+
+    #[test]
+    fn a_client_that_goes_away_is_no_fault_of_ours() {
+        run(async {
+            let (sender, mut body) = Channel::<Bytes, io::Error>::new(2);
+            sender.abort(io::ErrorKind::ConnectionReset.into());
+            let mut arriving = Arriving { body: pin!(&mut body), idle_max: IDLE_MAX };
+            assert!(incomplete(arriving.next().await));
+        });
+    }
+
+    #[test]
+    fn a_batch_of_tiny_chunks_is_not_larger_than_others() {
+        run(async {
+            let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(BATCH);
+            for _ in 0..BATCH {
+                sender.try_send(http_body::Frame::data(Bytes::from_static(b"x"))).unwrap();
+            }
+            let mut arriving = Arriving { body: pin!(&mut body), idle_max: IDLE_MAX };
+            let (batch, is_last) = arriving.batch().await.unwrap();
+            assert!(!is_last);
+            assert!(batch.len() * size_of::<Bytes>() <= BATCH);
+        });
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod bounds;
 mod catalog;
 mod cli;
 mod conformance;
