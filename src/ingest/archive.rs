@@ -55,7 +55,7 @@ pub fn inspect<R: Read + Seek>(
     if zip.len() as u64 != directory.entries {
         return Err(not_zip("it has two end records"));
     }
-    let mut paths = Paths::new(RandomState::new(), directory.entries as usize);
+    let mut paths = Paths::new(RandomState::new(), directory.room());
     let unpacked = judge_directory(&mut zip, &directory, &mut paths, limits)?;
     // Headers that differ from the directory hide files from one kind of reader or the other.
     judge_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
@@ -78,6 +78,10 @@ fn judge_directory<R: Read + Seek>(
             return Err(not_zip("it has two directories"));
         }
         let name = entry.name().map_err(unreadable)?;
+        // Before the second pass seeks to it: a place that no file has would be a fault of the disk.
+        if entry.header_start() >= directory.start {
+            return Err(not_zip(format!("entry {name:?} begins behind the directory")));
+        }
         let control = entry.name_raw().iter().any(u8::is_ascii_control);
         paths::check(&name, control).map_err(|reason| unsafe_path(&name, reason))?;
         if paths::depth(&name) > limits.depth {
@@ -112,7 +116,7 @@ fn judge_entries<R: Read + Seek>(
     paths: &Paths,
 ) -> Result<(), CatalogError> {
     let files = zip.files().map_err(unreadable)?;
-    let mut places = Vec::with_capacity(directory.entries as usize);
+    let mut places = Vec::with_capacity(directory.room());
     while let Some(entry) = files.next() {
         let entry = entry.map_err(unreadable)?;
         let name = entry.name().map_err(unreadable)?.into_owned();
@@ -155,14 +159,14 @@ fn judge_link<R: Read + Seek>(
     paths::check_target(name, &target).map_err(|reason| unsafe_path(name, reason))
 }
 
-/// Where an entry's data begins, by the header in front of it.
+/// Where an entry's data begins, by the header in front of it, which begins before the directory.
 fn data_start<R: Read + Seek>(reader: &mut R, start: u64) -> Result<u64, CatalogError> {
     let mut lengths = [0; 4];
-    reader.seek(SeekFrom::Start(start + LOCAL_HEADER - 4))?;
+    reader.seek(SeekFrom::Start(start.saturating_add(LOCAL_HEADER - 4)))?;
     reader.read_exact(&mut lengths)?;
     let [name, extra] =
         [[lengths[0], lengths[1]], [lengths[2], lengths[3]]].map(u16::from_le_bytes);
-    Ok(start + LOCAL_HEADER + u64::from(name) + u64::from(extra))
+    Ok(start.saturating_add(LOCAL_HEADER + u64::from(name) + u64::from(extra)))
 }
 
 /// Whether an entry is a symbolic link by its Unix mode, whatever system it says it is from.

@@ -15,6 +15,8 @@ const LOCATOR: usize = 20;
 const LOCATOR_MARK: &[u8; 4] = b"PK\x06\x07";
 const END64: usize = 56;
 const END64_MARK: &[u8; 4] = b"PK\x06\x06";
+/// Bytes of an entry in the directory at the least.
+const ENTRY: u64 = 46;
 const COMMENT_MAX: usize = u16::MAX as usize;
 
 /// Where an archive's directory lies, in bytes from the start of the file.
@@ -28,6 +30,13 @@ pub(super) struct Directory {
     pub(super) end: u64,
     /// Bytes in front of the archive, which its own offsets do not count.
     pub(super) prefix: u64,
+}
+
+impl Directory {
+    /// How many entries to make room for: as many as are declared and could be there.
+    pub(super) fn room(&self) -> usize {
+        self.entries.min((self.end - self.start) / ENTRY) as usize
+    }
 }
 
 /// Finds the directory: it must end where the end record begins, and the record, with its
@@ -143,6 +152,14 @@ mod tests {
             assert_eq!(found(&zip[..len]), None, "{len} bytes");
         }
         assert_eq!(found(&[&zip[..], b"\n"].concat()), None);
+    }
+
+    #[test]
+    fn room_is_made_for_what_can_be_there() {
+        let mut directory = found(&stored_zip(&[("a", b"1"), ("b", b"2")])).unwrap();
+        assert_eq!(directory.room(), 2);
+        directory.entries = u64::MAX;
+        assert_eq!(directory.room(), 2);
     }
 
     #[test]

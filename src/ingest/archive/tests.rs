@@ -273,6 +273,27 @@ fn headers_that_lie() {
 }
 
 #[test]
+fn a_place_that_no_file_has() {
+    let name = "far.txt";
+    for place in [i64::MAX as u64, u64::MAX - 1, u64::MAX / 2 + 1, 1 << 40] {
+        let mut zip = forge_all(&[Forged { start: Some(u32::MAX), ..forged(name, b"1") }]);
+        let central = zip.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
+        let extra = [&[1, 0, 8, 0][..], &place.to_le_bytes()].concat();
+        zip[central + 30] = extra.len() as u8;
+        let size = zip.len() - 22 + 12;
+        zip[size] += extra.len() as u8;
+        let behind_name = central + 46 + name.len();
+        zip.splice(behind_name..behind_name, extra);
+        // On disk, where a seek to such a place fails; in memory it would only read nothing.
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&zip).unwrap();
+        let refused = inspect(file, &ArtifactLimits::default()).unwrap_err();
+        let refused = format!("{refused:?}");
+        assert!(refused.contains("behind the directory"), "{place}: {refused}");
+    }
+}
+
+#[test]
 fn entries_that_overlap() {
     // Two names for one content.
     let shared = Forged { start: Some(0), ..forged("a", b"1") };
