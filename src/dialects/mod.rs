@@ -129,10 +129,16 @@ impl BodyRule {
     /// The most bytes that are read; base64 takes four for three, and a form writes some of them
     /// as three.
     fn limit(self, dialect: &dyn Dialect, app: &App) -> u64 {
-        let upload = app.upload_limits(dialect.upload_limit()).size;
+        self.limit_for(app.upload_limits(dialect.upload_limit()).size)
+    }
+
+    fn limit_for(self, upload: u64) -> u64 {
         match self {
             Self::Small => Self::FIELDS_MAX,
-            Self::Upload => upload.div_ceil(3) * 4 + upload / 8 + Self::FIELDS_MAX,
+            Self::Upload => {
+                let base64 = upload.div_ceil(3).saturating_mul(4);
+                base64.saturating_add(upload / 8).saturating_add(Self::FIELDS_MAX)
+            }
             Self::Raw => upload,
         }
     }
@@ -235,4 +241,16 @@ pub enum Refusal {
     UnknownMethod,
     /// The body or a path segment was refused.
     Catalog(CatalogError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_of_an_upload_is_too_large_to_count_with() {
+        assert_eq!(BodyRule::Upload.limit_for(24), 32 + 3 + BodyRule::FIELDS_MAX);
+        assert_eq!(BodyRule::Upload.limit_for(u64::MAX), u64::MAX);
+        assert_eq!(BodyRule::Raw.limit_for(u64::MAX), u64::MAX);
+    }
 }
