@@ -15,6 +15,9 @@ use crate::domain::{CatalogError, Limit};
 /// Body text read at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
 
+/// Pairs of a form; an empty one takes far more memory than the three bytes that it is sent as.
+const PAIRS_MAX: usize = 4096;
+
 /// A form taken apart.
 #[derive(Debug)]
 pub struct UploadForm {
@@ -31,8 +34,8 @@ pub struct UploadForm {
 /// Reads a form whose code is the value of one of the keys `wanted`.
 ///
 /// Everything beside that value may be `fields_max` bytes long. Fails with
-/// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when it is there twice, and with
-/// `LimitExceeded` for the body's fields or as [`Staging::write`] does.
+/// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when it is there twice and for `form` past
+/// [`PAIRS_MAX`] pairs, and with `LimitExceeded` for the body's fields or as [`Staging::write`] does.
 pub fn read_form<R: Read>(
     reader: R,
     wanted: &[&str],
@@ -62,8 +65,8 @@ pub fn read_form<R: Read>(
 ///
 /// `take` gets the wanted key's number and the next bytes of its value, never none. With it a
 /// signature over all values can be checked without holding the code. Fails as `take` does, with
-/// `InvalidValue` for `code` when a wanted key comes twice, and with `LimitExceeded` when
-/// everything else is longer than `fields_max` bytes.
+/// `InvalidValue` for `code` when a wanted key comes twice and for `form` past [`PAIRS_MAX`] pairs,
+/// and with `LimitExceeded` when everything else is longer than `fields_max` bytes.
 pub fn scan_form<R: Read>(
     mut reader: R,
     wanted: &[&str],
@@ -87,7 +90,12 @@ pub fn scan_form<R: Read>(
         scanner.scan(&chunk[..read])?;
     }
     scanner.end_value()?;
-    Ok(form_urlencoded::parse(&scanner.skeleton).into_owned().collect())
+    let pairs = form_urlencoded::parse(&scanner.skeleton).into_owned();
+    let pairs: Vec<_> = pairs.take(PAIRS_MAX + 1).collect();
+    if pairs.len() > PAIRS_MAX {
+        return Err(CatalogError::invalid("form", format!("may have at most {PAIRS_MAX} pairs")));
+    }
+    Ok(pairs)
 }
 
 struct Scanner<'w, F> {
@@ -306,6 +314,17 @@ mod tests {
         assert!(read("ZipFile=").unwrap().3);
         let long = format!("a={}", "b".repeat(1000));
         assert!(read_by(&long, 100).unwrap_err().contains("what: BodySize, limit: 1000"));
+    }
+
+    #[test]
+    fn pairs_are_counted() {
+        let scan = |pairs: usize| {
+            let text = "a=&".repeat(pairs);
+            scan_form(text.as_bytes(), WANTED, 1 << 20, |_, _| Ok(()))
+        };
+        assert_eq!(scan(PAIRS_MAX).unwrap().len(), PAIRS_MAX);
+        let refused = format!("{:?}", scan(PAIRS_MAX + 1));
+        assert!(refused.contains("field: \"form\""), "{refused}");
     }
 
     #[test]
