@@ -17,8 +17,9 @@ use crate::config::{Config, ConfigError, DIALECTS, Flags, LogFormat};
 use crate::server::{self, Clock, IdSource, ServeError, Server};
 use crate::store::OpenError;
 
-/// Most threads for work that blocks: scans, uploads, downloads from slow disks.
-const BLOCKING_THREADS: usize = 32;
+/// Most threads for work that blocks: scans, writes, downloads from slow disks. None of them waits
+/// for a client.
+const BLOCKING_THREADS: usize = 64;
 
 /// The flags of `serve`; each is a key of the file and a variable of the environment too.
 #[derive(Debug, Args)]
@@ -91,7 +92,8 @@ The file has the flags' names with '_' for '-', and a table for each tenant that
   tencent_app_id = \"1250000000\"
 
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
-KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. 'none' lifts the limit.
+KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. For max_unpacked 'none' lifts the limit; for
+max_upload it means each vendor's own.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
 
