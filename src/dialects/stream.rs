@@ -19,8 +19,11 @@ use crate::domain::{CatalogError, Page};
 /// Rows of the first stretch, which is read on the async thread as every short page is.
 const ROWS_FIRST: u64 = 100;
 
-/// Rows of the stretches after it, which are read on blocking threads.
+/// Rows of the stretches after it at most, which are read on blocking threads.
 const ROWS: u64 = 300;
+
+/// Bytes that such a stretch aims at when its rows are long, by the length of those before them.
+const STRETCH: usize = 1 << 20;
 
 /// Bytes of rendered rows up to which an answer is sent whole, with its length, so that it can be
 /// kept and given again.
@@ -59,7 +62,7 @@ where
     T: Serialize + 'static,
     W: Serialize,
 {
-    let mut reading = Reading { fetch: Box::new(fetch), is_empty: true, more: true };
+    let mut reading = Reading { fetch: Box::new(fetch), is_empty: true, more: true, rows: ROWS };
     let (mut text, after) = app.read(|catalog| {
         let page = (reading.fetch)(catalog, ROWS_FIRST)?;
         let (mut text, after) = split(&around(page.total));
@@ -91,11 +94,14 @@ struct Reading<T> {
     /// Whether no row has come yet.
     is_empty: bool,
     more: bool,
+    /// Rows of the next stretch.
+    rows: u64,
 }
 
 impl<T: Serialize + 'static> Reading<T> {
     /// Renders rows behind those that were there before.
     fn append(&mut self, page: Page<T>, text: &mut Vec<u8>) {
+        let before = text.len();
         for item in &page.items {
             if !std::mem::take(&mut self.is_empty) {
                 text.push(b',');
@@ -104,12 +110,13 @@ impl<T: Serialize + 'static> Reading<T> {
             let _ = serde_json::to_writer(&mut *text, item);
         }
         self.more = page.more;
+        self.rows = rows_after(page.items.len(), text.len() - before);
     }
 
     /// Reads and renders the next stretch on a blocking thread.
     async fn next(mut self, app: &App) -> Result<(Self, Vec<u8>), CatalogError> {
         app.write(move |catalog| {
-            let page = match (self.fetch)(catalog, ROWS) {
+            let page = match (self.fetch)(catalog, self.rows) {
                 // What was listed so far was there; since then the rest has been deleted.
                 Err(CatalogError::NotFound { .. }) => Page::empty(),
                 page => page?,
@@ -151,6 +158,12 @@ impl<T: Serialize + 'static> Reading<T> {
     }
 }
 
+/// How many rows come next, after `rows` that were `bytes` long: a stretch is bounded by both.
+fn rows_after(rows: usize, bytes: usize) -> u64 {
+    let wanted = STRETCH.saturating_mul(rows).checked_div(bytes);
+    wanted.map_or(ROWS, |wanted| (wanted as u64).clamp(1, ROWS))
+}
+
 /// Renders what surrounds the rows: up to the bracket that opens them, and from the one that
 /// closes them.
 fn split(around: &impl Serialize) -> (Vec<u8>, Vec<u8>) {
@@ -176,6 +189,14 @@ mod tests {
     #[derive(Serialize)]
     struct Inner {
         rows: Rows,
+    }
+
+    #[test]
+    fn long_rows_make_short_stretches() {
+        assert_eq!(rows_after(0, 0), ROWS);
+        assert_eq!(rows_after(300, 60_000), ROWS);
+        assert_eq!(rows_after(100, 100 << 14), 64);
+        assert_eq!(rows_after(1, 5 << 20), 1);
     }
 
     #[test]
