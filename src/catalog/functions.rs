@@ -1,6 +1,6 @@
 //! Functions and function versions: create, get, list, update, publish, delete.
 
-use super::Catalog;
+use super::{Catalog, limits};
 use crate::domain::{
     CatalogError, FunctionChange, FunctionKey, FunctionVersion, Group, Limit, NewFunction, Noun,
     Page, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName, VersionNumber,
@@ -20,7 +20,8 @@ pub enum CodeInput {
 }
 
 impl Catalog {
-    /// Creates a function with its head; `AlreadyExists` when its name is taken.
+    /// Creates a function with its head; `AlreadyExists` when its name is taken, `InvalidValue` for
+    /// a field that is too long.
     pub fn create_function(
         &self,
         new: NewFunction,
@@ -34,6 +35,7 @@ impl Catalog {
         if self.store.read(|view| view.select_head(&new.key))?.is_some() {
             return Err(taken(&new.key));
         }
+        limits::check_config(&new.config)?;
         let (code, kept) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
@@ -82,6 +84,7 @@ impl Catalog {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             let config = (update.apply)(&old)?;
+            limits::check_config(&config)?;
             let sequence = change.next_sequence()?;
             if let Some(Some(code)) = &replacement {
                 change.insert_code(code, now)?;
@@ -111,6 +114,7 @@ impl Catalog {
         key: &FunctionKey,
         publication: Publication,
     ) -> Result<FunctionVersion, CatalogError> {
+        limits::check_description("description", &publication.description)?;
         let key = key.clone();
         let now = self.clock.now();
         self.store.write(move |change| {

@@ -1,6 +1,6 @@
 //! Layers and layer versions: publish, get, list, delete.
 
-use super::Catalog;
+use super::{Catalog, limits};
 use crate::domain::{
     CatalogError, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page, TenantId,
     VersionNumber, Window,
@@ -29,7 +29,8 @@ pub struct VersionRange {
 }
 
 impl Catalog {
-    /// Publishes an upload as the next version of a layer, which is made on first use.
+    /// Publishes an upload as the next version of a layer, which is made on first use;
+    /// `InvalidValue` for a field that is too long.
     pub fn publish_layer_version(
         &self,
         tenant: &TenantId,
@@ -37,6 +38,7 @@ impl Catalog {
         new: NewLayerVersion,
         upload: Staged,
     ) -> Result<LayerVersion, CatalogError> {
+        limits::check_layer_version(&new)?;
         let (code, kept) = self.keep(upload)?;
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());

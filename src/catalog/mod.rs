@@ -5,6 +5,7 @@
 
 mod functions;
 mod layers;
+mod limits;
 
 use std::fmt;
 use std::path::Path;

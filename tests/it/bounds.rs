@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::support::process::Process;
-use crate::support::{Request, zips};
+use crate::support::{Request, TestServer, zips};
 
 /// More than the server has threads for blocking work.
 const STALLED: usize = 80;
@@ -37,4 +37,35 @@ fn uploads_that_stand_still_keep_nobody_waiting() {
     let published = server.send(&published.body(zips::vector("tencent")));
     assert_eq!(published.status, 201, "{}", published.text());
     drop(stalled);
+}
+
+#[test]
+fn what_is_said_of_code_is_bounded_before_anything_is_kept() {
+    let server = TestServer::start();
+    let text = |length: usize| "x".repeat(length);
+    let send = |method: &str, path: &str, query: &str, body: &[u8]| {
+        let path = format!("/api/v1/{path}?runtime=python3.10&handler=a.b&{query}");
+        server.send(&Request::new(method, &path).body(body))
+    };
+    let zip = zips::vector("huawei");
+    let made = send("POST", "functions/demo", "", &zip);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let before = server.footprint();
+    let other = zips::vector("tencent");
+    let description = format!("description={}", text(4097));
+    for (method, path, query, word) in [
+        ("POST", "layers/demo/versions", format!("license={}", text(1025)), "license"),
+        ("POST", "layers/demo/versions", description.clone(), "description"),
+        ("POST", "layers/demo/versions", "runtime=x&".repeat(64), "runtimes"),
+        ("POST", "functions/other", description.clone(), "description"),
+        ("PUT", "functions/demo", description.clone(), "description"),
+        ("POST", "functions/demo/versions", description, "description"),
+    ] {
+        let body = if path.starts_with("functions/demo/") { &[] } else { &other[..] };
+        let answer = send(method, path, &query, body);
+        assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text());
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{word} may have at most")), "{detail}");
+        assert_eq!(server.footprint(), before, "{method} {path}");
+    }
 }

@@ -169,7 +169,8 @@ async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
     let version = told
         .app
         .write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code.finish()?))
-        .await?;
+        .await
+        .map_err(in_vendor_names)?;
     Ok(told.answer(wire::Published { layer_version: version.number.get() }))
 }
 
@@ -224,6 +225,20 @@ fn no_version_of_anything(error: CatalogError) -> ApiError {
     match error {
         CatalogError::NotFound { .. } => ApiError::no_version(),
         other => other.into(),
+    }
+}
+
+/// No document limits these fields or has a code for them; the catalog's limits are told by the
+/// parameters' names.
+fn in_vendor_names(error: CatalogError) -> CatalogError {
+    match error {
+        CatalogError::InvalidValue { field: "license", reason } => {
+            CatalogError::invalid("LicenseInfo", reason)
+        }
+        CatalogError::InvalidValue { field: "tags", reason } => {
+            CatalogError::invalid("Tags", reason)
+        }
+        other => other,
     }
 }
 

@@ -1,0 +1,143 @@
+//! How much may be said of a version, whichever cloud it is said through.
+//!
+//! A list is bounded by its rows, so a row must be bounded too. Each limit is at least as wide as
+//! the widest that a cloud documents; a dialect may be narrower. Knows no dialect.
+
+use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion};
+
+/// Bytes of a description: 1024 characters of four bytes (openyuanrong.md section 1.3).
+const DESCRIPTION: usize = 4096;
+
+/// Characters of a layer version's license.
+const LICENSE: usize = 1024;
+
+/// Runtimes of a layer version, and bytes of each.
+const RUNTIMES: usize = 64;
+const RUNTIME: usize = 128;
+
+/// Pairs of a layer's tags, and bytes of each key and of each value.
+const TAGS: usize = 50;
+const TAG: usize = 256;
+
+/// Bytes of a function's entry point.
+const HANDLER: usize = 4096;
+
+/// Bytes of all names and values of a function's environment.
+const ENVIRONMENT: usize = 64 << 10;
+
+/// Layer versions bound to a function.
+const LAYERS: usize = 64;
+
+/// Bytes of what only one cloud knows of a function, as JSON text.
+const EXTRA: usize = 64 << 10;
+
+/// Checks what is said of a layer version, and its layer's tags.
+pub(super) fn check_layer_version(new: &NewLayerVersion) -> Result<(), CatalogError> {
+    check_description("description", &new.description)?;
+    at_most("license", new.license.chars().count(), LICENSE, "characters")?;
+    at_most("runtimes", new.runtimes.len(), RUNTIMES, "items")?;
+    for runtime in &new.runtimes {
+        at_most("runtimes", runtime.len(), RUNTIME, "bytes in one item")?;
+    }
+    let tags = new.tags.as_deref().unwrap_or_default();
+    at_most("tags", tags.len(), TAGS, "pairs")?;
+    for side in tags.iter().flat_map(|(key, value)| [key, value]) {
+        at_most("tags", side.len(), TAG, "bytes in one key or value")?;
+    }
+    Ok(())
+}
+
+/// Checks a function's configuration.
+pub(super) fn check_config(config: &FunctionConfig) -> Result<(), CatalogError> {
+    check_description("description", &config.description)?;
+    at_most("runtime", config.runtime.len(), RUNTIME, "bytes")?;
+    at_most("handler", config.handler.len(), HANDLER, "bytes")?;
+    let environment = config.environment.iter().map(|(name, value)| name.len() + value.len());
+    at_most("environment", environment.sum(), ENVIRONMENT, "bytes")?;
+    at_most("layers", config.layers.len(), LAYERS, "items")?;
+    for extra in config.extra.values() {
+        at_most("settings", extra.len(), EXTRA, "bytes of further fields")?;
+    }
+    Ok(())
+}
+
+/// Checks what is said of a version of either kind.
+pub(super) fn check_description(field: &'static str, text: &str) -> Result<(), CatalogError> {
+    at_most(field, text.len(), DESCRIPTION, "bytes")
+}
+
+fn at_most(
+    field: &'static str,
+    actual: usize,
+    limit: usize,
+    unit: &str,
+) -> Result<(), CatalogError> {
+    if actual > limit {
+        return Err(CatalogError::invalid(field, format!("may have at most {limit} {unit}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    type Change<T> = fn(&mut T, usize);
+
+    /// Each change passes at its limit, and one more is refused in the field's name.
+    fn judge<T: Default>(
+        changes: &[(&str, usize, Change<T>)],
+        check: fn(&T) -> Result<(), CatalogError>,
+    ) {
+        for (name, limit, change) in changes {
+            let of = |size| {
+                let mut value = T::default();
+                change(&mut value, size);
+                check(&value)
+            };
+            assert!(of(*limit).is_ok(), "{name}");
+            let refused = of(limit + 1).unwrap_err();
+            assert!(
+                matches!(&refused, CatalogError::InvalidValue { field, reason }
+                    if field == name && reason.contains(&limit.to_string())),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_field_of_a_layer_version_has_its_limit() {
+        judge::<NewLayerVersion>(
+            &[
+                ("description", DESCRIPTION, |new, size| new.description = "x".repeat(size)),
+                ("license", LICENSE, |new, size| new.license = "許".repeat(size)),
+                ("runtimes", RUNTIMES, |new, size| new.runtimes = vec!["x".into(); size]),
+                ("runtimes", RUNTIME, |new, size| new.runtimes = vec!["x".repeat(size)]),
+                ("tags", TAGS, |new, size| new.tags = Some(vec![Default::default(); size])),
+                ("tags", TAG, |new, size| new.tags = Some(vec![("x".repeat(size), "".into())])),
+                ("tags", TAG, |new, size| new.tags = Some(vec![("".into(), "x".repeat(size))])),
+            ],
+            check_layer_version,
+        );
+    }
+
+    #[test]
+    fn each_field_of_a_configuration_has_its_limit() {
+        judge::<FunctionConfig>(
+            &[
+                ("description", DESCRIPTION, |config, size| config.description = "x".repeat(size)),
+                ("runtime", RUNTIME, |config, size| config.runtime = "x".repeat(size)),
+                ("handler", HANDLER, |config, size| config.handler = "x".repeat(size)),
+                ("environment", ENVIRONMENT, |config, size| {
+                    config.environment = [("x".into(), "x".repeat(size - 1))].into();
+                }),
+                ("settings", EXTRA, |config, size| {
+                    config.extra = [("native".into(), "x".repeat(size))].into();
+                }),
+            ],
+            check_config,
+        );
+    }
+}
