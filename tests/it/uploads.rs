@@ -143,6 +143,8 @@ fn a_connection_that_breaks_leaves_nothing() {
     // The server's end of the connection is the sign that it has given the upload up.
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
+    let heard = String::from_utf8_lossy(&rest);
+    assert!(heard.starts_with("HTTP/1.1 422 "), "not a fault of the server's: {heard}");
     let ready = server.send(&Request::get("/readyz"));
     assert_eq!(ready.status, 200);
     assert_eq!(server.footprint(), before);
