@@ -40,7 +40,7 @@ impl View<'_> {
     /// Returns a content by its SHA-256.
     pub fn select_code(&self, sha256: &[u8; 32]) -> Result<Option<Artifact>, CatalogError> {
         let sql = format!("SELECT {COLUMNS} FROM code c WHERE c.sha256 = ?");
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.prepare(&sql)?;
         Ok(statement.query_one([sha256], |row| artifact(row, 0)).optional()?)
     }
 }

@@ -90,7 +90,7 @@ impl View<'_> {
     ) -> Result<Option<Page<FunctionVersion>>, CatalogError> {
         let sql =
             "SELECT versions FROM functions WHERE tenant = ? AND grp = ? AND name = ? AND live = 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let total: Option<i64> =
             statement.query_one(params_from_iter(key_values(key)), |row| row.get(0)).optional()?;
         let Some(total) = total.map(|published| from_sql(published) + 1) else { return Ok(None) };
@@ -146,7 +146,7 @@ impl View<'_> {
             "SELECT count(*) FROM functions f JOIN function_versions v ON v.function = f.id \
              WHERE {condition}"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.prepare(&sql)?;
         let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
         condition.push_str(LAST_WRITTEN_FIRST);
         condition.push_str(" LIMIT ? OFFSET ?");
@@ -167,7 +167,7 @@ impl View<'_> {
         let (mut condition, values) = of_tenant(tenant, version);
         condition.push_str(LAST_WRITTEN_FIRST);
         let sql = select(&condition);
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let (mut items, mut total) = (Vec::new(), 0_u64);
         let end = window.offset.saturating_add(window.limit);
@@ -189,7 +189,7 @@ impl View<'_> {
         sql: &str,
         values: Vec<Value>,
     ) -> Result<Vec<FunctionVersion>, CatalogError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut states = Vec::new();
         while let Some(row) = rows.next()? {
@@ -219,7 +219,7 @@ impl View<'_> {
         let sql = "SELECT l.name, b.layer_number FROM function_layers b \
                    JOIN layers l ON l.id = b.layer \
                    WHERE b.function = ? AND b.number = ? ORDER BY b.position";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let number = to_sql(number.map_or(0, VersionNumber::get));
         let mut rows = statement.query((function, number))?;
         let mut layers = Vec::new();

@@ -113,8 +113,10 @@ impl View<'_> {
         tenant: &TenantId,
         uid: &str,
     ) -> Result<Option<LayerVersion>, CatalogError> {
-        let sql = select("", "true", "l.tenant = ?1 AND v.uid = ?2");
-        self.one_version(&sql, &[&tenant.as_str(), &uid])
+        // From the version to its layer: the other way round every layer of the tenant is asked.
+        let from = "layer_versions v CROSS JOIN layers l ON l.id = v.layer";
+        let sql = select_from(from, "v.uid = ?1 AND l.tenant = ?2");
+        self.one_version(&sql, &[&uid, &tenant.as_str()])
     }
 
     /// Returns the name of the layer whose uid this is, if it has any version.
@@ -124,7 +126,7 @@ impl View<'_> {
         uid: &str,
     ) -> Result<Option<LayerName>, CatalogError> {
         let sql = "SELECT name FROM layers WHERE uid = ? AND tenant = ? AND newest IS NOT NULL";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let name: Option<String> =
             statement.query_one((uid, tenant.as_str()), |row| row.get(0)).optional()?;
         name.map(LayerName::parse).transpose()
@@ -165,6 +167,9 @@ impl View<'_> {
         filter: &LayerFilter,
         window: Window,
     ) -> Result<Page<LayerVersion>, CatalogError> {
+        if filter.name.is_some() {
+            return self.select_layer_by_name(tenant, filter, window);
+        }
         let total = self.count_layers(tenant, filter)?;
         let mut sql = select(
             "INDEXED BY layers_by_age",
@@ -193,6 +198,23 @@ impl View<'_> {
         Ok(Page { items, more, total })
     }
 
+    /// Returns the only layer that can have the filter's name.
+    fn select_layer_by_name(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        window: Window,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        let mut sql = select("", "v.number = l.newest", "l.tenant = ?");
+        let mut values = vec![Value::Text(tenant.to_string())];
+        filter.add_to(&mut sql, &mut values);
+        let mut items = self.many_versions(&sql, values)?;
+        let total = items.len() as u64;
+        let is_shown = window.offset == 0 && window.limit > 0;
+        items.retain(|_| is_shown);
+        Ok(Page { items, more: false, total })
+    }
+
     /// Returns how many layers with at least one version the filter lets through.
     fn count_layers(&self, tenant: &TenantId, filter: &LayerFilter) -> Result<u64, CatalogError> {
         let mut values = vec![Value::Text(tenant.to_string())];
@@ -205,7 +227,7 @@ impl View<'_> {
             filter.add_to(&mut sql, &mut values);
             sql
         };
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.prepare(&sql)?;
         let count: Option<i64> =
             statement.query_one(params_from_iter(values), |row| row.get(0)).optional()?;
         Ok(from_sql(count.unwrap_or_default()))
@@ -223,7 +245,7 @@ impl View<'_> {
         limit: u64,
     ) -> Result<Option<Page<LayerVersion>>, CatalogError> {
         let sql = "SELECT versions FROM layers WHERE tenant = ? AND name = ?";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let total: Option<i64> =
             statement.query_one((tenant.as_str(), name.as_str()), |row| row.get(0)).optional()?;
         let Some(total) = total.map(from_sql).filter(|total| *total > 0) else { return Ok(None) };
@@ -259,7 +281,7 @@ impl View<'_> {
         let sql = "SELECT f.name FROM function_layers b JOIN functions f ON f.id = b.function \
                    WHERE b.layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?) \
                    AND b.layer_number = ? LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let values = (tenant.as_str(), name.as_str(), to_sql(number.get()));
         Ok(statement.query_one(values, |row| row.get(0)).optional()?)
     }
@@ -269,7 +291,7 @@ impl View<'_> {
         sql: &str,
         values: &[&dyn ToSql],
     ) -> Result<Option<LayerVersion>, CatalogError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         statement.query_one(values, |row| Ok(layer_version(row))).optional()?.transpose()
     }
 
@@ -278,7 +300,7 @@ impl View<'_> {
         sql: &str,
         values: Vec<Value>,
     ) -> Result<Vec<LayerVersion>, CatalogError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut versions = Vec::new();
         while let Some(row) = rows.next()? {
@@ -400,10 +422,16 @@ impl Change<'_> {
 /// Writes a SELECT of whole versions: `hint` names the index on layers, `join` ties the version to
 /// its layer beside the id, `condition` and what follows it come last.
 fn select(hint: &str, join: &str, condition: &str) -> String {
+    let from = format!("layers l {hint} CROSS JOIN layer_versions v ON v.layer = l.id AND {join}");
+    select_from(&from, condition)
+}
+
+/// Writes a SELECT of whole versions out of a join of `l` and `v`, which is read in that order.
+fn select_from(from: &str, condition: &str) -> String {
     let code = code::COLUMNS;
     format!(
-        "SELECT {code}, {COLUMNS} FROM layers l {hint} CROSS JOIN layer_versions v \
-         ON v.layer = l.id AND {join} CROSS JOIN code c ON c.sha256 = v.code WHERE {condition}"
+        "SELECT {code}, {COLUMNS} FROM {from} CROSS JOIN code c ON c.sha256 = v.code \
+         WHERE {condition}"
     )
 }
 

@@ -7,6 +7,8 @@ mod blobs;
 mod code;
 mod functions;
 mod layers;
+#[cfg(test)]
+mod plans;
 mod schema;
 mod writer;
 
@@ -18,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use thread_local::ThreadLocal;
 
 pub use blobs::{Blobs, Kept};
@@ -237,6 +239,13 @@ impl Change<'_> {
 }
 
 impl View<'_> {
+    /// Prepares a statement, which the connection keeps; `plans` looks at how it is run.
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, CatalogError> {
+        #[cfg(test)]
+        plans::record(self.connection, sql);
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
     /// Checks that the catalog answers at all.
     pub fn check(&self) -> Result<(), CatalogError> {
         self.connection.prepare_cached("SELECT 1")?.query_one([], |_| Ok(()))?;
