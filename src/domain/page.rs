@@ -27,6 +27,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether at least one more row follows the last of `items`.
     pub more: bool,
+    /// That row, where finding out took reading it.
+    pub next: Option<T>,
     /// Number of rows on all pages together, where the caller's cloud reports it.
     pub total: u64,
 }
@@ -34,12 +36,12 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Returns a page of a list that has nothing, or nothing more.
     pub fn empty() -> Self {
-        Self { items: Vec::new(), more: false, total: 0 }
+        Self { items: Vec::new(), more: false, next: None, total: 0 }
     }
 
     /// Turns each row into something else.
-    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
-        let items = self.items.into_iter().map(turn).collect();
-        Page { items, more: self.more, total: self.total }
+    pub fn map<U>(self, mut turn: impl FnMut(T) -> U) -> Page<U> {
+        let items = self.items.into_iter().map(&mut turn).collect();
+        Page { items, more: self.more, next: self.next.map(turn), total: self.total }
     }
 }

@@ -181,7 +181,7 @@ impl View<'_> {
             }
             total += 1;
         }
-        Ok(Page { items, more: total > end, total })
+        Ok(Page { items, more: total > end, next: None, total })
     }
 
     fn many_states(

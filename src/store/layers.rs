@@ -195,7 +195,7 @@ impl View<'_> {
             items.reverse();
         }
         let more = window.offset.saturating_add(rows) < total;
-        Ok(Page { items, more, total })
+        Ok(Page { items, more, next: None, total })
     }
 
     /// Returns the only layer that can have the filter's name.
@@ -212,7 +212,7 @@ impl View<'_> {
         let total = items.len() as u64;
         let is_shown = window.offset == 0 && window.limit > 0;
         items.retain(|_| is_shown);
-        Ok(Page { items, more: false, total })
+        Ok(Page { items, more: false, next: None, total })
     }
 
     /// Returns how many layers with at least one version the filter lets through.
@@ -463,9 +463,8 @@ pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Catal
 /// Cuts a page off rows that were read with one more than `limit`.
 pub(super) fn cut<T>(mut items: Vec<T>, limit: u64, total: u64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    Page { items, more, total }
+    let next = items.drain(limit.min(items.len())..).next();
+    Page { items, more: next.is_some(), next, total }
 }
 
 /// Returns the smallest text after all that start with `prefix`; `None` when there is none.
@@ -479,4 +478,17 @@ fn after_prefix(prefix: &str) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_hands_out_the_row_that_was_read_beyond_it() {
+        let page = cut(vec![1, 2, 3], 2, 9);
+        assert_eq!(page, Page { items: vec![1, 2], more: true, next: Some(3), total: 9 });
+        let last = cut(vec![1, 2], 2, 9);
+        assert_eq!(last, Page { items: vec![1, 2], more: false, next: None, total: 9 });
+    }
 }

@@ -1,6 +1,6 @@
 //! `nextToken`, `startKey`, `startVersion` and `limit` ↔ the catalog's pages (alibaba.md section 6).
 //!
-//! A page is asked of the catalog with one row more than its limit: that row names the next page.
+//! The row that follows a page names the next one.
 
 use super::errors::ApiError;
 use crate::dialects::params::Params;
@@ -51,11 +51,6 @@ pub(super) fn switch(params: &Params, name: &str) -> Result<bool, ApiError> {
         Some(_) => Ok(true),
         None => Ok(false),
     }
-}
-
-/// Takes the row off that is one too many; none is there on the last page.
-pub(super) fn take_next<T>(rows: &mut Vec<T>, limit: u64) -> Option<T> {
-    if rows.len() as u64 > limit { rows.pop() } else { None }
 }
 
 /// Plain digits only: `+1` and ` 1` are not numbers.

@@ -17,7 +17,7 @@ use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Caller, Operation, answer};
-use crate::domain::{CatalogError, LayerName, LayerVersion, Order, VersionNumber};
+use crate::domain::{CatalogError, LayerName, LayerVersion, Order, Page, VersionNumber};
 use crate::ingest::Leniency;
 
 /// Where the code is; clients write both `code` and `Code`.
@@ -51,18 +51,14 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let (filter, limit) = (paging::filter(&params)?, paging::limit(&params)?);
     let from = paging::first_name(&params);
-    let mut rows = match paging::switch(&params, "official")? {
+    let page = match paging::switch(&params, "official")? {
         // This server has no layers of the vendor's own.
-        true => Vec::new(),
-        false => {
-            app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, from, limit + 1))?
-                .items
-        }
+        true => Page::empty(),
+        false => app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, from, limit))?,
     };
-    let next = paging::take_next(&mut rows, limit);
     let renderer = Renderer::new(&app, &caller, &links, generation);
-    let layers = rows.iter().map(|version| Layer::row(&renderer, version)).collect();
-    let next_token = next.as_ref().map(|next| next.layer.name.as_str());
+    let layers = page.items.iter().map(|version| Layer::row(&renderer, version)).collect();
+    let next_token = page.next.as_ref().map(|next| next.layer.name.as_str());
     Ok(answer::json(StatusCode::OK, &Layers { layers, next_token }))
 }
 
@@ -120,12 +116,11 @@ async fn list_versions(
 ) -> Result<Response, ApiError> {
     let name = layer_name(name)?;
     let (from, limit) = (paging::first_version(&params)?, paging::limit(&params)?);
-    let range = VersionRange { order: Order::Ascending, from, limit: limit + 1 };
+    let range = VersionRange { order: Order::Ascending, from, limit };
     let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
-    let mut rows = page.items;
-    let next_version = paging::take_next(&mut rows, limit).map(|next| next.number.get());
+    let next_version = page.next.map(|next| next.number.get());
     let renderer = Renderer::new(&app, &caller, &links, generation);
-    let layers = rows.iter().map(|version| Layer::row(&renderer, version)).collect();
+    let layers = page.items.iter().map(|version| Layer::row(&renderer, version)).collect();
     Ok(answer::json(StatusCode::OK, &LayerVersions { layers, next_version }))
 }
 

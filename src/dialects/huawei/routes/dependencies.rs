@@ -162,7 +162,7 @@ fn newest_first(
     let count = newest.total;
     let highest = newest.items.first().map_or(0, |version| version.number.get());
     if window.offset >= count {
-        return Ok(Page { items: Vec::new(), more: false, total: count });
+        return Ok(Page { total: count, ..Page::empty() });
     }
     if highest == count {
         return read(Some(highest - window.offset), window.limit);

@@ -50,7 +50,7 @@ async fn list(
         let page = catalog.list_function_versions(&key, FunctionOrder::HeadFirst, part)?;
         at += page.items.len() as u64;
         let items = page.items.into_iter().map(|state| Row::new(state, &project)).collect();
-        Ok(Page { items, more: page.more && at < end, total: page.total })
+        Ok(Page { items, more: page.more && at < end, next: None, total: page.total })
     };
     let around = |count| {
         let next_marker = paging::next_marker(window, count);

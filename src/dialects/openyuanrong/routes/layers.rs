@@ -174,7 +174,7 @@ struct Sieve {
 
 impl Sieve {
     fn new(window: Window) -> Self {
-        Self { window, page: Page { items: Vec::new(), more: false, total: 0 } }
+        Self { window, page: Page::empty() }
     }
 
     fn take(&mut self, version: LayerVersion) {

@@ -88,7 +88,7 @@ fn select(
     window: Window,
 ) -> Result<Page<FunctionVersion>, CatalogError> {
     match catalog.list_function_versions(key, FunctionOrder::LastWrittenFirst, window) {
-        Err(CatalogError::NotFound { .. }) => Ok(Page { items: Vec::new(), more: false, total: 0 }),
+        Err(CatalogError::NotFound { .. }) => Ok(Page::empty()),
         found => found,
     }
 }
