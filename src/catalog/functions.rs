@@ -2,12 +2,12 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    CatalogError, FunctionChange, FunctionKey, FunctionVersion, Group, Limit, NewFunction, Noun,
-    Page, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName, VersionNumber,
-    Window,
+    CatalogError, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion, Group, Limit,
+    NewFunction, Noun, Page, Publication, PublicationName, Qualifier, TenantId, Timestamp,
+    VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{Change, FunctionOrder, HeadUpdate, VersionInsert, View};
+use crate::store::{Change, HeadUpdate, VersionInsert, View};
 
 /// What happens to the code in an update.
 pub enum CodeInput {

@@ -2,11 +2,11 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    CatalogError, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page, TenantId,
-    VersionNumber, Window,
+    CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
+    TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{LayerFilter, LayerVersionInsert};
+use crate::store::LayerVersionInsert;
 
 /// Whether a layer version that a function is bound to may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

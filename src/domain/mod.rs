@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod error;
+pub mod filter;
 pub mod function;
 pub mod layer;
 pub mod names;
@@ -12,6 +13,7 @@ pub mod page;
 
 pub use artifact::{Artifact, ArtifactLimits, Digests};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
+pub use filter::{FunctionOrder, LayerFilter};
 pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,

@@ -10,8 +10,9 @@ pub use changes::{HeadUpdate, VersionInsert};
 use super::layers::{cut, text};
 use super::{View, code, from_sql, time_from_sql, to_sql};
 use crate::domain::{
-    CatalogError, Function, FunctionConfig, FunctionKey, FunctionName, FunctionVersion, Group,
-    LayerName, LayerRef, Page, TenantId, VersionName, VersionNumber, Window,
+    CatalogError, Function, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
+    FunctionVersion, Group, LayerName, LayerRef, Page, TenantId, VersionName, VersionNumber,
+    Window,
 };
 
 /// The columns that [`function_version`] reads after those of the content.
@@ -19,15 +20,6 @@ const COLUMNS: &str = "f.grp, f.name, f.uid, f.created, f.versions, v.number, v.
     v.version_description, v.description, v.runtime, v.handler, v.memory, v.timeout, \
     v.environment, v.extra, v.layers, v.revision, v.code_changed, v.updated, v.published, \
     v.sequence, v.function, f.tenant";
-
-/// How the states of one function, or of many, are ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FunctionOrder {
-    /// The head, then published versions by falling number.
-    HeadFirst,
-    /// The state that was written last first; ties by the bytes of the version's name.
-    LastWrittenFirst,
-}
 
 impl View<'_> {
     /// Returns the head of a function.

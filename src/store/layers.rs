@@ -5,69 +5,13 @@ use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 
 use super::{Change, View, code, from_sql, time_from_sql, to_sql};
 use crate::domain::{
-    Acl, CatalogError, Layer, LayerName, LayerVersion, Order, Page, TenantId, Timestamp,
-    VersionNumber, Window,
+    Acl, CatalogError, Layer, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId,
+    Timestamp, VersionNumber, Window,
 };
 
 /// The columns that [`layer_version`] reads after those of the content.
 const COLUMNS: &str = "l.name, l.uid, l.acl, l.tags, v.number, v.uid, v.description, v.license, \
                        v.runtimes, v.created";
-
-/// Which layers a list shows; everything that is set must hold.
-#[derive(Clone, Debug, Default)]
-pub struct LayerFilter {
-    /// The name starts with this, byte for byte.
-    pub prefix: Option<String>,
-    /// The name contains this, ASCII letters of either case.
-    pub contains: Option<String>,
-    /// The name is this.
-    pub name: Option<LayerName>,
-    /// The newest version names this runtime as compatible.
-    pub runtime: Option<String>,
-    /// The layer has this access.
-    pub acl: Option<Acl>,
-}
-
-impl LayerFilter {
-    fn is_empty(&self) -> bool {
-        self.contains.is_none()
-            && self.name.is_none()
-            && self.prefix.is_none()
-            && self.runtime.is_none()
-            && self.acl.is_none()
-    }
-
-    /// Adds this filter's conditions on `l` and `v` to a WHERE clause and its values.
-    fn add_to(&self, sql: &mut String, values: &mut Vec<Value>) {
-        if let Some(prefix) = &self.prefix {
-            sql.push_str(" AND l.name >= ?");
-            values.push(Value::Text(prefix.clone()));
-            if let Some(end) = after_prefix(prefix) {
-                sql.push_str(" AND l.name < ?");
-                values.push(Value::Text(end));
-            }
-        }
-        if let Some(part) = &self.contains {
-            sql.push_str(" AND instr(lower(l.name), lower(?)) > 0");
-            values.push(Value::Text(part.clone()));
-        }
-        if let Some(name) = &self.name {
-            sql.push_str(" AND l.name = ?");
-            values.push(Value::Text(name.to_string()));
-        }
-        if let Some(acl) = self.acl {
-            // Written out, for a partial index is not chosen by a value that is bound later.
-            sql.push_str(match acl {
-                Acl::Private => " AND l.acl = 0",
-                Acl::Public => " AND l.acl = 1",
-            });
-        }
-        if let Some(runtime) = &self.runtime {
-            sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
-            values.push(Value::Text(runtime.clone()));
-        }
-    }
-}
 
 /// The values of a version's row that are not its layer's.
 pub struct LayerVersionInsert<'a> {
@@ -154,7 +98,7 @@ impl View<'_> {
             "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?",
         );
         let mut values = vec![Value::Text(tenant.to_string()), Value::Text(from.to_owned())];
-        filter.add_to(&mut sql, &mut values);
+        add_conditions(filter, &mut sql, &mut values);
         sql.push_str(" ORDER BY l.name LIMIT ?");
         values.push(Value::Integer(to_sql(limit.saturating_add(1))));
         Ok(cut(self.many_versions(&sql, values)?, limit, 0))
@@ -177,7 +121,7 @@ impl View<'_> {
             "l.tenant = ? AND l.newest IS NOT NULL",
         );
         let mut values = vec![Value::Text(tenant.to_string())];
-        filter.add_to(&mut sql, &mut values);
+        add_conditions(filter, &mut sql, &mut values);
         // The far half of the list is read from its end, so that the last page costs what the
         // first one does.
         let rows = window.limit.min(total.saturating_sub(window.offset));
@@ -207,7 +151,7 @@ impl View<'_> {
     ) -> Result<Page<LayerVersion>, CatalogError> {
         let mut sql = select("", "v.number = l.newest", "l.tenant = ?");
         let mut values = vec![Value::Text(tenant.to_string())];
-        filter.add_to(&mut sql, &mut values);
+        add_conditions(filter, &mut sql, &mut values);
         let mut items = self.many_versions(&sql, values)?;
         let total = items.len() as u64;
         let is_shown = window.offset == 0 && window.limit > 0;
@@ -224,7 +168,7 @@ impl View<'_> {
             let mut sql = "SELECT count(*) FROM layers l JOIN layer_versions v \
                            ON v.layer = l.id AND v.number = l.newest WHERE l.tenant = ?"
                 .to_owned();
-            filter.add_to(&mut sql, &mut values);
+            add_conditions(filter, &mut sql, &mut values);
             sql
         };
         let mut statement = self.prepare(&sql)?;
@@ -433,6 +377,37 @@ fn select_from(from: &str, condition: &str) -> String {
         "SELECT {code}, {COLUMNS} FROM {from} CROSS JOIN code c ON c.sha256 = v.code \
          WHERE {condition}"
     )
+}
+
+/// Adds a filter's conditions on `l` and `v` to a WHERE clause and its values.
+fn add_conditions(filter: &LayerFilter, sql: &mut String, values: &mut Vec<Value>) {
+    if let Some(prefix) = &filter.prefix {
+        sql.push_str(" AND l.name >= ?");
+        values.push(Value::Text(prefix.clone()));
+        if let Some(end) = after_prefix(prefix) {
+            sql.push_str(" AND l.name < ?");
+            values.push(Value::Text(end));
+        }
+    }
+    if let Some(part) = &filter.contains {
+        sql.push_str(" AND instr(lower(l.name), lower(?)) > 0");
+        values.push(Value::Text(part.clone()));
+    }
+    if let Some(name) = &filter.name {
+        sql.push_str(" AND l.name = ?");
+        values.push(Value::Text(name.to_string()));
+    }
+    if let Some(acl) = filter.acl {
+        // Written out, for a partial index is not chosen by a value that is bound later.
+        sql.push_str(match acl {
+            Acl::Private => " AND l.acl = 0",
+            Acl::Public => " AND l.acl = 1",
+        });
+    }
+    if let Some(runtime) = &filter.runtime {
+        sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
+        values.push(Value::Text(runtime.clone()));
+    }
 }
 
 fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {

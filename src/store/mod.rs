@@ -24,8 +24,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use thread_local::ThreadLocal;
 
 pub use blobs::{Blobs, Kept};
-pub use functions::{FunctionOrder, HeadUpdate, VersionInsert};
-pub use layers::{LayerFilter, LayerVersionInsert};
+pub use functions::{HeadUpdate, VersionInsert};
+pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, Timestamp};
 use writer::Failed;

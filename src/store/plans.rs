@@ -9,10 +9,10 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{LayerFilter, LayerVersionInsert, Store};
+use super::{LayerVersionInsert, Store};
 use crate::domain::{
-    Acl, Artifact, CatalogError, Digests, LayerName, Order, TenantId, Timestamp, VersionNumber,
-    Window,
+    Acl, Artifact, CatalogError, Digests, LayerFilter, LayerName, Order, TenantId, Timestamp,
+    VersionNumber, Window,
 };
 
 /// What a plan may say all the same: a part of the statement, a part of the plan's line.

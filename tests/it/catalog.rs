@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
 use layerbase::domain::{
-    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName, Group,
-    LayerName, LayerRef, NewFunction, NewLayerVersion, Noun, Order, Publication, PublicationName,
-    Qualifier, TenantId, Timestamp, VersionName, VersionNumber, Window,
+    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
+    FunctionOrder, Group, LayerFilter, LayerName, LayerRef, NewFunction, NewLayerVersion, Noun,
+    Order, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName,
+    VersionNumber, Window,
 };
 use layerbase::ingest::{Staged, Staging};
-use layerbase::store::{FunctionOrder, LayerFilter, OpenError, Store};
+use layerbase::store::{OpenError, Store};
 use tempfile::TempDir;
 
 use crate::support::server::{Footprint, START};

@@ -4,8 +4,7 @@
 
 use super::errors::ApiError;
 use crate::dialects::params::Params;
-use crate::domain::Acl;
-use crate::store::LayerFilter;
+use crate::domain::{Acl, LayerFilter};
 
 const LIMIT_DEFAULT: u64 = 20;
 const LIMIT_MAX: u64 = 100;

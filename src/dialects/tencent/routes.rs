@@ -22,11 +22,11 @@ use crate::dialects::stream::{self, Rows};
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Call, Caller, Operation, answer};
 use crate::domain::{
-    ArchiveProblem, CatalogError, LayerName, LayerVersion, NewLayerVersion, Order, VersionNumber,
+    ArchiveProblem, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Order,
+    VersionNumber,
 };
 use crate::ingest::json::JsonError;
 use crate::ingest::{Leniency, Spool, Staging};
-use crate::store::LayerFilter;
 
 /// The API version, which clients state in `X-TC-Version` or `Version`.
 const VERSION: &str = "2018-04-16";

@@ -20,11 +20,10 @@ use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation};
 use crate::domain::{
-    Acl, CatalogError, LayerName, LayerVersion, NewLayerVersion, Order, Page, TenantId,
-    VersionNumber, Window,
+    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Order, Page,
+    TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staging;
-use crate::store::LayerFilter;
 
 /// Versions passed over at a time on the way to an offset.
 const STRETCH: u64 = 500;

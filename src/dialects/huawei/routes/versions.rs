@@ -21,8 +21,7 @@ use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::stream::{self, Rows};
 use crate::dialects::{Caller, Operation};
-use crate::domain::{Page, Publication, PublicationName, VersionName, Window};
-use crate::store::FunctionOrder;
+use crate::domain::{FunctionOrder, Page, Publication, PublicationName, VersionName, Window};
 
 /// Published versions of a function: 20 with `latest` (huawei.md section 5).
 const VERSIONS_MAX: u64 = 19;

@@ -15,12 +15,11 @@ use crate::dialects::native::wire::{FunctionBody, List};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation, upload};
 use crate::domain::{
-    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName, Group,
-    LayerName, LayerRef, NewFunction, Publication, PublicationName, Qualifier, VersionName,
-    VersionNumber, Window,
+    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
+    FunctionOrder, Group, LayerName, LayerRef, NewFunction, Publication, PublicationName,
+    Qualifier, VersionName, VersionNumber, Window,
 };
 use crate::ingest::{Spool, Staged};
-use crate::store::FunctionOrder;
 
 /// Seconds and MiB of a function whose creator names none, as in most clouds.
 const TIMEOUT_DEFAULT: i64 = 3;

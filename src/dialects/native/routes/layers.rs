@@ -15,9 +15,8 @@ use crate::dialects::native::wire::{LayerVersionBody, List};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation, upload};
 use crate::domain::{
-    ArtifactLimits, CatalogError, LayerName, NewLayerVersion, Order, VersionNumber,
+    ArtifactLimits, CatalogError, LayerFilter, LayerName, NewLayerVersion, Order, VersionNumber,
 };
-use crate::store::LayerFilter;
 
 pub(super) fn operations() -> Vec<Operation> {
     let versions = "/api/v1/layers/{name}/versions";

@@ -18,9 +18,9 @@ use crate::dialects::openyuanrong::wire::{Answer, Outcome};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Operation};
 use crate::domain::{
-    CatalogError, LayerName, LayerVersion, Order, Page, TenantId, VersionNumber, Window,
+    CatalogError, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId, VersionNumber,
+    Window,
 };
-use crate::store::LayerFilter;
 
 /// Versions read at a time.
 const STRETCH: u64 = 500;

@@ -23,10 +23,9 @@ use crate::dialects::openyuanrong::wire::settings::PublishBody;
 use crate::dialects::openyuanrong::wire::{Answer, Outcome, Success};
 use crate::dialects::params::Params;
 use crate::domain::{
-    CatalogError, FunctionKey, FunctionVersion, Page, Publication, PublicationName, Qualifier,
-    VersionName, Window,
+    CatalogError, FunctionKey, FunctionOrder, FunctionVersion, Page, Publication, PublicationName,
+    Qualifier, VersionName, Window,
 };
-use crate::store::FunctionOrder;
 
 /// Published versions of one function (openyuanrong.md section 5).
 const VERSIONS_MAX: u64 = 8;
