@@ -108,7 +108,8 @@ CREATE TABLE function_versions (
     PRIMARY KEY (function, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX function_versions_by_name ON function_versions (function, name);
-CREATE INDEX function_versions_by_sequence ON function_versions (sequence);
+CREATE INDEX function_versions_by_change ON function_versions (function, sequence DESC, name);
+CREATE INDEX function_versions_by_sequence ON function_versions (sequence DESC, name);
 CREATE INDEX function_versions_by_code ON function_versions (code);
 
 CREATE TRIGGER function_versions_are_immutable

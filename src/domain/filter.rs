@@ -1,6 +1,6 @@
 //! What a list shows and in which order, as far as the catalog decides it.
 
-use super::{Acl, LayerName};
+use super::{Acl, LayerName, VersionNumber};
 
 /// Which layers a list shows; everything that is set must hold.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ impl LayerFilter {
 pub enum FunctionOrder {
     /// The head, then published versions by falling number.
     HeadFirst,
+    /// What `HeadFirst` has behind the state of this number; `None` is the head. It need not exist.
+    HeadFirstAfter(Option<VersionNumber>),
     /// The state that was written last first; ties by the bytes of the version's name.
     LastWrittenFirst,
 }

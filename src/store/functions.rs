@@ -86,15 +86,58 @@ impl View<'_> {
         let total: Option<i64> =
             statement.query_one(params_from_iter(key_values(key)), |row| row.get(0)).optional()?;
         let Some(total) = total.map(|published| from_sql(published) + 1) else { return Ok(None) };
-        let order = match order {
-            FunctionOrder::HeadFirst => "v.number = 0 DESC, v.number DESC",
-            FunctionOrder::LastWrittenFirst => "v.sequence DESC, v.name ASC",
+        let rows = window.limit.saturating_add(1);
+        let states = match order {
+            FunctionOrder::HeadFirst => {
+                let head = match window.offset {
+                    0 => self.select_head(key)?,
+                    _ => None,
+                };
+                let below = Window {
+                    offset: window.offset.saturating_sub(1),
+                    limit: rows.saturating_sub(head.iter().count() as u64),
+                };
+                let versions = self.select_versions_below(key, u64::MAX, below)?;
+                head.into_iter().chain(versions).collect()
+            }
+            FunctionOrder::HeadFirstAfter(number) => {
+                let below = Window { limit: rows, ..window };
+                let number = number.map_or(u64::MAX, VersionNumber::get);
+                self.select_versions_below(key, number, below)?
+            }
+            FunctionOrder::LastWrittenFirst => {
+                let condition = format!("{OF_KEY} ORDER BY v.sequence DESC, v.name ASC");
+                self.select_window(key, condition, Vec::new(), Window { limit: rows, ..window })?
+            }
         };
-        let sql = select(&format!("{OF_KEY} ORDER BY {order} LIMIT ? OFFSET ?"));
+        Ok(Some(cut(states, window.limit, total)))
+    }
+
+    /// Returns published versions by falling number, all below this one.
+    fn select_versions_below(
+        &self,
+        key: &FunctionKey,
+        number: u64,
+        window: Window,
+    ) -> Result<Vec<FunctionVersion>, CatalogError> {
+        let condition =
+            format!("{OF_KEY} AND v.number > 0 AND v.number < ? ORDER BY v.number DESC");
+        self.select_window(key, condition, vec![Value::Integer(to_sql(number))], window)
+    }
+
+    fn select_window(
+        &self,
+        key: &FunctionKey,
+        condition: String,
+        more: Vec<Value>,
+        window: Window,
+    ) -> Result<Vec<FunctionVersion>, CatalogError> {
+        let sql = select(&format!("{condition} LIMIT ? OFFSET ?"));
         let mut values = key_values(key);
-        values.push(Value::Integer(to_sql(window.limit.saturating_add(1))));
+        values.extend(more);
+        values.push(Value::Integer(to_sql(window.limit)));
         values.push(Value::Integer(to_sql(window.offset)));
-        Ok(Some(cut(self.many_states(&sql, values)?, window.limit, total)))
+        self.many_states(&sql, values)
     }
 
     /// Returns heads by group and name, after the given one.
@@ -114,10 +157,20 @@ impl View<'_> {
             condition.push_str(" AND f.grp = ?");
             values.push(Value::Text(group.to_string()));
         }
-        if let Some((group, name)) = after {
-            condition.push_str(" AND (f.grp, f.name) > (?, ?)");
-            values.push(Value::Text(group.to_owned()));
-            values.push(Value::Text(name.to_owned()));
+        match (group, after) {
+            (_, None) => {}
+            // Within one group the name alone is the position, unless the position is elsewhere.
+            (Some(group), Some((other, _))) if group.as_str() < other => return Ok(Page::empty()),
+            (Some(group), Some((other, _))) if group.as_str() > other => {}
+            (Some(_), Some((_, name))) => {
+                condition.push_str(" AND f.name > ?");
+                values.push(Value::Text(name.to_owned()));
+            }
+            (None, Some((group, name))) => {
+                condition.push_str(" AND (f.grp, f.name) > (?, ?)");
+                values.push(Value::Text(group.to_owned()));
+                values.push(Value::Text(name.to_owned()));
+            }
         }
         condition.push_str(" ORDER BY f.grp, f.name LIMIT ?");
         values.push(Value::Integer(to_sql(limit.saturating_add(1))));
@@ -133,18 +186,36 @@ impl View<'_> {
         version: Option<&str>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        let (mut condition, mut values) = of_tenant(tenant, version);
-        let sql = format!(
-            "SELECT count(*) FROM functions f JOIN function_versions v ON v.function = f.id \
-             WHERE {condition}"
-        );
-        let mut statement = self.prepare(&sql)?;
-        let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
-        condition.push_str(LAST_WRITTEN_FIRST);
-        condition.push_str(" LIMIT ? OFFSET ?");
+        let (sql, mut values, total) = self.states_of_tenant(tenant, version)?;
         values.push(Value::Integer(to_sql(window.limit.saturating_add(1))));
         values.push(Value::Integer(to_sql(window.offset)));
-        Ok(cut(self.many_states(&select(&condition), values)?, window.limit, from_sql(total)))
+        let states = self.many_states(&format!("{sql} LIMIT ? OFFSET ?"), values)?;
+        Ok(cut(states, window.limit, total))
+    }
+
+    /// Writes the SELECT of a tenant's states, with its values and the number of its rows.
+    ///
+    /// A few states are sorted. More are read along the index over the changes of all tenants,
+    /// which would be a detour for a small tenant beside a large one.
+    fn states_of_tenant(
+        &self,
+        tenant: &TenantId,
+        version: Option<&str>,
+    ) -> Result<(String, Vec<Value>, u64), CatalogError> {
+        let mut condition = "f.tenant = ? AND f.live = 1".to_owned();
+        let mut values = vec![Value::Text(tenant.to_string())];
+        if let Some(version) = version {
+            condition.push_str(" AND v.name = ?");
+            values.push(Value::Text(version.to_owned()));
+        }
+        let count = format!("SELECT count(*) FROM {BY_FUNCTION} WHERE {condition}");
+        let mut statement = self.prepare(&count)?;
+        let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
+        let total = from_sql(total);
+        let from = if total > SORTED_MAX { BY_CHANGE } else { BY_FUNCTION };
+        // A change writes states of one function only, so that their names settle every tie.
+        condition.push_str(" ORDER BY v.sequence DESC, v.name ASC");
+        Ok((select_from(from, &condition), values, total))
     }
 
     /// Like [`View::select_all_states`], for the states that `keep` says yes to; reads them all and
@@ -156,9 +227,7 @@ impl View<'_> {
         keep: impl Fn(&FunctionVersion) -> bool,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        let (mut condition, values) = of_tenant(tenant, version);
-        condition.push_str(LAST_WRITTEN_FIRST);
-        let sql = select(&condition);
+        let (sql, values, _) = self.states_of_tenant(tenant, version)?;
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let (mut items, mut total) = (Vec::new(), 0_u64);
@@ -226,19 +295,15 @@ impl View<'_> {
     }
 }
 
-/// The order of lists over all functions of a tenant.
-const LAST_WRITTEN_FIRST: &str = " ORDER BY v.sequence DESC, f.name ASC, v.name ASC";
+/// States of a tenant that are sorted rather than read in their order.
+pub(super) const SORTED_MAX: u64 = 1000;
 
-/// The condition for a tenant's states, or those of one name, with its values.
-fn of_tenant(tenant: &TenantId, version: Option<&str>) -> (String, Vec<Value>) {
-    let mut condition = "f.tenant = ? AND f.live = 1".to_owned();
-    let mut values = vec![Value::Text(tenant.to_string())];
-    if let Some(version) = version {
-        condition.push_str(" AND v.name = ?");
-        values.push(Value::Text(version.to_owned()));
-    }
-    (condition, values)
-}
+/// All states, from the functions to their states.
+const BY_FUNCTION: &str = "functions f JOIN function_versions v ON v.function = f.id";
+
+/// All states in the order of the changes that wrote them.
+const BY_CHANGE: &str = "function_versions v INDEXED BY function_versions_by_sequence \
+                         CROSS JOIN functions f ON f.id = v.function";
 
 /// The condition that [`key_values`] fills.
 const OF_KEY: &str = "f.tenant = ? AND f.grp = ? AND f.name = ? AND f.live = 1";
@@ -253,10 +318,15 @@ fn key_values(key: &FunctionKey) -> Vec<Value> {
 
 /// Writes a SELECT of whole states; `condition` and what follows it come last.
 fn select(condition: &str) -> String {
+    select_from(BY_FUNCTION, condition)
+}
+
+/// Like [`select`], out of a join of `f` and `v`.
+fn select_from(from: &str, condition: &str) -> String {
     let code = code::COLUMNS;
     format!(
-        "SELECT {code}, {COLUMNS} FROM functions f JOIN function_versions v ON v.function = f.id \
-         LEFT JOIN code c ON c.sha256 = v.code WHERE {condition}"
+        "SELECT {code}, {COLUMNS} FROM {from} LEFT JOIN code c ON c.sha256 = v.code \
+         WHERE {condition}"
     )
 }
 

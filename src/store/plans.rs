@@ -9,9 +9,11 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{LayerVersionInsert, Store};
+use super::functions::SORTED_MAX;
+use super::{Change, HeadUpdate, LayerVersionInsert, Store};
 use crate::domain::{
-    Acl, Artifact, CatalogError, Digests, LayerFilter, LayerName, Order, TenantId, Timestamp,
+    Acl, Artifact, CatalogError, Digests, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
+    Group, LayerFilter, LayerName, LayerRef, Order, TenantId, Timestamp, VersionName,
     VersionNumber, Window,
 };
 
@@ -21,6 +23,15 @@ const ALLOWED: &[(&str, &str)] = &[
     ("", "SCAN json_each "),
     // How many layers a filter lets through is known to nobody before; without one it is kept.
     ("SELECT count(*) FROM layers l", "USING INDEX layers_by_age (tenant=?)"),
+    // The same with a tenant's states.
+    ("SELECT count(*) FROM functions f", "USING COVERING INDEX functions_by_name (tenant=?)"),
+    // Up to `functions::SORTED_MAX` states of a tenant.
+    ("WHERE f.tenant = ? AND f.live = 1 ORDER BY v.seq", "TEMP B-TREE FOR ORDER BY"),
+    ("WHERE f.tenant = ? AND f.live = 1 AND v.name = ? ORDER BY v.seq", "TEMP B-TREE FOR ORDER BY"),
+    ("WHERE f.tenant = ? AND f.live = 1 ORDER BY v.seq", "functions_by_name (tenant=?)"),
+    ("AND v.name = ? ORDER BY v.seq", "functions_by_name (tenant=?)"),
+    // More of them, in their order, up to the end of the page.
+    ("ORDER BY v.sequence DESC, v.name ASC", "SCAN v USING INDEX function_versions_by_sequence"),
 ];
 
 thread_local! {
@@ -58,7 +69,8 @@ fn is_bad(sql: &str, plan: &[String]) -> bool {
             || line.starts_with("SCAN ")
             || line.ends_with("(tenant=?)") && !is_page
     };
-    let misses_name = sql.contains(".name = ?") && !plan.iter().any(|line| line.contains("name=?"));
+    let misses_name = (sql.contains("l.name = ?") || sql.contains("f.name = ?"))
+        && !plan.iter().any(|line| line.contains("name=?"));
     misses_name || plan.iter().any(|line| is_bad(line) && !is_allowed(line))
 }
 
@@ -94,6 +106,34 @@ fn publish_layer(store: &Store) {
             created: Timestamp::UNIX_EPOCH,
         };
         change.insert_layer_version(&tenant(), &layer(), &version, 1)
+    });
+    written.unwrap();
+}
+
+fn function(name: &str) -> FunctionKey {
+    let name = FunctionName::parse(name).unwrap();
+    FunctionKey { tenant: tenant(), group: Group::default_group(), name }
+}
+
+fn insert_function(
+    change: &Change<'_>,
+    name: &str,
+    config: &FunctionConfig,
+    sequence: u64,
+) -> Result<(), CatalogError> {
+    let (key, now) = (function(name), Timestamp::UNIX_EPOCH);
+    let (code, code_changed, updated) = (None, now, None);
+    let head = HeadUpdate { config, code, revision: 1, code_changed, updated };
+    change.insert_function(&key, name, now, sequence)?;
+    change.insert_head(&key, &VersionName::latest(), &head, sequence)
+}
+
+/// Makes a function that has the layer bound to it.
+fn create_function(store: &Store) {
+    let written = store.write(|change| {
+        let bound = LayerRef { layer: layer(), number: number() };
+        let config = FunctionConfig { layers: vec![bound], ..FunctionConfig::default() };
+        insert_function(change, "demo", &config, 2)
     });
     written.unwrap();
 }
@@ -146,4 +186,69 @@ fn layers_are_read_by_keys_and_indexes() {
     });
     read.unwrap();
     check(25);
+}
+
+#[test]
+fn functions_are_read_by_keys_and_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    publish_layer(&store);
+    create_function(&store);
+    let read = store.read(|view| {
+        let (tenant, key) = (tenant(), function("demo"));
+        let head = view.select_head(&key)?.unwrap();
+        assert_eq!(head.config.layers.len(), 1);
+        view.select_function_version(&key, number())?;
+        view.select_named_version(&key, &VersionName::latest())?;
+        view.select_newest_function_version(&key)?;
+        let window = Window { offset: 0, limit: 5 };
+        for order in [
+            FunctionOrder::HeadFirst,
+            FunctionOrder::HeadFirstAfter(Some(number())),
+            FunctionOrder::LastWrittenFirst,
+        ] {
+            assert!(view.select_function_versions(&key, order, window)?.is_some());
+        }
+        for group in [None, Some(&key.group)] {
+            for after in [None, Some((key.group.as_str(), "a"))] {
+                assert_eq!(view.select_heads(&tenant, group, after, 5)?.items.len(), 1);
+            }
+        }
+        for version in [None, Some("latest")] {
+            let all = view.select_all_states(&tenant, version, window)?;
+            assert_eq!((all.items.len(), all.total), (1, 1));
+            let kept = view.select_states_where(&tenant, version, |_| true, window)?;
+            assert_eq!((kept.items.len(), kept.total), (1, 1));
+        }
+        Ok::<_, CatalogError>(())
+    });
+    read.unwrap();
+    check(16);
+}
+
+#[test]
+fn many_states_of_a_tenant_are_read_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let written = store.write(|change| {
+        let config = FunctionConfig::default();
+        (0..=SORTED_MAX).try_for_each(|at| insert_function(change, &format!("f{at}"), &config, at))
+    });
+    written.unwrap();
+    let read = store.read(|view| {
+        for version in [None, Some("latest")] {
+            let window = Window { offset: 1, limit: 2 };
+            let page = view.select_all_states(&tenant(), version, window)?;
+            let kept = view.select_states_where(&tenant(), version, |_| true, window)?;
+            assert_eq!((&page.items, page.total), (&kept.items, kept.total));
+            let sequences: Vec<u64> = page.items.iter().map(|state| state.sequence).collect();
+            assert_eq!(sequences, [SORTED_MAX - 1, SORTED_MAX - 2]);
+            assert_eq!((page.more, page.total), (true, SORTED_MAX + 1));
+        }
+        Ok::<_, CatalogError>(())
+    });
+    read.unwrap();
+    let is_walk = |plan: &Vec<String>| plan.iter().any(|line| line.contains("by_sequence"));
+    assert_eq!(PLANS.with_borrow(|plans| plans.values().filter(|plan| is_walk(plan)).count()), 4);
+    check(6);
 }

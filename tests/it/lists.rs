@@ -52,3 +52,33 @@ fn a_long_list_is_sent_in_stretches() {
     assert_eq!(long.header("Content-Length"), None);
     assert!(long.json().pointer("/Response/RequestId").is_some());
 }
+
+#[test]
+fn versions_of_a_function_go_on_by_number() {
+    let server = TestServer::start();
+    let path = "/api/v1/functions/many";
+    let created = Request::new("POST", path).body(zips::vector("huawei"));
+    assert_eq!(server.send(&created).status, 201);
+    for _ in 0..5 {
+        let published = server.send(&Request::new("POST", &format!("{path}/versions")));
+        assert_eq!(published.status, 201);
+    }
+    let deleted = server.send(&Request::new("DELETE", &format!("{path}/versions/3")));
+    assert_eq!(deleted.status, 204);
+    let read = |query: &str| {
+        let list = server.send(&Request::new("GET", &format!("{path}/versions?{query}"))).json();
+        let names = list["items"].as_array().unwrap().iter().map(|item| item["version"].clone());
+        (names.collect::<Vec<_>>(), list["next"].clone())
+    };
+    let (names, next) = read("limit=1");
+    assert_eq!((names.len(), &next), (1, &json!("0")), "{names:?}");
+    let (names, next) = read("limit=2&after=0");
+    assert_eq!((names.len(), &next), (2, &json!("4")), "{names:?}");
+    // The version that the token names may be gone when the token is used.
+    let deleted = server.send(&Request::new("DELETE", &format!("{path}/versions/4")));
+    assert_eq!(deleted.status, 204);
+    let (names, next) = read("limit=2&after=4");
+    assert_eq!((names.len(), &next), (2, &Value::Null), "{names:?}");
+    let refused = server.send(&Request::new("GET", "/api/v1/functions?after=garbage"));
+    assert_eq!(refused.status, 400);
+}

@@ -18,8 +18,33 @@ pub(super) fn limit(params: &Params) -> Result<u64, CatalogError> {
 /// Reads a token that is a position in a list by number.
 pub(super) fn position(params: &Params) -> Result<Option<u64>, CatalogError> {
     let Some(text) = params.get("after") else { return Ok(None) };
-    let number = text.parse().map_err(|_| {
-        CatalogError::invalid("after", "must be the `next` of the page before, unchanged")
-    })?;
-    Ok(Some(number))
+    text.parse().map(Some).map_err(|_| bad_token())
+}
+
+/// Reads a token that is a place in the list of functions. Names contain no slash, so that group
+/// and name make one token.
+pub(super) fn group_and_name(params: &Params) -> Result<Option<(&str, &str)>, CatalogError> {
+    let Some(text) = params.get("after") else { return Ok(None) };
+    text.split_once('/').map(Some).ok_or_else(bad_token)
+}
+
+fn bad_token() -> CatalogError {
+    CatalogError::invalid("after", "must be the `next` of the page before, unchanged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_functions_is_group_and_name_or_refused() {
+        let read = |text| {
+            group_and_name(&Params::parse(text))
+                .map_err(|_| ())
+                .map(|place| place.map(|(group, name)| (group.to_owned(), name.to_owned())))
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("after=g%2Fname"), Ok(Some(("g".to_owned(), "name".to_owned()))));
+        assert_eq!(read("after=garbage"), Err(()));
+    }
 }

@@ -43,13 +43,17 @@ async fn list(
     let project = Project::new(&app, &caller, project)?;
     let key = Urn::parse(&urn)?.key(&project)?;
     let window = paging::versions(&params)?;
-    let (mut at, end) = (window.offset, window.offset.saturating_add(window.limit));
+    // Only the marker is an offset; behind the first stretch the list goes on by number.
+    let (mut order, mut offset, mut left) = (FunctionOrder::HeadFirst, window.offset, window.limit);
     let fetch = move |catalog: &Catalog, rows: u64| {
-        let part = Window { offset: at, limit: rows.min(end - at) };
-        let page = catalog.list_function_versions(&key, FunctionOrder::HeadFirst, part)?;
-        at += page.items.len() as u64;
-        let items = page.items.into_iter().map(|state| Row::new(state, &project)).collect();
-        Ok(Page { items, more: page.more && at < end, next: None, total: page.total })
+        let part = Window { offset, limit: rows.min(left) };
+        let page = catalog.list_function_versions(&key, order, part)?;
+        left -= page.items.len() as u64;
+        if let Some(last) = page.items.last() {
+            (order, offset) = (FunctionOrder::HeadFirstAfter(last.number), 0);
+        }
+        let page = Page { more: page.more && left > 0, ..page };
+        Ok(page.map(|state| Row::new(state, &project)))
     };
     let around = |count| {
         let next_marker = paging::next_marker(window, count);

@@ -51,8 +51,7 @@ async fn list(
 ) -> Result<Json<List<FunctionBody>>, ApiError> {
     let limit = paging::limit(&params)?;
     let group = params.get("group").map(Group::parse).transpose()?;
-    // Names contain no slash, so that group and name make one token.
-    let after = params.get("after").and_then(|token| token.split_once('/'));
+    let after = paging::group_and_name(&params)?;
     let page =
         app.read(|catalog| catalog.list_functions(caller.tenant(), group.as_ref(), after, limit))?;
     let next = page.items.last().filter(|_| page.more).map(|last| {
@@ -157,11 +156,15 @@ async fn list_versions(
     params: Params,
 ) -> Result<Json<List<FunctionBody>>, ApiError> {
     let key = key(&caller, name, &params)?;
-    let window =
-        Window { offset: paging::position(&params)?.unwrap_or(0), limit: paging::limit(&params)? };
-    let page =
-        app.read(|catalog| catalog.list_function_versions(&key, FunctionOrder::HeadFirst, window))?;
-    let next = page.more.then(|| (window.offset + page.items.len() as u64).to_string());
+    // The head's number is 0 here.
+    let order = match paging::position(&params)? {
+        None => FunctionOrder::HeadFirst,
+        Some(number) => FunctionOrder::HeadFirstAfter(VersionNumber::new(number)),
+    };
+    let window = Window { offset: 0, limit: paging::limit(&params)? };
+    let page = app.read(|catalog| catalog.list_function_versions(&key, order, window))?;
+    let last = page.items.last().filter(|_| page.more);
+    let next = last.map(|last| last.number.map_or(0, VersionNumber::get).to_string());
     let items = page.items.into_iter().map(|state| FunctionBody::new(state, &links)).collect();
     Ok(Json(List { items, next }))
 }
