@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 const CONNECTIONS: usize = 32;
 const LAYERS_PER_PAGE: i64 = 20;
-const PATH: &str = "/api/v1/layers";
-const TOKEN: &str = "after";
+const PATH: &str = "/2016-08-15/layers";
+const TOKEN: &str = "nextToken";
 
 fn main() {
     let Some(plan) = support::begin() else { return };

@@ -19,6 +19,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use bytes::Bytes;
 use layerbase::domain::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -42,10 +43,9 @@ pub const SENDFILE: &str = "sendfile";
 /// Where every limit answers.
 pub const PATH: &str = "/limit";
 
-/// The rows that a page of layers shows, and one more; the query of `src/store/layers.rs`.
-const QUERY: &str = "SELECT c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked, \
-    l.name, l.uid, l.acl, l.tags, v.number, v.uid, v.description, v.license, v.runtimes, v.created \
-    FROM layers l INDEXED BY layers_by_name \
+/// The layers of a page with their newest versions; the joins of `src/store/layers.rs`.
+const QUERY: &str = "SELECT l.name, l.acl, v.number, v.description, v.license, v.runtimes, \
+    v.created, c.sha256, c.crc64, c.size FROM layers l INDEXED BY layers_by_name \
     CROSS JOIN layer_versions v ON v.layer = l.id AND v.number = l.newest \
     CROSS JOIN code c ON c.sha256 = v.code \
     WHERE l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ? ORDER BY l.name LIMIT ?";
@@ -83,46 +83,48 @@ fn json(body: impl Into<Body>) -> Response {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Layer<'r> {
-    name: &'r str,
+    layer_name: &'r str,
     version: i64,
-    uid: &'r str,
-    acl: &'static str,
     description: &'r str,
+    code: Code,
+    code_size: i64,
+    code_checksum: String,
+    create_time: String,
+    acl: i64,
+    compatible_runtime: &'r RawValue,
+    arn: String,
     license: &'r str,
-    runtimes: &'r RawValue,
-    tags: Tags,
-    size: i64,
-    entries: i64,
-    unpacked_size: i64,
-    sha256: &'r str,
-    sha512: &'r str,
-    md5: &'r str,
-    crc64: String,
-    download_url: String,
-    created_at: String,
 }
 
-/// The seeded layers have none.
 #[derive(Serialize)]
-struct Tags {}
+#[serde(rename_all = "camelCase")]
+struct Code {
+    repository_type: &'static str,
+    location: String,
+}
 
 async fn pages(path: PathBuf, RawQuery(query): RawQuery) -> Response {
     thread_local! { static CATALOG: RefCell<Option<Connection>> = const { RefCell::new(None) } }
-    let (mut limit, mut after) = (20, String::new());
+    let (mut limit, mut from) = (20, String::new());
     for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*key {
             "limit" => limit = value.parse().expect("a number"),
-            "after" => after = value.into_owned(),
+            "nextToken" => from = value.into_owned(),
             _ => {}
         }
     }
     CATALOG.with_borrow_mut(|catalog| {
         let catalog = catalog.get_or_insert_with(|| {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            Connection::open_with_flags(&path, flags).expect("the catalog can be read")
+            let catalog = Connection::open_with_flags(&path, flags).expect("the catalog is there");
+            // Prepared once: without it SQLite prepares anew whenever LIMIT is bound.
+            let stable = catalog.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+            assert!(stable.is_ok_and(|stable| stable), "plans are stable");
+            catalog
         });
-        json(page(catalog, &after, limit).expect("the schema is the one that is read here"))
+        json(page(catalog, &from, limit).expect("the schema is the one that is read here"))
     })
 }
 
@@ -130,13 +132,13 @@ fn page(catalog: &Connection, from: &str, limit: i64) -> rusqlite::Result<Vec<u8
     let mut statement = catalog.prepare_cached(QUERY)?;
     let mut rows = statement.query(("default", from, limit + 1))?;
     let mut text = Vec::with_capacity(16 << 10);
-    text.extend_from_slice(b"{\"items\":[");
-    let (mut count, mut last) = (0, String::new());
+    text.extend_from_slice(b"{\"layers\":[");
+    let mut count = 0;
     while let Some(row) = rows.next()? {
         if count == limit {
-            let next = serde_json::to_string(&last).expect("a text");
-            text.extend_from_slice(b"],\"next\":");
-            text.extend_from_slice(next.as_bytes());
+            text.extend_from_slice(b"],\"nextToken\":");
+            let next = row.get_ref(0)?.as_str()?;
+            serde_json::to_writer(&mut text, next).expect("memory can be written");
             text.push(b'}');
             return Ok(text);
         }
@@ -145,9 +147,6 @@ fn page(catalog: &Connection, from: &str, limit: i64) -> rusqlite::Result<Vec<u8
         }
         write_layer(row, &mut text)?;
         count += 1;
-        if count == limit {
-            row.get_ref(7)?.as_str()?.clone_into(&mut last);
-        }
     }
     text.extend_from_slice(b"]}");
     Ok(text)
@@ -155,37 +154,30 @@ fn page(catalog: &Connection, from: &str, limit: i64) -> rusqlite::Result<Vec<u8
 
 fn write_layer(row: &Row<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-    let (mut sha256, mut sha512, mut md5) = ([0; 64], [0; 128], [0; 32]);
-    let digests = [(0, &mut sha256[..]), (1, &mut sha512[..]), (2, &mut md5[..])];
-    for (column, digits) in digests {
-        let bytes = row.get_ref(column)?.as_blob()?;
-        hex::encode_to_slice(bytes, digits).expect("digests have their length");
-    }
-    let [sha256, sha512, md5] = [&sha256[..], &sha512, &md5]
-        .map(|digits| std::str::from_utf8(digits).expect("hexadecimal digits"));
-    let (name, version): (_, i64) = (text(7)?, row.get(11)?);
-    let created = Timestamp::from_microsecond(row.get(16)?).expect("the seeded times are valid");
+    let (name, version): (_, i64) = (text(0)?, row.get(2)?);
+    let mut sha256 = [0; 64];
+    hex::encode_to_slice(row.get_ref(7)?.as_blob()?, &mut sha256).expect("32 bytes");
+    let sha256 = std::str::from_utf8(&sha256).expect("hexadecimal digits");
+    let seconds = row.get::<_, i64>(6)? / 1_000_000;
+    let created = Timestamp::from_second(seconds).expect("the seeded times are valid");
     let layer = Layer {
-        name,
+        layer_name: name,
         version,
-        uid: text(12)?,
-        acl: if row.get::<_, i64>(9)? == 1 { "public" } else { "private" },
-        description: text(13)?,
-        license: text(14)?,
-        runtimes: serde_json::from_str(text(15)?).expect("the column is JSON"),
-        tags: Tags {},
-        size: row.get(4)?,
-        entries: row.get(5)?,
-        unpacked_size: row.get(6)?,
-        sha256,
-        sha512,
-        md5,
-        crc64: row.get::<_, i64>(3)?.cast_unsigned().to_string(),
-        download_url: format!(
-            "http://127.0.0.1:10000/code/{sha256}/{name}-{version}.zip\
-             ?tenant=default&expires=1767235600&signature={sha256}"
-        ),
-        created_at: created.to_string(),
+        description: text(3)?,
+        code: Code {
+            repository_type: "OSS",
+            location: format!(
+                "http://127.0.0.1:10000/code/{sha256}/{name}_{version}.zip\
+                 ?tenant=default&expires=1767235600&signature={sha256}"
+            ),
+        },
+        code_size: row.get(9)?,
+        code_checksum: row.get::<_, i64>(8)?.cast_unsigned().to_string(),
+        create_time: created.to_string(),
+        acl: row.get(1)?,
+        compatible_runtime: serde_json::from_str(text(5)?).expect("the column is JSON"),
+        arn: format!("0123456789abcdef0123456789abcdef#{name}#{version}"),
+        license: text(4)?,
     };
     serde_json::to_writer(out, &layer).expect("memory can be written");
     Ok(())
