@@ -38,6 +38,10 @@ pub(super) fn check_layer_version(new: &NewLayerVersion) -> Result<(), CatalogEr
     at_most("runtimes", new.runtimes.len(), RUNTIMES, "items")?;
     for runtime in &new.runtimes {
         at_most("runtimes", runtime.len(), RUNTIME, "bytes in one item")?;
+        if runtime.is_empty() || runtime.chars().any(char::is_control) {
+            let reason = "must have no empty item and no control characters";
+            return Err(CatalogError::invalid("runtimes", reason));
+        }
     }
     let tags = new.tags.as_deref().unwrap_or_default();
     at_most("tags", tags.len(), TAGS, "pairs")?;
