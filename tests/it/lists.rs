@@ -82,3 +82,38 @@ fn versions_of_a_function_go_on_by_number() {
     let refused = server.send(&Request::new("GET", "/api/v1/functions?after=garbage"));
     assert_eq!(refused.status, 400);
 }
+
+#[test]
+fn long_lists_of_function_versions_are_whole_in_every_stretch() {
+    let server = TestServer::start();
+    let path = "/api/v1/functions/many?group=default";
+    assert_eq!(server.send(&Request::new("POST", path)).status, 201);
+    for _ in 0..130 {
+        let publish = Request::new("POST", "/api/v1/functions/many/versions");
+        assert_eq!(server.send(&publish).status, 201);
+    }
+    let read = |path: &str, rows: &str, name: &str| {
+        let answer = server.send(&Request::new("GET", path));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let rows = answer.json().pointer(rows).and_then(Value::as_array).cloned().unwrap();
+        rows.iter().map(|row| row[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let newest_first = (1..=130).rev().map(|number| number.to_string());
+    let huawei = "/v2/0123456789abcdef0123456789abcdef/fgs/functions/urn:fss:local-1:\
+                  0123456789abcdef0123456789abcdef:function:default:many/versions";
+    let rows = read(huawei, "/versions", "version");
+    assert_eq!(rows.len(), 131);
+    assert_eq!(rows[1..], newest_first.collect::<Vec<_>>());
+    assert_eq!(
+        read(&format!("{huawei}?marker=3&maxitems=120"), "/versions", "version"),
+        rows[3..123]
+    );
+    // openYuanrong, whose pages may have any size.
+    let yuanrong = "/serverless/v1/functions/many/versions?pageSize=";
+    let rows = read(&format!("{yuanrong}1000000000"), "/functions", "versionNumber");
+    assert_eq!((rows.len(), &*rows[0], &*rows[1], &*rows[2]), (131, "130", "latest", "129"));
+    let second = format!("{yuanrong}110&pageIndex=2");
+    assert_eq!(read(&second, "/functions", "versionNumber"), rows[110..]);
+    let admin = format!("{yuanrong}1000000000&isAdmin=true");
+    assert_eq!(read(&admin, "/result/versions", "versionNumber"), rows);
+}

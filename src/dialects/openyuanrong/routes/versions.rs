@@ -12,7 +12,9 @@ use crate::dialects::gate::{Body, Segments};
 use crate::dialects::openyuanrong::auth::Account;
 use crate::dialects::openyuanrong::errors::ApiError;
 use crate::dialects::openyuanrong::paging::{FunctionPage, no_size};
-use crate::dialects::openyuanrong::wire::encoding::{revision, version_name};
+use crate::dialects::openyuanrong::wire::encoding::{
+    labelled, part as part_of, revision, version_name,
+};
 use crate::dialects::openyuanrong::wire::extra::Extra;
 use crate::dialects::openyuanrong::wire::function::{
     Form, FunctionBody, PageInfo, VersionItem, Versions, VersionsForAdmin,
@@ -22,6 +24,7 @@ use crate::dialects::openyuanrong::wire::names::{FunctionRef, head_name, is_vers
 use crate::dialects::openyuanrong::wire::settings::PublishBody;
 use crate::dialects::openyuanrong::wire::{Answer, Outcome, Success};
 use crate::dialects::params::Params;
+use crate::dialects::stream::{self, Rows};
 use crate::domain::{
     CatalogError, FunctionKey, FunctionOrder, FunctionVersion, Page, Publication, PublicationName,
     Qualifier, VersionName, Window,
@@ -52,32 +55,35 @@ async fn list(
         return Err(no_size());
     }
     let window = page.window()?;
-    if params.get("isAdmin").is_some() {
-        let result = app.read(|catalog| list_for_admin(catalog, &account, &named.key, window))?;
-        return Ok(Answer(Outcome::new(result)).into_response());
-    }
-    let (items, total) = app.read(|catalog| {
-        let found = select(catalog, &named.key, window)?;
-        let items = found.items.into_iter();
-        let items = items.map(|state| VersionItem::new(catalog, &account, state));
-        Ok((items.collect::<Result<Vec<_>, _>>()?, found.total))
-    })?;
-    let page_info =
-        PageInfo { page_index: page.index.to_string(), page_size: page.size.to_string(), total };
-    let functions = Some(items).filter(|items| !items.is_empty());
-    Ok(Answer(Versions { functions, page_info }).into_response())
-}
-
-fn list_for_admin(
-    catalog: &Catalog,
-    account: &Account,
-    key: &FunctionKey,
-    window: Window,
-) -> Result<VersionsForAdmin, CatalogError> {
-    let found = select(catalog, key, window)?;
-    let items = found.items.into_iter();
-    let items = items.map(|state| FunctionBody::new(catalog, account, state, Form::Result));
-    Ok(VersionsForAdmin { versions: items.collect::<Result<_, _>>()?, total: found.total })
+    let is_admin = params.get("isAdmin").is_some();
+    let (mut at, end) = (window.offset, window.offset.saturating_add(window.limit));
+    // No page is too large for this cloud, so that it is read and sent as a list without pages.
+    let fetch = move |catalog: &Catalog, rows: u64| {
+        let part = Window { offset: at, limit: rows.min(end - at) };
+        let found = select(catalog, &named.key, part)?;
+        at += found.items.len() as u64;
+        let items = found.items.into_iter().map(|state| match is_admin {
+            true => part_of(&FunctionBody::new(catalog, &account, state, Form::Result)?),
+            false => part_of(&VersionItem::new(catalog, &account, state)?),
+        });
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        Ok(Page { items, more: found.more && at < end, next: None, total: found.total })
+    };
+    let response = if is_admin {
+        let around = |total| Outcome::new(VersionsForAdmin { versions: Rows, total });
+        stream::list(&app, fetch, around).await?
+    } else {
+        let around = |total| Versions {
+            functions: (window.offset < total).then_some(Rows),
+            page_info: PageInfo {
+                page_index: page.index.to_string(),
+                page_size: page.size.to_string(),
+                total,
+            },
+        };
+        stream::list(&app, fetch, around).await?
+    };
+    Ok(labelled(response))
 }
 
 /// A function that does not exist has no versions, and that is no error here.

@@ -11,20 +11,36 @@ use memchr::memchr3;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
+use serde_json::value::RawValue;
 
-use crate::domain::Timestamp;
+use crate::domain::{CatalogError, Timestamp};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// Renders a whole answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut response = labelled(Response::new(Body::from(render(value))));
+    *response.status_mut() = status;
+    response
+}
+
+/// Gives an answer that was rendered elsewhere this cloud's media type.
+pub(crate) fn labelled(mut response: Response) -> Response {
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// Renders a part of an answer whose other parts hold nothing that Go escapes.
+pub(crate) fn part(value: &impl Serialize) -> Result<Box<RawValue>, CatalogError> {
+    let text = String::from_utf8(render(value)).map_err(CatalogError::internal)?;
+    RawValue::from_string(text).map_err(CatalogError::internal)
+}
+
+fn render(value: &impl Serialize) -> Vec<u8> {
     let mut text = Vec::with_capacity(2048);
     // The wire types have text keys and finite numbers, and memory takes every byte.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut text, GoFormatter));
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
+    text
 }
 
 /// Escapes what Go escapes so that JSON can stand in HTML and JavaScript.

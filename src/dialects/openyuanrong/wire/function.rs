@@ -12,6 +12,7 @@ use super::layer::LayerBody;
 use super::names::{BUSINESS, function_urn, layer_urn};
 use crate::catalog::Catalog;
 use crate::dialects::openyuanrong::auth::Account;
+use crate::dialects::stream::Rows;
 use crate::domain::{CatalogError, FunctionVersion};
 
 /// What both forms show alike.
@@ -69,7 +70,7 @@ impl Facts {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Versions {
     /// Null when the page is empty.
-    pub(crate) functions: Option<Vec<VersionItem>>,
+    pub(crate) functions: Option<Rows>,
     pub(crate) page_info: PageInfo,
 }
 
@@ -379,6 +380,6 @@ pub(crate) struct Functions {
 /// The list of versions for an administrator.
 #[derive(Serialize)]
 pub(crate) struct VersionsForAdmin {
-    pub(crate) versions: Vec<FunctionBody>,
+    pub(crate) versions: Rows,
     pub(crate) total: u64,
 }
