@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("catalog", &["domain", "ingest", "store"]),
     ("app", &["catalog", "domain", "config", "ingest"]),
-    ("dialects", &["dialects", "app", "catalog", "domain", "ingest", "store", "config"]),
+    ("dialects", &["dialects", "app", "catalog", "domain", "ingest"]),
     ("server", &["dialects", "app", "catalog", "config", "domain", "store"]),
     ("cli", &["server", "config", "store", "domain"]),
 ];
@@ -69,14 +69,53 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The words that follow `prefix` in a text.
+/// The words that follow `prefix` in a text; of a group in braces, the first word of each member.
 fn words_after<'t>(text: &'t str, prefix: &str) -> Vec<&'t str> {
-    let word = |rest: &'t str| {
-        let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        &rest[..end.unwrap_or(rest.len())]
-    };
-    let starts = text.match_indices(prefix);
-    starts.map(|(start, _)| word(&text[start + prefix.len()..])).collect()
+    let mut words = Vec::new();
+    for (start, _) in text.match_indices(prefix) {
+        let rest = &text[start + prefix.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => words.extend(members(group).into_iter().map(first_word)),
+            None => words.push(first_word(rest)),
+        }
+    }
+    words
+}
+
+fn first_word(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The members of a group whose opening brace has been read.
+fn members(text: &str) -> Vec<&str> {
+    let (mut members, mut start, mut depth) = (Vec::new(), 0, 0);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            '}' => {
+                members.push(&text[start..at]);
+                break;
+            }
+            ',' if depth == 0 => {
+                members.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    members
+}
+
+#[test]
+fn groups_do_not_hide_an_import() {
+    let text = "use crate::{app::App, catalog::{Catalog, DeleteRule},\n    store};\n\
+                use crate::dialects::{self, tencent::wire};\nlet x = crate::config::Config;";
+    let found = ["app", "catalog", "store", "dialects", "config"];
+    assert_eq!(words_after(text, "crate::"), found);
+    assert_eq!(words_after(text, "dialects::"), ["self", "tencent"]);
 }
 
 #[test]
