@@ -61,7 +61,10 @@ impl Gate {
         let span = || tracing::info_span!("request", id = %call.request_id);
         let (limit, measure) = (self.body.limit(self.dialect, &self.app), self.body.measure());
         let spool = match body.is_end_stream() {
-            _ if !is_utf8(head.uri.query()) => Err(CatalogError::invalid("query", "must be UTF-8")),
+            // Where the body is the code, the query is what is kept of it.
+            _ if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) => {
+                Err(CatalogError::invalid("query", "must be UTF-8"))
+            }
             _ if waits_to_send(&head, &body, limit) => Err(CatalogError::LimitExceeded {
                 what: Limit::BodySize,
                 limit,

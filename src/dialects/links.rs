@@ -3,8 +3,6 @@
 //! The one place that builds and checks them. A link names a tenant, a content and a file name, and
 //! is good for anyone who has it until it expires (DESIGN.md section 5).
 
-use std::convert::Infallible;
-
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::Uri;
 use axum::http::header::HOST;
@@ -14,7 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
 
-use super::Params;
+use super::gate::Rejected;
+use super::{Caller, Params};
 use crate::app::App;
 use crate::domain::{TenantId, Timestamp};
 
@@ -46,30 +45,30 @@ pub(super) fn period_of(now: Timestamp) -> i64 {
 pub struct Links {
     /// Scheme and host, without a slash at the end.
     base: String,
-    /// What follows the tenant in every link of this request.
+    /// What follows the file's name in every link of this request.
     end: String,
     key: Hmac<Sha256>,
 }
 
 impl Links {
-    /// Builds links onto `base` as of `now`.
-    fn new(app: &App, base: String, now: Timestamp) -> Self {
+    /// Builds a tenant's links onto `base` as of `now`.
+    fn new(app: &App, base: String, tenant: &TenantId, now: Timestamp) -> Self {
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
-        Self { base, end: format!("&expires={expires}&signature="), key: key(app, expires) }
+        let owner = utf8_percent_encode(tenant.as_str(), ESCAPED);
+        let end = format!("?tenant={owner}&expires={expires}&signature=");
+        Self { base, end, key: key(app, tenant.as_str(), expires) }
     }
 
     /// Returns the link to a content, to be saved under `file_name`.
-    pub fn code(&self, tenant: &TenantId, sha256: &[u8; 32], file_name: &str) -> String {
+    pub fn code(&self, sha256: &[u8; 32], file_name: &str) -> String {
         let mut link = String::with_capacity(self.base.len() + file_name.len() + 210);
         link.push_str(&self.base);
         link.push_str("/code/");
         push_hex(&mut link, sha256);
         link.push('/');
         link.extend(utf8_percent_encode(file_name, ESCAPED));
-        link.push_str("?tenant=");
-        link.extend(utf8_percent_encode(tenant.as_str(), ESCAPED));
         link.push_str(&self.end);
-        let signed = covered(self.key.clone(), sha256, tenant.as_str(), file_name);
+        let signed = covered(self.key.clone(), sha256, file_name);
         push_hex(&mut link, &signed.finalize().into_bytes().into());
         link
     }
@@ -87,34 +86,28 @@ pub fn verify(app: &App, uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefu
     hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
     hex::decode_to_slice(parameter("signature")?, &mut signature)
         .map_err(|_| LinkRefusal::Invalid)?;
-    covered(key(app, expires), &sha256, parameter("tenant")?, &file_name)
+    covered(key(app, parameter("tenant")?, expires), &sha256, &file_name)
         .verify_slice(&signature)
         .map_err(|_| LinkRefusal::Invalid)?;
     if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
 }
 
-/// Derives the key of all links that expire at one moment, so that a list of links pays for the
-/// secret and the moment once.
-fn key(app: &App, expires: i64) -> Hmac<Sha256> {
+/// Derives the key of all links of one tenant that expire at one moment, so that a list of links
+/// pays for secret, tenant and moment once.
+fn key(app: &App, tenant: &str, expires: i64) -> Hmac<Sha256> {
     // HMAC takes keys of every length, so that neither of these can fail.
     let keyed = |key: &[u8]| {
         Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
     };
     let mut secret = keyed(app.catalog().link_secret());
     secret.update(&expires.to_be_bytes());
+    secret.update(tenant.as_bytes());
     keyed(&secret.finalize().into_bytes())
 }
 
-/// Feeds what a link's signature covers. No tenant contains a line feed.
-fn covered(
-    mut key: Hmac<Sha256>,
-    sha256: &[u8; 32],
-    tenant: &str,
-    file_name: &str,
-) -> Hmac<Sha256> {
+/// Feeds what a link's signature covers beside its key.
+fn covered(mut key: Hmac<Sha256>, sha256: &[u8; 32], file_name: &str) -> Hmac<Sha256> {
     key.update(sha256);
-    key.update(tenant.as_bytes());
-    key.update(b"\n");
     key.update(file_name.as_bytes());
     key
 }
@@ -133,10 +126,11 @@ where
     S: Sync,
     App: FromRef<S>,
 {
-    type Rejection = Infallible;
+    type Rejection = Rejected;
 
-    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
         let app = App::from_ref(state);
+        let caller = Caller::from_request_parts(head, state).await?;
         let base = match &app.config().public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
@@ -146,7 +140,7 @@ where
             }
         };
         let now = app.clock().now();
-        Ok(Self::new(&app, base, now))
+        Ok(Self::new(&app, base, caller.tenant(), now))
     }
 }
 

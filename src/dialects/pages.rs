@@ -4,6 +4,8 @@
 //! catalog's generation has not moved, and its links have not become due for renewal.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
@@ -20,6 +22,9 @@ use crate::app::App;
 
 /// Bytes of pages that one dialect keeps.
 const KEPT_MAX: usize = 4 << 20;
+
+/// Pages that are remembered as rendered once.
+const SEEN: usize = 1024;
 
 /// The largest page that is kept.
 const PAGE_MAX: usize = 256 << 10;
@@ -55,9 +60,18 @@ impl PageKey {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Pages {
     kept: Mutex<Kept>,
+    /// Hashes of pages that were rendered once, each at its remainder; a newer one takes the place.
+    seen: Vec<AtomicU64>,
+    hashes: RandomState,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        let seen = (0..SEEN).map(|_| AtomicU64::new(0)).collect();
+        Self { kept: Mutex::default(), seen, hashes: RandomState::new() }
+    }
 }
 
 /// The pages of one moment; another moment starts with none.
@@ -83,12 +97,15 @@ impl Pages {
         Some(response)
     }
 
-    /// Keeps an answer and returns it.
+    /// Keeps an answer that was asked for before, and returns it.
+    ///
+    /// A page is kept when it is rendered the second time: someone who walks through a long list
+    /// asks for each page once, and must not drive out those that are asked for again.
     pub(super) async fn keep(&self, key: PageKey, response: Response) -> Response {
         let size = http_body::Body::size_hint(response.body()).exact();
         let small = size.is_some_and(|size| size <= PAGE_MAX as u64);
         // A refusal is not a page: its body names the request.
-        if response.status() != StatusCode::OK || !small {
+        if response.status() != StatusCode::OK || !small || !self.was_seen(&key) {
             return response;
         }
         let (head, body) = response.into_parts();
@@ -96,6 +113,9 @@ impl Pages {
         let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let media_type = head.headers.get(CONTENT_TYPE).cloned();
         let mut kept = self.kept();
+        if key.moment < kept.moment {
+            return Response::from_parts(head, Body::from(bytes));
+        }
         if kept.moment != key.moment || kept.bytes + bytes.len() > KEPT_MAX {
             *kept = Kept { moment: key.moment, ..Kept::default() };
         }
@@ -103,6 +123,13 @@ impl Pages {
         kept.pages.insert(key.text, (media_type, bytes.clone()));
         drop(kept);
         Response::from_parts(head, Body::from(bytes))
+    }
+
+    /// Whether the page was rendered lately; notes that it is now.
+    fn was_seen(&self, key: &PageKey) -> bool {
+        let hash = self.hashes.hash_one(&key.text);
+        let place = &self.seen[usize::try_from(hash % SEEN as u64).unwrap_or_default()];
+        place.swap(hash, Ordering::Relaxed) == hash
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -159,8 +159,9 @@ impl Store {
             open_connection(&self.catalog_path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(RefCell::new)
         })?;
         let connection = connection.borrow();
-        let snapshot = connection.unchecked_transaction()?;
-        read(&View { connection: &snapshot })
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        let _snapshot = Snapshot(&connection);
+        read(&View { connection: &connection })
     }
 
     /// Has the writer run `change` in a savepoint of its own and returns when its commit is synced.
@@ -192,6 +193,18 @@ impl Store {
             }
         }
         Ok(outcome?)
+    }
+}
+
+/// A moment that is read at; ends with the value, by statements that are prepared once.
+struct Snapshot<'c>(&'c Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        let end = || self.0.prepare_cached("COMMIT")?.execute([]);
+        if let Err(failure) = end() {
+            tracing::error!(%failure, "a read did not end");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::errors::ApiError;
 use crate::app::App;
 use crate::dialects::links::Links;
 use crate::dialects::{Caller, tenants};
-use crate::domain::{CatalogError, LayerName, Noun, TenantId, VersionNumber};
+use crate::domain::{CatalogError, LayerName, Noun, VersionNumber};
 
 /// What paths start with; the documents print them bare.
 pub(super) const PREFIXES: [&str; 4] = ["", "/2016-08-15", "/2021-04-06", "/2023-03-30"];
@@ -60,7 +60,6 @@ impl<S: Sync> FromRequestParts<S> for Generation {
 /// What is put into every record beside the record itself.
 pub(super) struct Renderer<'a> {
     generation: Generation,
-    tenant: &'a TenantId,
     links: &'a Links,
     region: &'a str,
     account: Cow<'a, str>,
@@ -83,7 +82,7 @@ impl<'a> Renderer<'a> {
         };
         let account_hash = hex::encode(Md5::digest(account.as_bytes()));
         let region = app.config().region.as_str();
-        Self { generation, tenant, links, region, account, account_hash }
+        Self { generation, links, region, account, account_hash }
     }
 
     /// Reads a layer version's ARN in either form; one of another account names nothing here.

@@ -9,9 +9,9 @@ use axum::routing::get;
 
 use super::errors::ApiError;
 use crate::app::App;
+use crate::dialects::Operation;
 use crate::dialects::gate::Segments;
 use crate::dialects::links::Links;
-use crate::dialects::{Caller, Operation};
 use crate::domain::CatalogError;
 
 /// Operations of this dialect, layers first.
@@ -25,7 +25,6 @@ pub(super) fn operations() -> Vec<Operation> {
 /// Leads to the bytes of a version by their SHA-256.
 async fn get_code(
     State(app): State<App>,
-    caller: Caller,
     links: Links,
     Segments([stated]): Segments<1>,
 ) -> Result<Response, ApiError> {
@@ -33,6 +32,6 @@ async fn get_code(
     hex::decode_to_slice(&stated, &mut sha256)
         .map_err(|_| CatalogError::invalid("sha256", "must be 64 hexadecimal digits"))?;
     app.read(|catalog| catalog.get_code(&sha256))?;
-    let link = links.code(caller.tenant(), &sha256, &format!("{stated}.zip"));
+    let link = links.code(&sha256, &format!("{stated}.zip"));
     Ok(axum::response::Redirect::temporary(&link).into_response())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::dialects::links::Links;
-use crate::domain::{Acl, Artifact, FunctionVersion, LayerVersion, TenantId, Timestamp};
+use crate::domain::{Acl, Artifact, FunctionVersion, LayerVersion, Timestamp};
 
 /// One page of a list.
 #[derive(Serialize)]
@@ -59,9 +59,9 @@ pub(super) struct LayerVersionBody {
 }
 
 impl LayerVersionBody {
-    pub(super) fn new(version: LayerVersion, tenant: &TenantId, links: &Links) -> Self {
+    pub(super) fn new(version: LayerVersion, links: &Links) -> Self {
         let file = format!("{}-{}.zip", version.layer.name, version.number);
-        let link = links.code(tenant, &version.code.digests.sha256, &file);
+        let link = links.code(&version.code.digests.sha256, &file);
         Self {
             name: version.layer.name.to_string(),
             version: version.number.get(),
@@ -114,7 +114,7 @@ impl FunctionBody {
         let key = &state.function.key;
         let label = state.number.map_or_else(|| "latest".to_owned(), |number| number.to_string());
         let file = format!("{}-{label}.zip", key.name);
-        let link = |code: &Artifact| links.code(&key.tenant, &code.digests.sha256, &file);
+        let link = |code: &Artifact| links.code(&code.digests.sha256, &file);
         let code = state.code.map(|code| Code::new(&code, link(&code))).unwrap_or_default();
         let layers = state.config.layers.into_iter();
         Self {

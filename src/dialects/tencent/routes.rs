@@ -152,7 +152,7 @@ async fn get_layer_version(told: Told) -> Result<Response, ApiError> {
     let tenant = told.caller.tenant();
     let version = told.app.read(|catalog| catalog.get_layer_version(tenant, &name, number));
     let version = version.map_err(no_version_of_anything)?;
-    Ok(told.answer(wire::LayerVersionDetail::new(version, tenant, &told.links)))
+    Ok(told.answer(wire::LayerVersionDetail::new(version, &told.links)))
 }
 
 async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {

@@ -9,7 +9,7 @@ use super::errors::ApiError;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::stream::Rows;
-use crate::domain::{LayerVersion, TenantId, Timestamp};
+use crate::domain::{LayerVersion, Timestamp};
 
 /// Deepest nesting of a dotted parameter that any action knows; deeper ones are unknown parameters.
 const DEPTH_MAX: usize = 6;
@@ -202,10 +202,10 @@ pub(super) struct LayerVersionDetail {
 }
 
 impl LayerVersionDetail {
-    pub(super) fn new(version: LayerVersion, tenant: &TenantId, links: &Links) -> Self {
+    pub(super) fn new(version: LayerVersion, links: &Links) -> Self {
         let file = format!("{}_{}.zip", version.layer.name, version.number);
         Self {
-            location: links.code(tenant, &version.code.digests.sha256, &file),
+            location: links.code(&version.code.digests.sha256, &file),
             code_sha256: hex::encode(version.code.digests.sha256),
             compatible_runtimes: version.runtimes,
             add_time: time(version.created),

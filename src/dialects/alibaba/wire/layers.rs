@@ -99,7 +99,7 @@ impl<'a> Layer<'a> {
         layer_version: &'a LayerVersion,
     ) -> Self {
         let (layer, version) = (layer_version.layer.name.as_str(), layer_version.number.get());
-        let Renderer { generation, tenant, links, region, account, account_hash } = renderer;
+        let Renderer { generation, links, region, account, account_hash } = renderer;
         let code = &layer_version.code;
         let file = format!("{layer}_{version}.zip");
         let first = || AsText(FirstArn { account_hash, layer, version });
@@ -112,7 +112,7 @@ impl<'a> Layer<'a> {
             description: &layer_version.description,
             code: Code {
                 repository_type: "OSS",
-                location: links.code(tenant, &code.digests.sha256, &file),
+                location: links.code(&code.digests.sha256, &file),
             },
             code_size: code.size,
             codesize: None,

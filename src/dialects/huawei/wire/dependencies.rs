@@ -41,7 +41,7 @@ impl Dependency {
                 Acl::Private => project.domain_id.clone(),
                 Acl::Public => "public".to_owned(),
             },
-            link: links.code(&project.tenant, &version.code.digests.sha256, &file_name),
+            link: links.code(&version.code.digests.sha256, &file_name),
             // Other clouds name several; this one has room for the first.
             runtime: version.runtimes.into_iter().next().unwrap_or_default(),
             etag: hex::encode(version.code.digests.md5),

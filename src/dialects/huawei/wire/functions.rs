@@ -225,7 +225,7 @@ impl FunctionCode {
         let Bound { state, layers } = bound;
         let extra = Extra::of(&state.config);
         let file = format!("{}.zip", state.function.key.name);
-        let link = |code: &Artifact| links.code(&project.tenant, &code.digests.sha256, &file);
+        let link = |code: &Artifact| links.code(&code.digests.sha256, &file);
         Self {
             func_urn: urn::render(&state, project),
             func_name: state.function.key.name.to_string(),

@@ -44,7 +44,7 @@ async fn list(
     let page = app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit))?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.layer.name.to_string());
     let items = page.items.into_iter();
-    let items = items.map(|version| LayerVersionBody::new(version, caller.tenant(), &links));
+    let items = items.map(|version| LayerVersionBody::new(version, &links));
     Ok(Json(List { items: items.collect(), next }))
 }
 
@@ -67,7 +67,7 @@ async fn publish(
     let tenant = caller.tenant().clone();
     let version =
         app.write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code)).await?;
-    let body = LayerVersionBody::new(version, caller.tenant(), &links);
+    let body = LayerVersionBody::new(version, &links);
     Ok((StatusCode::CREATED, Json(body)))
 }
 
@@ -85,7 +85,7 @@ async fn list_versions(
     let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.number.to_string());
     let items = page.items.into_iter();
-    let items = items.map(|version| LayerVersionBody::new(version, caller.tenant(), &links));
+    let items = items.map(|version| LayerVersionBody::new(version, &links));
     Ok(Json(List { items: items.collect(), next }))
 }
 
@@ -103,7 +103,7 @@ async fn get_version(
             app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?
         }
     };
-    Ok(Json(LayerVersionBody::new(version, caller.tenant(), &links)))
+    Ok(Json(LayerVersionBody::new(version, &links)))
 }
 
 async fn delete_version(
