@@ -35,7 +35,7 @@ pub struct UploadForm {
 ///
 /// Everything beside that value may be `fields_max` bytes long. Fails with
 /// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when it is there twice and for `form` past
-/// [`PAIRS_MAX`] pairs, and with `LimitExceeded` for the body's fields or as [`Staging::write`] does.
+/// `PAIRS_MAX` pairs, and with `LimitExceeded` for the body's fields or as [`Staging::write`] does.
 pub fn read_form<R: Read>(
     reader: R,
     wanted: &[&str],
@@ -65,7 +65,7 @@ pub fn read_form<R: Read>(
 ///
 /// `take` gets the wanted key's number and the next bytes of its value, never none. With it a
 /// signature over all values can be checked without holding the code. Fails as `take` does, with
-/// `InvalidValue` for `code` when a wanted key comes twice and for `form` past [`PAIRS_MAX`] pairs,
+/// `InvalidValue` for `code` when a wanted key comes twice and for `form` past `PAIRS_MAX` pairs,
 /// and with `LimitExceeded` when everything else is longer than `fields_max` bytes.
 pub fn scan_form<R: Read>(
     mut reader: R,
