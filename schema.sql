@@ -11,10 +11,9 @@ CREATE TABLE state (
 
 -- The owner of everything.
 CREATE TABLE tenants (
-    id        TEXT    PRIMARY KEY,
-    created   INTEGER NOT NULL,
-    layers    INTEGER NOT NULL DEFAULT 0,   -- layers with at least one version, kept by the writer
-    functions INTEGER NOT NULL DEFAULT 0    -- functions that exist, kept by the writer
+    id      TEXT    PRIMARY KEY,
+    created INTEGER NOT NULL,
+    layers  INTEGER NOT NULL DEFAULT 0      -- layers with at least one version, kept by the writer
 ) STRICT, WITHOUT ROWID;
 
 -- One row and one file (`code/<first two hex>/<sha256>.zip`) per distinct content.

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::key_values;
 use crate::domain::{
-    CatalogError, FunctionConfig, FunctionKey, LayerRef, Noun, TenantId, Timestamp, VersionName,
+    CatalogError, FunctionConfig, FunctionKey, LayerRef, Noun, Timestamp, VersionName,
     VersionNumber,
 };
 use crate::store::{Change, from_sql, to_sql};
@@ -59,9 +59,6 @@ impl Change<'_> {
                 created.as_microsecond(),
                 to_sql(sequence),
             ))?;
-        if inserted > 0 {
-            self.add_to_function_count(&key.tenant, 1)?;
-        }
         Ok(inserted > 0)
     }
 
@@ -259,7 +256,6 @@ impl Change<'_> {
         self.connection
             .prepare_cached("DELETE FROM function_versions WHERE function = ?")?
             .execute([function])?;
-        self.add_to_function_count(&key.tenant, -1)?;
         Ok(true)
     }
 
@@ -268,12 +264,5 @@ impl Change<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let id = statement.query_one(params_from_iter(key_values(key)), |row| row.get(0));
         id.optional()?.ok_or_else(|| CatalogError::not_found(Noun::Function, &key.name))
-    }
-
-    fn add_to_function_count(&self, tenant: &TenantId, change: i64) -> Result<(), CatalogError> {
-        self.connection
-            .prepare_cached("UPDATE tenants SET functions = functions + ? WHERE id = ?")?
-            .execute((change, tenant.as_str()))?;
-        Ok(())
     }
 }
