@@ -1,4 +1,4 @@
--- The catalog's schema, version 1. One file, one process: see ARCHITECTURE.md.
+-- The catalog's schema, version 2. One file, one process: see ARCHITECTURE.md.
 -- Times are microseconds since 1970-01-01 UTC. Digests are raw bytes; dialects spell them.
 -- `sequence` columns hold the number of the change that last wrote the row.
 
@@ -6,15 +6,42 @@
 CREATE TABLE state (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     sequence    INTEGER NOT NULL,           -- number of the last change; every change takes the next
-    link_secret BLOB    NOT NULL            -- key of the HMAC in download links, 32 bytes
+    link_secret BLOB    NOT NULL,           -- key of the HMAC in download links, 32 bytes
+    access      INTEGER NOT NULL DEFAULT 0  -- raised when a key, a spelling or the link secret changes
 ) STRICT;
 
 -- The owner of everything.
 CREATE TABLE tenants (
-    id      TEXT    PRIMARY KEY,
-    created INTEGER NOT NULL,
-    layers  INTEGER NOT NULL DEFAULT 0      -- layers with at least one version, kept by the writer
+    id        TEXT    PRIMARY KEY,
+    created   INTEGER NOT NULL,
+    layers    INTEGER NOT NULL DEFAULT 0,   -- layers with at least one version, kept by the writer
+    code_size INTEGER NOT NULL DEFAULT 0,   -- bytes of all versions and heads, kept by triggers
+    spelling  TEXT    NOT NULL DEFAULT '{}' -- JSON object: how the clouds call it, where it is not derived
 ) STRICT, WITHOUT ROWID;
+
+-- Who may sign requests, in every cloud's way.
+CREATE TABLE keys (
+    id        TEXT    PRIMARY KEY,
+    secret    TEXT    NOT NULL,             -- as it is: the clouds' signatures are made with it
+    tenant    TEXT    NOT NULL REFERENCES tenants (id),
+    role      TEXT    NOT NULL CHECK (role IN ('read', 'write', 'admin')),
+    enabled   INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created   INTEGER NOT NULL,
+    last_used INTEGER                       -- to about ten minutes
+) STRICT, WITHOUT ROWID;
+
+-- The audit log: one row for each change, written in its own transaction.
+CREATE TABLE audit (
+    sequence  INTEGER PRIMARY KEY,          -- number of the change
+    at        INTEGER NOT NULL,
+    tenant    TEXT    NOT NULL,
+    key       TEXT,                         -- who signed; NULL: authentication was off, or the node's owner
+    dialect   TEXT    NOT NULL,             -- 'local': a command on the data folder
+    operation TEXT    NOT NULL,             -- in the vendor's spelling
+    subject   TEXT    NOT NULL,             -- kind and name: layer/demo/3, function/default/hello, key/AKID
+    request   TEXT                          -- the request's id; NULL for a local command
+) STRICT;
+CREATE INDEX audit_by_tenant ON audit (tenant, sequence);
 
 -- One row and one file (`code/<first two hex>/<sha256>.zip`) per distinct content.
 CREATE TABLE code (
@@ -68,6 +95,20 @@ BEGIN
     SELECT RAISE(ABORT, 'a published layer version never changes');
 END;
 
+CREATE TRIGGER layer_versions_add_code
+AFTER INSERT ON layer_versions
+BEGIN
+    UPDATE tenants SET code_size = code_size + (SELECT size FROM code WHERE sha256 = NEW.code)
+    WHERE id = (SELECT tenant FROM layers WHERE id = NEW.layer);
+END;
+
+CREATE TRIGGER layer_versions_remove_code
+AFTER DELETE ON layer_versions
+BEGIN
+    UPDATE tenants SET code_size = code_size - (SELECT size FROM code WHERE sha256 = OLD.code)
+    WHERE id = (SELECT tenant FROM layers WHERE id = OLD.layer);
+END;
+
 -- A function's name and counter. The row outlives the function, so that no number is used twice.
 CREATE TABLE functions (
     id          INTEGER PRIMARY KEY,
@@ -115,6 +156,29 @@ CREATE TRIGGER function_versions_are_immutable
 BEFORE UPDATE ON function_versions WHEN OLD.number > 0
 BEGIN
     SELECT RAISE(ABORT, 'a published function version never changes');
+END;
+
+CREATE TRIGGER function_versions_add_code
+AFTER INSERT ON function_versions WHEN NEW.code IS NOT NULL
+BEGIN
+    UPDATE tenants SET code_size = code_size + (SELECT size FROM code WHERE sha256 = NEW.code)
+    WHERE id = (SELECT tenant FROM functions WHERE id = NEW.function);
+END;
+
+CREATE TRIGGER function_versions_change_code
+AFTER UPDATE OF code ON function_versions WHEN NEW.code IS NOT OLD.code
+BEGIN
+    UPDATE tenants SET code_size = code_size
+        + coalesce((SELECT size FROM code WHERE sha256 = NEW.code), 0)
+        - coalesce((SELECT size FROM code WHERE sha256 = OLD.code), 0)
+    WHERE id = (SELECT tenant FROM functions WHERE id = NEW.function);
+END;
+
+CREATE TRIGGER function_versions_remove_code
+AFTER DELETE ON function_versions WHEN OLD.code IS NOT NULL
+BEGIN
+    UPDATE tenants SET code_size = code_size - (SELECT size FROM code WHERE sha256 = OLD.code)
+    WHERE id = (SELECT tenant FROM functions WHERE id = OLD.function);
 END;
 
 -- Layer versions bound to a state of a function. The code stays referenced here when the layer

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use layerbase::catalog::{Catalog, Clock, IdSource};
-use layerbase::domain::{ArtifactLimits, LayerName, NewLayerVersion, TenantId, Timestamp};
+use layerbase::domain::{ArtifactLimits, Caller, LayerName, NewLayerVersion, TenantId, Timestamp};
 use layerbase::ingest::{Spool, stage_spool};
 use layerbase::store::Store;
 use rusqlite::Connection;
@@ -181,7 +181,7 @@ impl Inside {
             ..NewLayerVersion::default()
         };
         let name = LayerName::parse(format!("bench-{}", number % LAYERS)).unwrap();
-        let tenant = TenantId::default_tenant();
-        self.catalog.publish_layer_version(&tenant, &name, new, code).unwrap();
+        let caller = Caller::new_anonymous(TenantId::default_tenant());
+        self.catalog.publish_layer_version(&caller, &name, new, code).unwrap();
     }
 }

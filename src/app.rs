@@ -12,8 +12,10 @@ use http_body_util::BodyExt;
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, Clock, IdSource};
-use crate::config::Config;
-use crate::domain::{ArchiveProblem, ArtifactLimits, CatalogError, Limit};
+use crate::config::{Auth, Config};
+use crate::domain::{
+    ArchiveProblem, ArtifactLimits, CatalogError, Key, Limit, TenantId, TenantSpelling,
+};
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
@@ -54,6 +56,25 @@ impl App {
         &self.inner.config
     }
 
+    /// Whether clients must sign.
+    pub fn verifies_signatures(&self) -> bool {
+        self.config().auth == Auth::On
+    }
+
+    /// Has it written down, without waiting for it, that a key was let in.
+    pub fn note_use(&self, key: &Key) {
+        let catalog = self.catalog();
+        if !catalog.is_use_due(key, self.clock().now()) {
+            return;
+        }
+        let (catalog, id) = (Arc::clone(&self.inner.catalog), key.id.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(failure) = catalog.note_use(&id) {
+                tracing::warn!(?failure, "the use of a key was not written down");
+            }
+        });
+    }
+
     /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.inner.port
@@ -72,6 +93,16 @@ impl App {
     /// Returns the catalog for what takes no time: its counters and keys.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    /// Returns how a tenant is called in the clouds: as the catalog has it, else as configured;
+    /// what is set in neither is derived by each dialect.
+    pub fn spelling(&self, tenant: &TenantId) -> TenantSpelling {
+        let spelling = self.catalog().spelling(tenant);
+        match self.config().tenants.get(tenant.as_str()) {
+            Some(configured) => spelling.or(configured),
+            None => spelling,
+        }
     }
 
     /// Returns the limits of an upload whose zip may have `vendor_limit` bytes in the caller's

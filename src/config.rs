@@ -12,6 +12,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::domain::TenantSpelling;
+
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
@@ -83,21 +85,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// One tenant's names in the clouds; what is `None` is derived from the tenant's id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TenantSpelling {
-    /// Alibaba's account id, digits.
-    pub alibaba_account: Option<String>,
-    /// CTyun's tenant number.
-    pub ctyun_tenant: Option<u64>,
-    /// CTyun's account, 32 lower-case hexadecimal digits.
-    pub ctyun_account: Option<String>,
-    /// Huawei's domain id.
-    pub huawei_domain: Option<String>,
-    /// Tencent's app id, digits.
-    pub tencent_app_id: Option<String>,
 }
 
 /// Where a setting was read.
@@ -236,18 +223,7 @@ impl Config {
     /// Refuses what must not be served.
     fn check(&self) -> Result<(), ConfigError> {
         let open = self.listen.ip().to_canonical();
-        if self.auth == Auth::On {
-            return Err(ConfigError::Refused {
-                reason: "--auth on is not available in this release: key management comes next, \
-                         and without keys nobody could sign in"
-                    .to_owned(),
-                ways_on: "serve this machine only with --auth off on a loopback address \
-                          (--listen 127.0.0.1:8470), or serve everyone who can reach the address \
-                          with --auth off --allow-anonymous"
-                    .to_owned(),
-            });
-        }
-        if !open.is_loopback() && !self.allow_anonymous {
+        if self.auth == Auth::Off && !open.is_loopback() && !self.allow_anonymous {
             return Err(ConfigError::Refused {
                 reason: format!(
                     "{} can be reached from other machines, and authentication is off: anyone \

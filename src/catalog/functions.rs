@@ -2,9 +2,9 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    CatalogError, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion, Group, Limit,
-    NewFunction, Noun, Page, Publication, PublicationName, Qualifier, TenantId, Timestamp,
-    VersionName, VersionNumber, Window,
+    Caller, CatalogError, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion, Group,
+    Limit, NewFunction, Noun, Page, Publication, PublicationName, Qualifier, Role, TenantId,
+    Timestamp, VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::{Change, HeadUpdate, VersionInsert, View};
@@ -24,6 +24,7 @@ impl Catalog {
     /// a field that is too long.
     pub fn create_function(
         &self,
+        by: &Caller,
         new: NewFunction,
         upload: Option<Staged>,
     ) -> Result<FunctionVersion, CatalogError> {
@@ -31,6 +32,7 @@ impl Catalog {
             what: Noun::Function,
             name: key.name.to_string(),
         };
+        check_owner(by, &new.key)?;
         // Asked before the upload is kept, so that the common refusal costs no disk write.
         if self.store.read(|view| view.select_head(&new.key))?.is_some() {
             return Err(taken(&new.key));
@@ -39,9 +41,8 @@ impl Catalog {
         let (code, kept) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
-        self.store.write_code(kept, move |change| {
+        self.change(by, kept, move |change, sequence| {
             let key = &new.key;
-            let sequence = change.next_sequence()?;
             change.ensure_tenant(&key.tenant, now)?;
             if let Some(code) = &code {
                 change.insert_code(code, now)?;
@@ -57,17 +58,19 @@ impl Catalog {
                 updated: None,
             };
             change.insert_head(key, &new.head_name, &head, sequence)?;
-            head_of(change, key)
+            Ok((head_of(change, key)?, subject(key, None)))
         })
     }
 
     /// Changes a function's head; published versions stay as they are.
     pub fn update_function(
         &self,
+        by: &Caller,
         key: &FunctionKey,
         update: FunctionChange,
         code: CodeInput,
     ) -> Result<FunctionVersion, CatalogError> {
+        check_owner(by, key)?;
         let old = self.store.read(|view| head_of(view, key))?;
         check_revision(&old, update.expected_revision)?;
         let (replacement, kept) = match code {
@@ -80,12 +83,11 @@ impl Catalog {
         };
         let now = self.clock.now();
         let key = key.clone();
-        self.store.write_code(kept, move |change| {
+        self.change(by, kept, move |change, sequence| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             let config = (update.apply)(&old)?;
             limits::check_config(&config)?;
-            let sequence = change.next_sequence()?;
             if let Some(Some(code)) = &replacement {
                 change.insert_code(code, now)?;
             }
@@ -104,24 +106,25 @@ impl Catalog {
                 },
                 sequence,
             )?;
-            head_of(change, &key)
+            Ok((head_of(change, &key)?, subject(&key, None)))
         })
     }
 
     /// Publishes the head as the next version.
     pub fn publish_function_version(
         &self,
+        by: &Caller,
         key: &FunctionKey,
         publication: Publication,
     ) -> Result<FunctionVersion, CatalogError> {
+        check_owner(by, key)?;
         limits::check_description("description", &publication.description)?;
         let key = key.clone();
         let now = self.clock.now();
-        self.store.write(move |change| {
+        self.change(by, None, move |change, sequence| {
             let head = head_of(change, &key)?;
             check_publication(change, &head, &publication)?;
             let name = publication_name(change, &key, publication.name, now)?;
-            let sequence = change.next_sequence()?;
             let insert = VersionInsert {
                 name: name.as_ref(),
                 description: &publication.description,
@@ -129,7 +132,9 @@ impl Catalog {
             };
             let number = change.insert_function_version(&key, &insert, sequence)?;
             let version = change.select_function_version(&key, number)?;
-            version.ok_or_else(|| CatalogError::internal("a new version is not there"))
+            let new =
+                version.ok_or_else(|| CatalogError::internal("a new version is not there"))?;
+            Ok((new, subject(&key, Some(number))))
         })
     }
 
@@ -190,12 +195,12 @@ impl Catalog {
     }
 
     /// Deletes a function with all its versions.
-    pub fn delete_function(&self, key: &FunctionKey) -> Result<(), CatalogError> {
+    pub fn delete_function(&self, by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
+        check_owner(by, key)?;
         let key = key.clone();
-        self.store.write(move |change| {
-            let sequence = change.next_sequence()?;
+        self.change(by, None, move |change, sequence| {
             match change.delete_function(&key, sequence)? {
-                true => Ok(()),
+                true => Ok(((), subject(&key, None))),
                 false => Err(CatalogError::not_found(Noun::Function, &key.name)),
             }
         })
@@ -204,18 +209,36 @@ impl Catalog {
     /// Deletes one published version; the head cannot be deleted alone.
     pub fn delete_function_version(
         &self,
+        by: &Caller,
         key: &FunctionKey,
         qualifier: &Qualifier,
     ) -> Result<(), CatalogError> {
+        check_owner(by, key)?;
         let (key, qualifier) = (key.clone(), qualifier.clone());
-        self.store.write(move |change| {
+        self.change(by, None, move |change, sequence| {
             let Some(number) = find(change, &key, &qualifier)?.number else {
                 return Err(CatalogError::invalid("version", "must be a published version"));
             };
-            let sequence = change.next_sequence()?;
             change.delete_function_version(&key, number, sequence)?;
-            Ok(())
+            Ok(((), subject(&key, Some(number))))
         })
+    }
+}
+
+/// Refuses a caller who may not write, and a key that a dialect built for another tenant.
+fn check_owner(by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
+    match *by.tenant() == key.tenant {
+        true => by.must_be(Role::Write),
+        false => Err(CatalogError::internal("a function of another tenant was named")),
+    }
+}
+
+/// Names a function, or one version of it, in the audit log.
+fn subject(key: &FunctionKey, number: Option<VersionNumber>) -> String {
+    let FunctionKey { group, name, .. } = key;
+    match number {
+        Some(number) => format!("function/{group}/{name}/{number}"),
+        None => format!("function/{group}/{name}"),
     }
 }
 

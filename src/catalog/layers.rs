@@ -2,8 +2,8 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
-    TenantId, VersionNumber, Window,
+    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
+    Role, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::LayerVersionInsert;
@@ -33,18 +33,18 @@ impl Catalog {
     /// `InvalidValue` for a field that is too long.
     pub fn publish_layer_version(
         &self,
-        tenant: &TenantId,
+        by: &Caller,
         name: &LayerName,
         new: NewLayerVersion,
         upload: Staged,
     ) -> Result<LayerVersion, CatalogError> {
+        by.must_be(Role::Write)?;
         limits::check_layer_version(&new)?;
         let (code, kept) = self.keep(upload)?;
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.store.write_code(Some(kept), move |change| {
-            let sequence = change.next_sequence()?;
+        let (tenant, name) = (by.tenant().clone(), name.clone());
+        self.change(by, Some(kept), move |change, sequence| {
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
             change.upsert_layer(&tenant, &name, &layer_uid, new.tags.as_deref(), sequence)?;
@@ -58,7 +58,9 @@ impl Catalog {
             };
             let number = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
             let version = change.select_layer_version(&tenant, &name, number)?;
-            version.ok_or_else(|| CatalogError::internal("a new version is not there"))
+            let new =
+                version.ok_or_else(|| CatalogError::internal("a new version is not there"))?;
+            Ok((new, subject(&name, Some(number))))
         })
     }
 
@@ -143,23 +145,23 @@ impl Catalog {
     /// Deletes one version for good; its number is not given out again.
     pub fn delete_layer_version(
         &self,
-        tenant: &TenantId,
+        by: &Caller,
         name: &LayerName,
         number: VersionNumber,
         rule: DeleteRule,
     ) -> Result<(), CatalogError> {
-        self.get_layer_version(tenant, name, number)?;
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.store.write(move |change| {
+        by.must_be(Role::Write)?;
+        self.get_layer_version(by.tenant(), name, number)?;
+        let (tenant, name) = (by.tenant().clone(), name.clone());
+        self.change(by, None, move |change, sequence| {
             if rule == DeleteRule::OnlyIfUnused
                 && let Some(by) = change.select_user_of_layer_version(&tenant, &name, number)?
             {
                 let name = format!("{name}:{number}");
                 return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
             }
-            let sequence = change.next_sequence()?;
             match change.delete_layer_version(&tenant, &name, number, sequence)? {
-                true => Ok(()),
+                true => Ok(((), subject(&name, Some(number)))),
                 false => Err(CatalogError::no_version(Noun::LayerVersion, number, &name)),
             }
         })
@@ -168,13 +170,12 @@ impl Catalog {
     /// Deletes all versions of a layer, or none if one of them must stay.
     pub fn delete_layer(
         &self,
-        tenant: &TenantId,
+        by: &Caller,
         name: &LayerName,
         rule: DeleteRule,
     ) -> Result<(), CatalogError> {
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.store.write(move |change| {
-            let sequence = change.next_sequence()?;
+        let (tenant, name) = (by.tenant().clone(), name.clone());
+        self.change(by, None, move |change, sequence| {
             let mut deleted = 0_u64;
             while let Some(newest) = change.select_newest_layer_version(&tenant, &name)? {
                 let number = newest.number;
@@ -189,8 +190,16 @@ impl Catalog {
             }
             match deleted {
                 0 => Err(CatalogError::not_found(Noun::Layer, &name)),
-                _ => Ok(()),
+                _ => Ok(((), subject(&name, None))),
             }
         })
+    }
+}
+
+/// Names a layer, or one version of it, in the audit log.
+fn subject(name: &LayerName, number: Option<VersionNumber>) -> String {
+    match number {
+        Some(number) => format!("layer/{name}/{number}"),
+        None => format!("layer/{name}"),
     }
 }

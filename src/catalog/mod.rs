@@ -3,22 +3,26 @@
 //! Versions get their numbers here, and every rule that holds for all clouds is kept here. Knows no
 //! HTTP, no JSON and no SQL.
 
+mod access;
 mod functions;
 mod layers;
 mod limits;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock};
 
 use uuid::Uuid;
 
 pub use functions::CodeInput;
 pub use layers::{DeleteRule, VersionRange};
 
-use crate::domain::{Artifact, CatalogError, Noun, Timestamp};
+use crate::domain::{
+    Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,
+};
 use crate::ingest::{Content, Staged};
-use crate::store::{Kept, Store};
+use crate::store::{AuditInsert, Change, Kept, Store};
 
 /// Tells the time; the only way the catalog learns it.
 #[derive(Clone)]
@@ -74,12 +78,24 @@ pub struct Catalog {
     store: Store,
     clock: Clock,
     ids: IdSource,
+    /// Most bytes of all versions of one tenant.
+    tenant_code_max: Option<u64>,
+    access: RwLock<Option<Arc<Access>>>,
+    /// When the use of a key was last written down.
+    noted: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 impl Catalog {
     /// Puts the use cases on top of an open store.
     pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
-        Self { store, clock, ids }
+        let (access, noted) = (RwLock::default(), Mutex::default());
+        Self { store, clock, ids, tenant_code_max: None, access, noted }
+    }
+
+    /// Limits the bytes of all versions and heads of each tenant; equal contents count each time.
+    pub fn with_tenant_code_max(mut self, max: Option<u64>) -> Self {
+        self.tenant_code_max = max;
+        self
     }
 
     /// Returns the folder in which uploads gather.
@@ -90,11 +106,6 @@ impl Catalog {
     /// Returns a number that changes with every write; see `Store::generation`.
     pub fn generation(&self) -> u64 {
         self.store.generation()
-    }
-
-    /// Returns the key that download links are signed with.
-    pub fn link_secret(&self) -> &[u8; 32] {
-        self.store.link_secret()
     }
 
     /// Finds a content by its SHA-256: what is known of it, and the file.
@@ -109,12 +120,60 @@ impl Catalog {
         Ok((code, self.store.blobs().path(sha256)))
     }
 
+    /// Makes sure that something of the tenant has this content.
+    ///
+    /// `NotFound` when nothing has, whoever else may have it.
+    pub fn find_code(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<(), CatalogError> {
+        match self.store.read(|view| view.is_code_of(tenant, sha256))? {
+            true => Ok(()),
+            false => Err(CatalogError::not_found(Noun::Code, hex::encode(sha256))),
+        }
+    }
+
     /// Checks that rows can be read and written and that uploads have room to gather.
     pub fn check(&self) -> Result<(), CatalogError> {
         self.store.read(|view| view.check())?;
         self.store.write(|change| change.check())?;
         tempfile::NamedTempFile::new_in(self.incoming())?;
         Ok(())
+    }
+
+    /// Runs a change on behalf of a caller who may write, with its line in the audit log.
+    ///
+    /// `change` gets the number of the change and returns its result and what it is about.
+    /// `LimitExceeded` when the tenant then has more code than it may have.
+    fn change<T: Send + 'static>(
+        &self,
+        by: &Caller,
+        kept: Option<Kept>,
+        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        by.must_be(Role::Write)?;
+        let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
+        self.store.write_code(kept, move |store| {
+            let tenant = by.tenant();
+            let sequence = store.next_sequence()?;
+            let before = match code_max {
+                Some(_) => store.select_code_size(tenant)?,
+                None => 0,
+            };
+            let (done, subject) = change(store, sequence)?;
+            if let Some(limit) = code_max {
+                let actual = store.select_code_size(tenant)?;
+                if actual > limit && actual > before {
+                    let what = Limit::TenantCode;
+                    return Err(CatalogError::LimitExceeded { what, limit, actual });
+                }
+            }
+            let occasion = by.occasion();
+            let (dialect, operation) = (occasion.dialect, occasion.operation);
+            let (key, subject) = (by.key(), &*subject);
+            let request = occasion.request_id.to_string();
+            let request = Some(&*request);
+            let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
+            store.insert_audit(sequence, &entry)?;
+            Ok(done)
+        })
     }
 
     /// Makes an upload's file durable; its row must be committed before the result is dropped.

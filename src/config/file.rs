@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, KEYS, Origin, TenantSpelling};
+use super::{ConfigError, KEYS, Origin};
+use crate::domain::TenantSpelling;
 
 /// What one file says.
 #[derive(Debug, Default)]
@@ -18,10 +19,6 @@ pub(super) struct File {
     /// The table `[tenants.ID]`.
     pub(super) tenants: BTreeMap<String, TenantSpelling>,
 }
-
-/// The keys of one tenant's table.
-const TENANT_KEYS: [&str; 5] =
-    ["alibaba_account", "ctyun_account", "ctyun_tenant", "huawei_domain", "tencent_app_id"];
 
 /// Parses a file's text; every error names the file and the line.
 pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
@@ -85,62 +82,21 @@ fn tenants(
         for (key, value) in fields {
             let origin = place.origin(key);
             let text = scalar(&origin, key.get_ref(), value.get_ref())?;
-            let rule = spell(&mut spelling, key.get_ref(), text);
-            match rule {
+            match spelling.set(key.get_ref(), &text) {
                 Some(Ok(())) => {}
                 Some(Err(rule)) => {
                     let name = format!("{name}.{}", key.get_ref());
                     return Err(ConfigError::invalid(&origin, &name, rule));
                 }
-                None => return Err(unknown(&origin, key.get_ref(), TENANT_KEYS.into_iter())),
+                None => {
+                    let known = TenantSpelling::FIELDS.into_iter();
+                    return Err(unknown(&origin, key.get_ref(), known));
+                }
             }
         }
         tenants.insert(id.get_ref().to_string(), spelling);
     }
     Ok(tenants)
-}
-
-/// Sets one field; `None` for an unknown key, else the rule that the text breaks.
-fn spell(
-    spelling: &mut TenantSpelling,
-    key: &str,
-    text: String,
-) -> Option<Result<(), &'static str>> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let hex32 = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Some(match key {
-        "alibaba_account" if digits => {
-            spelling.alibaba_account = Some(text);
-            Ok(())
-        }
-        "alibaba_account" => Err("must be decimal digits, such as \"1234567890123456\""),
-        "ctyun_account" if hex32 => {
-            spelling.ctyun_account = Some(text.to_ascii_lowercase());
-            Ok(())
-        }
-        "ctyun_account" => Err("must be 32 hexadecimal digits"),
-        // The clouds and our SQLite keep such numbers as signed 64 bits.
-        "ctyun_tenant" => match text.parse::<i64>() {
-            Ok(number) if number > 0 => {
-                spelling.ctyun_tenant = Some(number.unsigned_abs());
-                Ok(())
-            }
-            _ => Err("must be a whole number above 0, such as 7000"),
-        },
-        "huawei_domain" if plain => {
-            spelling.huawei_domain = Some(text);
-            Ok(())
-        }
-        "huawei_domain" => Err("must be 1 to 64 letters, digits, '_' or '-'"),
-        "tencent_app_id" if digits => {
-            spelling.tencent_app_id = Some(text);
-            Ok(())
-        }
-        "tencent_app_id" => Err("must be decimal digits, such as \"1250000000\""),
-        _ => return None,
-    })
 }
 
 /// Turns a value into the text that a flag would have carried; a list becomes `a,b`.

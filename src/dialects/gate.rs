@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
 use super::pages::{PageKey, Pages};
-use super::{BodyRule, Call, Caller, Dialect, Operation, Refusal};
+use super::{BodyRule, Call, Dialect, Operation, Refusal, Signed};
 use crate::app::App;
-use crate::domain::{CatalogError, Limit};
+use crate::domain::{Caller, CatalogError, Limit, Occasion};
 use crate::ingest::Spool;
 
 #[derive(Clone)]
@@ -29,6 +29,7 @@ struct Gate {
     pages: Arc<Pages>,
     body: BodyRule,
     reusable: Option<&'static [&'static str]>,
+    operation: &'static str,
 }
 
 /// Puts the gate in front of an operation's handlers.
@@ -44,6 +45,7 @@ pub(super) fn guard(
         pages: Arc::clone(pages),
         body: operation.body,
         reusable: operation.reusable,
+        operation: operation.name,
     };
     let admit = move |request: Request, next: Next| {
         let gate = gate.clone();
@@ -59,7 +61,8 @@ impl Gate {
         let call = Call::new(&self.app, &head, self.dialect);
         // Made where something may be logged: a page that is given again costs no span.
         let span = || tracing::info_span!("request", id = %call.request_id);
-        let (limit, measure) = (self.body.limit(self.dialect, &self.app), self.body.measure());
+        let limit = self.body.limit(self.dialect, &self.app);
+        let measure = self.body.measure(self.app.verifies_signatures());
         let spool = match body.is_end_stream() {
             // Where the body is the code, the query is what is kept of it.
             _ if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) => {
@@ -77,11 +80,24 @@ impl Gate {
             Ok(spool) => spool,
             Err(refusal) => return span().in_scope(|| self.refuse(&call, refusal)),
         };
-        let caller = match self.dialect.authenticate(&self.app, &head, &spool) {
+        // Read once for each request, so that a change by another process holds at once.
+        let access = match self.app.catalog().access() {
+            Ok(access) => access,
+            Err(fault) => return span().in_scope(|| self.refuse(&call, fault)),
+        };
+        let signed = Signed { app: &self.app, access: &access, head: &head, body: &spool };
+        let caller = match self.app.verifies_signatures() {
+            true => self.dialect.authenticate(signed),
+            false => self.dialect.anonymous(&head),
+        };
+        let caller = match caller {
             Ok(caller) => caller,
             Err(refusal) => return self.dialect.complete(&call, *refusal),
         };
-        let page = self.reusable.map(|headers| PageKey::new(&self.app, &head, &caller, headers));
+        let (dialect, operation) = (self.dialect.name(), self.operation);
+        let caller = caller.on(Occasion { dialect, operation, request_id: call.request_id });
+        let page =
+            self.reusable.map(|headers| PageKey::new(&self.app, &access, &head, &caller, headers));
         if let Some(page) = &page
             && let Some(response) = self.pages.get(page)
         {
@@ -128,6 +144,13 @@ fn is_utf8(query: Option<&str>) -> bool {
 #[derive(Clone)]
 pub struct Rejected(Arc<CatalogError>);
 
+impl Rejected {
+    /// Wraps what the catalog refused.
+    pub(super) fn new(refusal: CatalogError) -> Self {
+        Self(Arc::new(refusal))
+    }
+}
+
 impl IntoResponse for Rejected {
     fn into_response(self) -> Response {
         let mut response = Response::default();
@@ -157,7 +180,7 @@ impl<S: Sync> FromRequestParts<S> for Body {
 
 /// What came out of the gate is there, unless the code is wrong.
 fn taken<T>(value: Option<T>) -> Result<T, Rejected> {
-    value.ok_or_else(|| Rejected(Arc::new(CatalogError::internal("the gate was passed by"))))
+    value.ok_or_else(|| Rejected::new(CatalogError::internal("the gate was passed by")))
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {
@@ -175,7 +198,7 @@ impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Segments<N> {
     type Rejection = Rejected;
 
     async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
-        let refuse = |reason: &str| Rejected(Arc::new(CatalogError::invalid("path", reason)));
+        let refuse = |reason: &str| Rejected::new(CatalogError::invalid("path", reason));
         let raw = RawPathParams::from_request_parts(head, state)
             .await
             .map_err(|_| refuse("must be UTF-8"))?;

@@ -9,10 +9,11 @@ use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
 
 use super::gate::Rejected;
+use super::signing::ESCAPED;
 use super::{Caller, Params};
 use crate::app::App;
 use crate::domain::{TenantId, Timestamp};
@@ -23,9 +24,6 @@ const LIFETIME: i64 = 10_000;
 /// Links are renewed at the same moments for everyone, in seconds, so that pages which carry them
 /// can be given again in between.
 const PERIOD: i64 = 600;
-
-/// Everything that is not an RFC 3986 unreserved character is escaped.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Why a link is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +50,11 @@ pub struct Links {
 
 impl Links {
     /// Builds a tenant's links onto `base` as of `now`.
-    fn new(app: &App, base: String, tenant: &TenantId, now: Timestamp) -> Self {
+    fn new(secret: &[u8; 32], base: String, tenant: &TenantId, now: Timestamp) -> Self {
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
         let owner = utf8_percent_encode(tenant.as_str(), ESCAPED);
         let end = format!("?tenant={owner}&expires={expires}&signature=");
-        Self { base, end, key: key(app, tenant.as_str(), expires) }
+        Self { base, end, key: key(secret, tenant.as_str(), expires) }
     }
 
     /// Returns the link to a content, to be saved under `file_name`.
@@ -74,8 +72,9 @@ impl Links {
     }
 }
 
-/// Checks a link by its path and query as they were sent; returns the SHA-256 that it leads to.
-pub fn verify(app: &App, uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefusal> {
+/// Checks a link by its path and query as they were sent and the catalog's link secret; returns
+/// the SHA-256 that it leads to.
+pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefusal> {
     let query = Params::parse(uri.query().unwrap_or_default());
     let parameter = |name: &str| query.get(name).ok_or(LinkRefusal::Invalid);
     let expires: i64 = parameter("expires")?.parse().map_err(|_| LinkRefusal::Invalid)?;
@@ -86,7 +85,7 @@ pub fn verify(app: &App, uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefu
     hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
     hex::decode_to_slice(parameter("signature")?, &mut signature)
         .map_err(|_| LinkRefusal::Invalid)?;
-    covered(key(app, parameter("tenant")?, expires), &sha256, &file_name)
+    covered(key(secret, parameter("tenant")?, expires), &sha256, &file_name)
         .verify_slice(&signature)
         .map_err(|_| LinkRefusal::Invalid)?;
     if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
@@ -94,12 +93,12 @@ pub fn verify(app: &App, uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefu
 
 /// Derives the key of all links of one tenant that expire at one moment, so that a list of links
 /// pays for secret, tenant and moment once.
-fn key(app: &App, tenant: &str, expires: i64) -> Hmac<Sha256> {
+fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
     // HMAC takes keys of every length, so that neither of these can fail.
     let keyed = |key: &[u8]| {
         Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
     };
-    let mut secret = keyed(app.catalog().link_secret());
+    let mut secret = keyed(secret);
     secret.update(&expires.to_be_bytes());
     secret.update(tenant.as_bytes());
     keyed(&secret.finalize().into_bytes())
@@ -140,7 +139,8 @@ where
             }
         };
         let now = app.clock().now();
-        Ok(Self::new(&app, base, caller.tenant(), now))
+        let access = app.catalog().access().map_err(Rejected::new)?;
+        Ok(Self::new(&access.link_secret, base, caller.tenant(), now))
     }
 }
 

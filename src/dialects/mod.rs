@@ -9,6 +9,7 @@ mod gate;
 pub mod links;
 mod pages;
 mod params;
+mod signing;
 mod stream;
 mod tenants;
 mod upload;
@@ -27,10 +28,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::Response;
 use axum::routing::MethodRouter;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::domain::{CatalogError, TenantId, Timestamp};
+use crate::domain::{Access, Caller, CatalogError, Timestamp};
 use crate::ingest::{Measure, Spool};
 use params::Params;
 
@@ -61,7 +63,12 @@ pub trait Dialect: Send + Sync {
 
     /// Who sent the request, from its head and its body's digest, before anything of the body is
     /// parsed; the error is the refusal in this dialect's shape.
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>>;
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>>;
+
+    /// Whom a request counts as while authentication is off.
+    fn anonymous(&self, _head: &Parts) -> Result<Caller, Box<Response>> {
+        Ok(signing::anonymous())
+    }
 
     /// Words a refusal.
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response;
@@ -143,10 +150,12 @@ impl BodyRule {
         }
     }
 
-    fn measure(self) -> Measure {
-        match self {
-            Self::Small | Self::Upload => Measure::Nothing,
-            Self::Raw => Measure::All,
+    /// What is computed while the body passes; signatures cover its SHA-256.
+    fn measure(self, is_verified: bool) -> Measure {
+        match (self, is_verified) {
+            (Self::Raw, _) => Measure::All,
+            (Self::Small | Self::Upload, true) => Measure::Sha256,
+            (Self::Small | Self::Upload, false) => Measure::Nothing,
         }
     }
 }
@@ -182,20 +191,23 @@ impl Operation {
     }
 }
 
-/// Who signed a request. Only an `auth.rs` makes one.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    tenant: TenantId,
+/// What a signature is verified with.
+#[derive(Clone, Copy)]
+pub struct Signed<'r> {
+    /// The settings and the clock.
+    pub app: &'r App,
+    /// The keys as of this request.
+    pub access: &'r Access,
+    /// The request's head as it was sent.
+    pub head: &'r Parts,
+    /// The request's body, whose SHA-256 was measured.
+    pub body: &'r Spool,
 }
 
-impl Caller {
-    fn new(tenant: TenantId) -> Self {
-        Self { tenant }
-    }
-
-    /// The owner of what the request is about.
-    pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+impl Signed<'_> {
+    /// The body's SHA-256, also where there is no body.
+    pub fn body_sha256(&self) -> [u8; 32] {
+        self.body.sha256().unwrap_or_else(|| Sha256::digest(b"").into())
     }
 }
 

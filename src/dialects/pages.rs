@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use super::Caller;
 use super::links::period_of;
 use crate::app::App;
+use crate::domain::Access;
 
 /// Bytes of pages that one dialect keeps.
 const KEPT_MAX: usize = 4 << 20;
@@ -29,17 +30,26 @@ const SEEN: usize = 1024;
 /// The largest page that is kept.
 const PAGE_MAX: usize = 256 << 10;
 
+/// Generation of the catalog, state of its keys and spellings, period of its links.
+type Moment = (u64, u64, i64);
+
 /// What an answer depends on.
 pub(super) struct PageKey {
-    /// Generation of the catalog and period of its links, as of the request.
-    moment: (u64, i64),
+    moment: Moment,
     text: String,
 }
 
 impl PageKey {
     /// Takes the moment before anything is read, so that a page is never older than its key says.
-    pub(super) fn new(app: &App, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
-        let moment = (app.catalog().generation(), period_of(app.clock().now()));
+    pub(super) fn new(
+        app: &App,
+        access: &Access,
+        head: &Parts,
+        caller: &Caller,
+        headers: &[&str],
+    ) -> Self {
+        let now = period_of(app.clock().now());
+        let moment = (app.catalog().generation(), access.stamp, now);
         let mut text = String::with_capacity(160);
         let value = |name: &str| head.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
         let parts = [
@@ -77,7 +87,7 @@ impl Default for Pages {
 /// The pages of one moment; another moment starts with none.
 #[derive(Default)]
 struct Kept {
-    moment: (u64, i64),
+    moment: Moment,
     bytes: usize,
     pages: HashMap<String, (Option<HeaderValue>, Bytes)>,
 }

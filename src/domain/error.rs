@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::Role;
+
 /// The kinds of things that can be missing or taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noun {
@@ -18,6 +20,10 @@ pub enum Noun {
     FunctionVersion,
     /// Uploaded code.
     Code,
+    /// An access key.
+    Key,
+    /// A tenant.
+    Tenant,
 }
 
 impl fmt::Display for Noun {
@@ -28,6 +34,8 @@ impl fmt::Display for Noun {
             Self::Function => "function",
             Self::FunctionVersion => "function version",
             Self::Code => "code",
+            Self::Key => "key",
+            Self::Tenant => "tenant",
         })
     }
 }
@@ -45,6 +53,14 @@ pub enum Limit {
     Entries,
     /// Versions of one function.
     FunctionVersions,
+    /// Bytes of all versions of one tenant.
+    TenantCode,
+    /// Requests of one key in one second.
+    RequestRate,
+    /// Requests that run at the same time.
+    Requests,
+    /// Uploads that run at the same time.
+    Uploads,
 }
 
 impl fmt::Display for Limit {
@@ -55,6 +71,10 @@ impl fmt::Display for Limit {
             Self::UnpackedSize => "bytes unpacked",
             Self::Entries => "entries in the zip",
             Self::FunctionVersions => "versions of the function",
+            Self::TenantCode => "bytes of all versions of the tenant",
+            Self::RequestRate => "requests of the key in this second",
+            Self::Requests => "requests at the same time",
+            Self::Uploads => "uploads at the same time",
         })
     }
 }
@@ -177,6 +197,14 @@ pub enum CatalogError {
         name: String,
         /// What needs it.
         by: String,
+    },
+    /// The caller's role does not cover what he asks for.
+    #[error("the key may {role}, and this needs a key that may {needed}")]
+    Forbidden {
+        /// What the caller is.
+        role: Role,
+        /// What he would have to be.
+        needed: Role,
     },
     /// A fault of ours or of the machine; the text is for the log alone.
     #[error("internal error")]

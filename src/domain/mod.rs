@@ -3,26 +3,34 @@
 //! Knows nothing of HTTP, JSON, SQLite or any cloud: it needs the standard library, `thiserror`
 //! and a time type. Everything else in the crate may import it; it imports nothing of ours.
 
+pub mod access;
 pub mod artifact;
+pub mod caller;
 pub mod error;
 pub mod filter;
 pub mod function;
+pub mod key;
 pub mod layer;
 pub mod names;
 pub mod page;
+pub mod tenant;
 
+pub use access::{Access, AuditEntry};
 pub use artifact::{Artifact, ArtifactLimits, Digests};
+pub use caller::{Caller, Occasion, Role};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
 pub use filter::{FunctionOrder, LayerFilter};
 pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,
 };
+pub use key::{Key, KeyId, Secret, parse_key_tenant};
 pub use layer::{Acl, Layer, LayerVersion, NewLayerVersion};
 pub use names::{
     FunctionKey, FunctionName, Group, LayerName, Qualifier, TenantId, VersionName, VersionNumber,
 };
 pub use page::{Order, Page, Window};
+pub use tenant::TenantSpelling;
 
 /// A moment in UTC, kept to the microsecond.
 ///

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Change, View, from_sql, to_sql};
-use crate::domain::{Artifact, CatalogError, Digests, Timestamp};
+use crate::domain::{Artifact, CatalogError, Digests, TenantId, Timestamp};
 
 /// The columns of a content, for joins in which it is called `c`; [`artifact`] reads them.
 pub(super) const COLUMNS: &str =
@@ -42,6 +42,23 @@ impl View<'_> {
         let sql = format!("SELECT {COLUMNS} FROM code c WHERE c.sha256 = ?");
         let mut statement = self.prepare(&sql)?;
         Ok(statement.query_one([sha256], |row| artifact(row, 0)).optional()?)
+    }
+
+    /// Tells whether a layer version, a function's state, or a layer bound to one of the tenant
+    /// has this content.
+    pub fn is_code_of(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<bool, CatalogError> {
+        // From the content to its owners: the other way round everything of the tenant is read.
+        let sql = "SELECT EXISTS (SELECT 1 FROM layer_versions v
+                                  CROSS JOIN layers l ON l.id = v.layer
+                                  WHERE v.code = ?1 AND l.tenant = ?2)
+                       OR EXISTS (SELECT 1 FROM function_versions v
+                                  CROSS JOIN functions f ON f.id = v.function
+                                  WHERE v.code = ?1 AND f.tenant = ?2)
+                       OR EXISTS (SELECT 1 FROM function_layers b
+                                  CROSS JOIN functions f ON f.id = b.function
+                                  WHERE b.code = ?1 AND f.tenant = ?2)";
+        let mut statement = self.prepare(sql)?;
+        Ok(statement.query_one((sha256, tenant.as_str()), |row| row.get(0))?)
     }
 }
 

@@ -6,13 +6,14 @@
 mod blobs;
 mod code;
 mod functions;
+mod keys;
 mod layers;
 #[cfg(test)]
 mod plans;
 mod schema;
 mod writer;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use thread_local::ThreadLocal;
 
 pub use blobs::{Blobs, Kept};
 pub use functions::{HeadUpdate, VersionInsert};
+pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, Timestamp};
@@ -94,13 +96,21 @@ impl OpenError {
 pub struct Store {
     /// Declared before the writer, and so closed before it: the last connection to close is then
     /// one that can write, and leaves neither a log nor its index behind.
-    readers: ThreadLocal<RefCell<Connection>>,
+    readers: ThreadLocal<Reader>,
     writer: writer::Writer,
     catalog_path: PathBuf,
     changes: Arc<AtomicU64>,
     blobs: Blobs,
-    link_secret: [u8; 32],
-    _lock: File,
+    /// None where another process may own the folder.
+    _lock: Option<File>,
+}
+
+/// One thread's connection.
+struct Reader {
+    connection: RefCell<Connection>,
+    /// SQLite's number of the file's state as this connection last saw it, and the value that
+    /// `state.access` had then.
+    seen: Cell<(i64, u64)>,
 }
 
 impl Store {
@@ -116,10 +126,39 @@ impl Store {
         schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(OpenError::sqlite(&catalog_path))?;
-        let link_secret = schema::prepare(&mut connection, &catalog_path, now, secret)?;
+        schema::prepare(&mut connection, &catalog_path, now, secret)?;
         schema::make_private(folder).map_err(OpenError::io(folder))?;
         let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
         blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
+        Self::over(connection, catalog_path, blobs, Some(lock))
+    }
+
+    /// Opens the data folder for a short change beside the server that may own it: without the
+    /// lock, unless the catalog is to be made or brought up to date first.
+    ///
+    /// SQLite lets two processes write in turn; whoever owns the folder sees the change at once.
+    pub fn open_beside(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
+        schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
+        let catalog_path = folder.join("catalog.sqlite");
+        schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
+        let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(OpenError::sqlite(&catalog_path))?;
+        if schema::is_current(&connection, &catalog_path)? {
+            schema::configure(&connection)?;
+        } else {
+            let _lock = take_lock(folder)?;
+            schema::prepare(&mut connection, &catalog_path, now, secret)?;
+        }
+        let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
+        Self::over(connection, catalog_path, blobs, None)
+    }
+
+    fn over(
+        connection: Connection,
+        catalog_path: PathBuf,
+        blobs: Blobs,
+        lock: Option<File>,
+    ) -> Result<Self, OpenError> {
         let changes = Arc::new(AtomicU64::new(0));
         Ok(Self {
             readers: ThreadLocal::new(),
@@ -128,7 +167,6 @@ impl Store {
             catalog_path,
             changes,
             blobs,
-            link_secret,
             _lock: lock,
         })
     }
@@ -138,15 +176,37 @@ impl Store {
         &self.blobs
     }
 
-    /// Returns the key of the HMAC in download links.
-    pub fn link_secret(&self) -> &[u8; 32] {
-        &self.link_secret
-    }
-
     /// Returns a number that grows with every commit that changed a row: what was read before stays
     /// true while it stays the same.
     pub fn generation(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// Returns a number that changes with every change to a key, a tenant's spelling or the link
+    /// secret, whichever process made it.
+    pub fn access_stamp(&self) -> Result<u64, CatalogError> {
+        let reader = self.reader()?;
+        let connection = reader.connection.borrow();
+        let number = |sql| -> Result<i64, rusqlite::Error> {
+            connection.prepare_cached(sql)?.query_one([], |row| row.get(0))
+        };
+        let (state, stamp) = reader.seen.get();
+        // Costs no row while nobody else has written since this connection last looked.
+        let now = number("PRAGMA data_version")?;
+        if now == state {
+            return Ok(stamp);
+        }
+        let stamp = from_sql(number("SELECT access FROM state")?);
+        reader.seen.set((now, stamp));
+        Ok(stamp)
+    }
+
+    fn reader(&self) -> Result<&Reader, CatalogError> {
+        let open = || -> Result<Reader, rusqlite::Error> {
+            let connection = open_connection(&self.catalog_path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            Ok(Reader { connection: RefCell::new(connection), seen: Cell::new((-1, 0)) })
+        };
+        Ok(self.readers.get_or_try(open)?)
     }
 
     /// Runs a short read on this thread's own connection; everything that `read` sees is of one
@@ -155,10 +215,7 @@ impl Store {
         &self,
         read: impl FnOnce(&View<'_>) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
-        let connection = self.readers.get_or_try(|| {
-            open_connection(&self.catalog_path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(RefCell::new)
-        })?;
-        let connection = connection.borrow();
+        let connection = self.reader()?.connection.borrow();
         connection.prepare_cached("BEGIN")?.execute([])?;
         let _snapshot = Snapshot(&connection);
         read(&View { connection: &connection })
@@ -216,6 +273,8 @@ pub struct View<'c> {
 /// What can be read and written inside one change.
 pub struct Change<'c> {
     view: View<'c>,
+    /// Whether any answer can show what it changes.
+    shows: Cell<bool>,
 }
 
 impl<'c> std::ops::Deref for Change<'c> {

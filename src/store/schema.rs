@@ -16,7 +16,7 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Steps from one version to the next: the first leads from version 1 to 2. Never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[];
+const MIGRATIONS: &[&str] = &[include_str!("schema/to-version-2.sql")];
 
 /// `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
@@ -24,7 +24,7 @@ const APPLICATION_ID: i64 = 0x4c59_5242;
 /// What else is in a data folder, beside the catalog and the lock.
 const OUR_FOLDERS: [&str; 3] = ["code", "incoming", "quarantine"];
 
-/// Brings the file to the current schema and returns its link secret.
+/// Brings the file to the current schema.
 ///
 /// Nothing is written, not even the journal's mode, before the file is known to be ours.
 pub(super) fn prepare(
@@ -32,18 +32,30 @@ pub(super) fn prepare(
     path: &Path,
     now: Timestamp,
     secret: [u8; 32],
-) -> Result<[u8; 32], OpenError> {
+) -> Result<(), OpenError> {
     let known = 1 + MIGRATIONS.len() as i64;
     let version = version_of_ours(connection, path, known)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
+    configure(connection)?;
     if version == 0 {
         create(connection, known, now, secret)?;
     } else if version < known {
         migrate(connection, path, version, MIGRATIONS)?;
     }
-    Ok(connection.query_one("SELECT link_secret FROM state", [], |row| row.get(0))?)
+    Ok(())
+}
+
+/// Sets what every connection that writes needs.
+pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(())
+}
+
+/// Tells whether the file has the current schema; a newer one and a stranger's file are refused.
+pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let known = 1 + MIGRATIONS.len() as i64;
+    Ok(version_of_ours(connection, path, known)? == known)
 }
 
 /// Returns the file's version, 0 for an empty one; a refusal leaves the file as it was.
@@ -221,6 +233,47 @@ mod tests {
         connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
         let refusal = prepare(&mut connection, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap_err();
         assert!(matches!(refusal, OpenError::Foreign(_)), "{refusal}");
+    }
+
+    /// Tables, columns, indexes and triggers by name, without how they are written.
+    fn shape(connection: &Connection) -> Vec<String> {
+        let sql = "SELECT s.type || ' ' || s.name || coalesce(
+                       (SELECT group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' '
+                            || coalesce(c.dflt_value, '') || ' ' || c.pk, ', ')
+                        FROM pragma_table_info(s.name) c), '')
+                   FROM sqlite_schema s ORDER BY 1";
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_catalog_of_version_1_becomes_what_a_new_one_is_and_keeps_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.sqlite");
+        let mut old = catalog(folder.path());
+        old.execute_batch(include_str!("schema/version-1.sql")).unwrap();
+        old.execute_batch(
+            "INSERT INTO state VALUES (1, 7, zeroblob(32));
+             INSERT INTO tenants VALUES ('default', 1, 1);
+             INSERT INTO code VALUES (zeroblob(32), zeroblob(64), zeroblob(16), 5, 600, 1, 1, 1);
+             INSERT INTO layers VALUES (1, 'default', 'demo', 'u', 0, '[]', 2, 2, 2, 1, 7);
+             INSERT INTO layer_versions VALUES (1, 1, 'a', '', '', '[]', zeroblob(32), 1, 6),
+                                               (1, 2, 'b', '', '', '[]', zeroblob(32), 1, 7);
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        prepare(&mut old, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
+
+        let new_folder = tempfile::tempdir().unwrap();
+        let new_path = new_folder.path().join("catalog.sqlite");
+        let mut new = catalog(new_folder.path());
+        prepare(&mut new, &new_path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
+        assert_eq!(shape(&old), shape(&new));
+        let sql = "SELECT code_size FROM tenants";
+        assert_eq!(old.query_one(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1200);
+        old.execute_batch("DELETE FROM layer_versions WHERE number = 1").unwrap();
+        assert_eq!(old.query_one(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 600);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! is answered only after the shared commit is synced (`synchronous=FULL`).
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -160,6 +162,8 @@ fn work(mut connection: Connection, queue: &Receiver<Job>, changes: &AtomicU64) 
     }
     // Writes the log back. By now no reader is left, so that closing this last connection removes
     // the log and its index: one file is left instead of three.
+    // Another process may hold it; then that one does it later, and nobody waits here.
+    let _ = connection.busy_timeout(Duration::ZERO);
     let _ = connection.pragma_update(None, "wal_checkpoint", "truncate");
 }
 
@@ -182,11 +186,11 @@ impl Batch {
         // The savepoint is there before the job is taken: a job that was taken runs.
         transaction.execute_batch("SAVEPOINT one").map_err(Broken::BeforeCommit)?;
         for job in jobs {
-            let change = Change { view: View { connection: &transaction } };
+            let change = Change { view: View { connection: &transaction }, shows: Cell::new(true) };
             let before = transaction.total_changes();
             let (stands, answer) = job(Some(&change));
             self.answers.push(answer);
-            self.changed |= stands && transaction.total_changes() != before;
+            self.changed |= stands && change.shows.get() && transaction.total_changes() != before;
             transaction
                 .execute_batch(if stands {
                     "RELEASE one; SAVEPOINT one"

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
 use layerbase::domain::{
-    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
-    FunctionOrder, Group, LayerFilter, LayerName, LayerRef, NewFunction, NewLayerVersion, Noun,
-    Order, Publication, PublicationName, Qualifier, TenantId, Timestamp, VersionName,
-    VersionNumber, Window,
+    ArtifactLimits, Caller, CatalogError, FunctionChange, FunctionConfig, FunctionKey,
+    FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, NewFunction,
+    NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId, Timestamp,
+    VersionName, VersionNumber, Window,
 };
 use layerbase::ingest::{Staged, Staging};
 use layerbase::store::{OpenError, Store};
@@ -46,7 +46,7 @@ impl Desk {
     fn publish(&self, name: &str) -> VersionNumber {
         let upload = self.stage(&zips::vector("tencent"));
         let new = NewLayerVersion::default();
-        self.catalog.publish_layer_version(&tenant(), &layer(name), new, upload).unwrap().number
+        self.catalog.publish_layer_version(&caller(), &layer(name), new, upload).unwrap().number
     }
 
     fn tick(&self) {
@@ -56,12 +56,13 @@ impl Desk {
     fn create(&self, name: &str, config: FunctionConfig) {
         let new = NewFunction { key: key(name), head_name: VersionName::latest(), config };
         let upload = self.stage(&zips::vector("huawei"));
-        self.catalog.create_function(new, Some(upload)).unwrap();
+        self.catalog.create_function(&caller(), new, Some(upload)).unwrap();
     }
 
     fn publish_function(&self, name: &str) -> VersionNumber {
         let publication = Publication::default();
-        let version = self.catalog.publish_function_version(&key(name), publication).unwrap();
+        let version =
+            self.catalog.publish_function_version(&caller(), &key(name), publication).unwrap();
         version.number.unwrap()
     }
 }
@@ -70,6 +71,11 @@ fn stage(catalog: &Catalog, bytes: &[u8]) -> Staged {
     let mut staging = Staging::new(catalog.incoming(), ArtifactLimits::default());
     staging.write(bytes.to_vec().into()).unwrap();
     staging.finish().unwrap()
+}
+
+/// Everyone, as while authentication is off.
+fn caller() -> Caller {
+    Caller::new_anonymous(tenant())
 }
 
 fn tenant() -> TenantId {
@@ -103,7 +109,7 @@ fn parallel_publishers_get_distinct_consecutive_numbers() {
                     let bytes = zips::stored(&[("a.txt", &[publisher])]);
                     let (upload, new) = (desk.stage(&bytes), NewLayerVersion::default());
                     let published =
-                        desk.catalog.publish_layer_version(&tenant(), &layer("demo"), new, upload);
+                        desk.catalog.publish_layer_version(&caller(), &layer("demo"), new, upload);
                     published.unwrap().number.get()
                 })
             })
@@ -133,7 +139,7 @@ fn numbers_are_never_reused_not_even_when_all_are_gone() {
     let desk = Desk::new();
     for gone in [desk.publish("demo"), desk.publish("demo")] {
         let rule = DeleteRule::EvenIfUsed;
-        desk.catalog.delete_layer_version(&tenant(), &layer("demo"), gone, rule).unwrap();
+        desk.catalog.delete_layer_version(&caller(), &layer("demo"), gone, rule).unwrap();
     }
     let missing = desk.catalog.get_newest_layer_version(&tenant(), &layer("demo"));
     assert!(matches!(missing, Err(CatalogError::NotFound { what: Noun::Layer, .. })));
@@ -148,7 +154,7 @@ fn deleting_the_newest_shows_the_one_below() {
     desk.publish("demo");
     desk.publish("demo");
     let rule = DeleteRule::EvenIfUsed;
-    desk.catalog.delete_layer_version(&tenant(), &layer("demo"), number(2), rule).unwrap();
+    desk.catalog.delete_layer_version(&caller(), &layer("demo"), number(2), rule).unwrap();
     let page = desk.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
     assert_eq!(page.items[0].number, number(1));
 }
@@ -245,7 +251,7 @@ fn a_published_function_version_keeps_what_the_head_had() {
         apply: Box::new(|old| Ok(FunctionConfig { handler: "c.d".into(), ..old.config.clone() })),
     };
     let code = CodeInput::Replace(desk.stage(&zips::vector("ctyun")));
-    desk.catalog.update_function(&key("hello"), change, code).unwrap();
+    desk.catalog.update_function(&caller(), &key("hello"), change, code).unwrap();
     let version = Qualifier::Number(number(1));
     let version = desk.catalog.get_function(&key("hello"), &version).unwrap();
     let head = desk.catalog.get_function(&key("hello"), &Qualifier::Head).unwrap();
@@ -276,12 +282,12 @@ fn an_unchanged_head_is_refused_where_a_cloud_asks_for_that() {
     desk.create("hello", FunctionConfig::default());
     let publish = || {
         let publication = Publication { refuse_unchanged: true, ..Publication::default() };
-        desk.catalog.publish_function_version(&key("hello"), publication)
+        desk.catalog.publish_function_version(&caller(), &key("hello"), publication)
     };
     publish().unwrap();
     assert!(matches!(publish(), Err(CatalogError::Unchanged { .. })));
     let newest = Qualifier::Number(number(1));
-    desk.catalog.delete_function_version(&key("hello"), &newest).unwrap();
+    desk.catalog.delete_function_version(&caller(), &key("hello"), &newest).unwrap();
     assert_eq!(publish().unwrap().number, Some(number(2)), "nothing published is left to equal");
 }
 
@@ -292,7 +298,7 @@ fn names_from_the_time_pass_over_taken_seconds() {
     let publish = || {
         let name = PublicationName::FromTime(|time| format!("v{}", time.as_second()));
         let publication = Publication { name, ..Publication::default() };
-        desk.catalog.publish_function_version(&key("hello"), publication).unwrap().name
+        desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap().name
     };
     assert_eq!(publish().as_str(), format!("v{START}"));
     assert_eq!(publish().as_str(), format!("v{}", START + 1));
@@ -304,7 +310,7 @@ fn a_number_that_is_taken_as_a_name_is_passed_over() {
     desk.create("hello", FunctionConfig::default());
     let name = PublicationName::Given(VersionName::parse("2").unwrap());
     let publication = Publication { name, ..Publication::default() };
-    desk.catalog.publish_function_version(&key("hello"), publication).unwrap();
+    desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
     assert_eq!(desk.publish_function("hello"), number(3));
 }
 
@@ -316,7 +322,7 @@ fn a_bound_layer_version_stays_where_a_cloud_wants_it_and_keeps_its_code_elsewhe
     desk.create("hello", FunctionConfig { layers: layers.clone(), ..FunctionConfig::default() });
     desk.publish_function("hello");
     let delete =
-        |rule| desk.catalog.delete_layer_version(&tenant(), &layer("demo"), number(1), rule);
+        |rule| desk.catalog.delete_layer_version(&caller(), &layer("demo"), number(1), rule);
     assert!(matches!(delete(DeleteRule::OnlyIfUnused), Err(CatalogError::InUse { .. })));
     delete(DeleteRule::EvenIfUsed).unwrap();
     let version = Qualifier::Number(number(1));
@@ -327,7 +333,7 @@ fn a_bound_layer_version_stays_where_a_cloud_wants_it_and_keeps_its_code_elsewhe
         touches: true,
         apply: Box::new(|old| Ok(FunctionConfig { timeout: 9, ..old.config.clone() })),
     };
-    desk.catalog.update_function(&key("hello"), change, CodeInput::Keep).unwrap();
+    desk.catalog.update_function(&caller(), &key("hello"), change, CodeInput::Keep).unwrap();
 }
 
 #[test]
@@ -337,7 +343,7 @@ fn the_list_by_last_write_follows_every_publication_and_update() {
     let publish = |name: &str| {
         let name = PublicationName::Given(VersionName::parse(name).unwrap());
         let publication = Publication { name, ..Publication::default() };
-        desk.catalog.publish_function_version(&key("hello"), publication).unwrap();
+        desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
     };
     let names = || -> Vec<String> {
         let (order, window) = (FunctionOrder::LastWrittenFirst, Window { offset: 0, limit: 10 });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerbase::config::TenantSpelling;
+use layerbase::domain::TenantSpelling;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Request, TestServer, zips};

@@ -5,6 +5,8 @@
 //! ```text
 //! { "about":  "what it shows",
 //!   "config": { "max_upload": 1000 },               optional settings
+//!   "keys":   [ { "id", "secret", "tenant": "default", "role": "write", "disabled": false } ],
+//!                                                   authentication is on, and these are let in
 //!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
 //!   "request": { "method", "path", "headers": {}, "at": time, and one of
 //!                "json": value | "text": "…" | "zip": vector | "base64": "…" },
@@ -22,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use layerbase::domain::Timestamp;
+use layerbase::config::Auth;
+use layerbase::domain::{KeyId, Role, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -91,11 +94,23 @@ dialects! { alibaba ctyun huawei native openyuanrong tencent }
 fn run(path: &Path) -> Result<(), String> {
     let case: Value = serde_json::from_slice(&fs::read(path).unwrap())
         .map_err(|failure| format!("the case is not JSON: {failure}"))?;
+    let keys = case["keys"].as_array();
     let server = TestServer::start_with(|config| {
+        if keys.is_some() {
+            config.auth = Auth::On;
+        }
         if let Some(limit) = case.pointer("/config/max_upload") {
             config.max_upload = limit.as_u64();
         }
     });
+    for key in keys.into_iter().flatten() {
+        let text = |name: &str, default| key[name].as_str().unwrap_or(default).to_owned();
+        let role = Role::parse(&text("role", "write")).ok_or("no such role")?;
+        server.add_key(&text("id", ""), &text("secret", ""), &text("tenant", "default"), role);
+        if key["disabled"] == true {
+            server.local().enable_key(&KeyId::parse(text("id", "")).unwrap(), false).unwrap();
+        }
+    }
     let mut saved = BTreeMap::new();
     for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
         let answer = send(&server, step, &saved)?;

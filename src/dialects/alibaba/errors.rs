@@ -90,7 +90,7 @@ impl From<CatalogError> for ApiError {
                     "LayerVersionNotFound",
                     format!("layer version '{name}' of layer '{layer}' does not exist"),
                 ),
-                (Noun::LayerVersion | Noun::Code, _) => {
+                (Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant, _) => {
                     Self::not_found("LayerVersionNotFound", text)
                 }
                 (Noun::Function, _) => Self::not_found("FunctionNotFound", text),
@@ -106,8 +106,15 @@ impl From<CatalogError> for ApiError {
                     "EntityTooLarge",
                     format!("payload size exceeds maximum allowed size ({limit} bytes)"),
                 ),
-                Limit::UnpackedSize | Limit::Entries | Limit::FunctionVersions => {
-                    Self::invalid(text)
+                Limit::UnpackedSize
+                | Limit::Entries
+                | Limit::FunctionVersions
+                | Limit::TenantCode => Self::invalid(text),
+                Limit::RequestRate => {
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "ResourceThrottled", text)
+                }
+                Limit::Requests | Limit::Uploads => {
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "ResourceThrottled", text)
                 }
             },
             CatalogError::BadArchive(_) | CatalogError::ChecksumMismatch { .. } => {
@@ -122,6 +129,9 @@ impl From<CatalogError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "VersionPublishError", text)
             }
             CatalogError::InUse { .. } => Self::invalid(text),
+            CatalogError::Forbidden { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "AccessDenied", text)
+            }
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 Self::new(

@@ -36,9 +36,8 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Caller, Dialect, Operation, Refusal};
-use crate::app::App;
-use crate::ingest::Spool;
+use super::{Call, Dialect, Operation, Refusal, Signed};
+use crate::domain::Caller;
 
 /// Largest zip inside a request, 100 MiB (alibaba.md section 3.2).
 const ZIP_MAX: u64 = 100 << 20;
@@ -65,8 +64,8 @@ impl Dialect for Alibaba {
         ZIP_MAX
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+        auth::verify(request)
     }
 
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response {

@@ -3,7 +3,6 @@
 
 pub(super) mod layers;
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -62,7 +61,7 @@ pub(super) struct Renderer<'a> {
     generation: Generation,
     links: &'a Links,
     region: &'a str,
-    account: Cow<'a, str>,
+    account: String,
     /// What stands for the account in an ARN of the first form.
     account_hash: String,
 }
@@ -75,11 +74,10 @@ impl<'a> Renderer<'a> {
         generation: Generation,
     ) -> Self {
         let tenant = caller.tenant();
-        let spelling = app.config().tenants.get(tenant.as_str());
-        let account = match spelling.and_then(|spelling| spelling.alibaba_account.as_deref()) {
-            Some(account) => Cow::Borrowed(account),
-            None => Cow::Owned(tenants::decimal(tenant, "alibaba account", 16).to_string()),
-        };
+        let account = app
+            .spelling(tenant)
+            .alibaba_account
+            .unwrap_or_else(|| tenants::decimal(tenant, "alibaba account", 16).to_string());
         let account_hash = hex::encode(Md5::digest(account.as_bytes()));
         let region = app.config().region.as_str();
         Self { generation, links, region, account, account_hash }

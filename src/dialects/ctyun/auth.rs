@@ -1,14 +1,12 @@
-//! Who calls: with authentication off, the default tenant.
+//! Who calls.
 
-use axum::http::request::Parts;
 use axum::response::Response;
 
-use crate::app::App;
-use crate::dialects::Caller;
-use crate::domain::TenantId;
-use crate::ingest::Spool;
+use super::errors;
+use crate::dialects::{Refusal, Signed};
+use crate::domain::Caller;
 
-/// Yields the default tenant; credentials may be there and are not looked at.
-pub(super) fn verify(_app: &App, _head: &Parts, _body: &Spool) -> Result<Caller, Box<Response>> {
-    Ok(Caller::new(TenantId::default_tenant()))
+/// Refuses everyone.
+pub(super) fn verify(_request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    Err(Box::new(errors::refuse(Refusal::UnknownMethod)))
 }

@@ -113,6 +113,10 @@ impl From<CatalogError> for ApiError {
                         StatusCode::CONFLICT,
                         format!("number of function versions {actual} exceeds limit {limit}"),
                     ),
+                    Limit::TenantCode => Self::service(large, text),
+                    Limit::RequestRate | Limit::Requests | Limit::Uploads => {
+                        Self::gateway(StatusCode::TOO_MANY_REQUESTS, text)
+                    }
                 }
             }
             CatalogError::BadArchive(ArchiveProblem::Missing) => {
@@ -120,6 +124,7 @@ impl From<CatalogError> for ApiError {
             }
             CatalogError::BadArchive(problem) => Self::invalid("code.zipFile", problem),
             CatalogError::ChecksumMismatch { .. } => Self::invalid("code", text),
+            CatalogError::Forbidden { .. } => Self::gateway(StatusCode::FORBIDDEN, text),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 Self::service(StatusCode::INTERNAL_SERVER_ERROR, text)

@@ -33,9 +33,8 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Caller, Dialect, Operation, Refusal};
-use crate::app::App;
-use crate::ingest::Spool;
+use super::{Call, Dialect, Operation, Refusal, Signed};
+use crate::domain::Caller;
 
 /// Largest zip inside a request (ctyun.md section 3).
 const ZIP_MAX: u64 = 100 << 20;
@@ -64,8 +63,8 @@ impl Dialect for Ctyun {
         Some("ctyun-eop-request-id")
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+        auth::verify(request)
     }
 
     fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {

@@ -74,9 +74,9 @@ async fn create_layer_version(
         JsonError::Catalog(refusal) => refusal.into(),
     })?;
     let CreateLayerVersion { new, code } = CreateLayerVersion::parse(upload)?;
-    let tenant = caller.tenant().clone();
+    let by = caller.clone();
     let version = app
-        .write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code.finish()?))
+        .write(move |catalog| catalog.publish_layer_version(&by, &name, new, code.finish()?))
         .await?;
     Ok(answer::json(StatusCode::OK, &Envelope::with(LayerVersion::new(version, &place))))
 }
@@ -89,10 +89,9 @@ async fn delete_layer_version(
 ) -> Result<Response, ApiError> {
     Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
-    let tenant = caller.tenant().clone();
     // A function that uses the version keeps its code (ctyun.md section 8).
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&tenant, &name, number, rule)).await?;
+    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(answer::json(StatusCode::OK, &Envelope::empty()))
 }
 

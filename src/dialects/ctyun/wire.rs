@@ -9,7 +9,8 @@ use super::errors::ApiError;
 use crate::app::App;
 use crate::dialects::{Caller, tenants};
 use crate::domain::{
-    self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, Timestamp, VersionNumber,
+    self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, TenantSpelling, Timestamp,
+    VersionNumber,
 };
 use crate::ingest::Staging;
 use crate::ingest::json::UploadJson;
@@ -42,9 +43,8 @@ impl Place {
         let region = std::str::from_utf8(sent.as_bytes());
         let region = region.map_err(|_| refuse("the header must be UTF-8"))?.to_owned();
         let tenant = caller.tenant();
-        let configured = app.config().tenants.get(tenant.as_str());
-        let number = configured.and_then(|spelling| spelling.ctyun_tenant);
-        let account = configured.and_then(|spelling| spelling.ctyun_account.clone());
+        let TenantSpelling { ctyun_tenant: number, ctyun_account: account, .. } =
+            app.spelling(tenant);
         Ok(Self {
             region,
             // Nine digits: the Go client reads the number into 32 bits with a sign.

@@ -134,14 +134,14 @@ impl From<CatalogError> for ApiError {
         let text = error.to_string();
         match error {
             CatalogError::NotFound { what, .. } => match what {
-                Noun::Function | Noun::Code => Self::no_function(),
+                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant => Self::no_function(),
                 Noun::FunctionVersion => {
                     Self::new(StatusCode::NOT_FOUND, "FSS.1052", "Not found the function version")
                 }
                 Noun::Layer | Noun::LayerVersion => Self::no_dependency(),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
-                Noun::Function | Noun::Code => {
+                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant => {
                     Self::new(StatusCode::CONFLICT, "FSS.1061", "The function already exists.")
                 }
                 Noun::FunctionVersion => {
@@ -178,6 +178,15 @@ impl From<CatalogError> for ApiError {
                     );
                     Self::new(StatusCode::FORBIDDEN, "FSS.0403", message)
                 }
+                Limit::TenantCode => {
+                    let message =
+                        format!("The code size exceeds the maximum allowed limit. ({text})");
+                    Self::new(StatusCode::FORBIDDEN, "FSS.1042", message)
+                }
+                Limit::RequestRate | Limit::Requests | Limit::Uploads => {
+                    let message = format!("The throttling threshold has been reached: {text}");
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "APIGW.0308", message)
+                }
             },
             CatalogError::BadArchive(ArchiveProblem::Missing) => Self::no_code(),
             CatalogError::BadArchive(_) => {
@@ -194,6 +203,9 @@ impl From<CatalogError> for ApiError {
             CatalogError::InUse { by, .. } => {
                 let message = format!("The dependency is currently in use. (by the function {by})");
                 Self::new(StatusCode::PRECONDITION_FAILED, "FSS.1033", message)
+            }
+            CatalogError::Forbidden { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "FSS.0403", format!("not permit ({text})"))
             }
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());

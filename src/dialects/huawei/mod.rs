@@ -40,9 +40,8 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Caller, Dialect, Operation, Refusal};
-use crate::app::App;
-use crate::ingest::Spool;
+use super::{Call, Dialect, Operation, Refusal, Signed};
+use crate::domain::Caller;
 
 /// Largest function code inside a request: 50 MB (huawei.md section 3).
 const CODE_MAX: u64 = 50 << 20;
@@ -72,8 +71,8 @@ impl Dialect for Huawei {
         CODE_MAX
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+        auth::verify(request)
     }
 
     fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {

@@ -1,14 +1,22 @@
-//! Who calls: with authentication off, the default tenant.
+//! Who calls: `Authorization: Bearer <key id>.<secret>` (DESIGN.md section 5).
 
-use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
-use crate::app::App;
-use crate::dialects::Caller;
-use crate::domain::TenantId;
-use crate::ingest::Spool;
+use super::errors::ApiError;
+use crate::dialects::Signed;
+use crate::dialects::signing::{self, Denied};
+use crate::domain::Caller;
 
-/// Yields the default tenant; credentials may be there and are not looked at.
-pub(super) fn verify(_app: &App, _head: &Parts, _body: &Spool) -> Result<Caller, Box<Response>> {
-    Ok(Caller::new(TenantId::default_tenant()))
+/// Yields the caller whose key the request carries.
+pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    identify(request).map_err(|denied| Box::new(ApiError::from(denied).into_response()))
+}
+
+fn identify(request: Signed<'_>) -> Result<Caller, Denied> {
+    let sent = signing::header(request.head, "authorization").ok_or(Denied::Missing)?;
+    let (scheme, token) = sent.split_once(' ').ok_or(Denied::Malformed("it has no blank"))?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Denied::Malformed("its scheme is not Bearer"));
+    }
+    signing::identify_by_token(request, token.trim_start())
 }

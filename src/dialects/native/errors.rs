@@ -1,13 +1,14 @@
 //! Refusals as RFC 9457 problem documents.
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
-use crate::domain::CatalogError;
+use crate::domain::{CatalogError, Limit};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,7 +37,16 @@ impl From<CatalogError> for ApiError {
             CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
             CatalogError::AlreadyExists { .. } => (StatusCode::CONFLICT, "already_exists"),
             CatalogError::InvalidValue { .. } => (StatusCode::BAD_REQUEST, "invalid_value"),
-            CatalogError::LimitExceeded { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
+            CatalogError::LimitExceeded { what, .. } => match what {
+                Limit::RequestRate => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+                Limit::Requests | Limit::Uploads => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+                Limit::BodySize
+                | Limit::CodeSize
+                | Limit::UnpackedSize
+                | Limit::Entries
+                | Limit::FunctionVersions
+                | Limit::TenantCode => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
+            },
             CatalogError::BadArchive(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_archive"),
             CatalogError::ChecksumMismatch { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch")
@@ -44,12 +54,33 @@ impl From<CatalogError> for ApiError {
             CatalogError::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
             CatalogError::Unchanged { .. } => (StatusCode::CONFLICT, "unchanged"),
             CatalogError::InUse { .. } => (StatusCode::CONFLICT, "in_use"),
+            CatalogError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         };
         Self { status, code, detail }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let detail = match denied {
+            Denied::Missing => {
+                "this server asks for a key: send Authorization: Bearer <key id>.<secret>"
+                    .to_owned()
+            }
+            Denied::Malformed(reason) => format!(
+                "the Authorization header cannot be read: {reason}; it must be \
+                 Bearer <key id>.<secret>"
+            ),
+            // Which of the two is wrong is nobody's business who has neither.
+            Denied::UnknownKey(_) | Denied::BadSignature | Denied::Skewed { .. } => {
+                "the key is not known, is disabled, or its secret is wrong".to_owned()
+            }
+        };
+        Self { status: StatusCode::UNAUTHORIZED, code: "unauthorized", detail }
     }
 }
 
@@ -94,6 +125,10 @@ pub(super) fn complete(call: &Call, mut response: Response) -> Response {
         response = answer::json(error.status, &problem);
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, media_type);
+        if error.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
     }
     answer::insert_id(&mut response, REQUEST_ID, &call.request_id.to_string());
     response

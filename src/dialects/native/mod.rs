@@ -13,10 +13,9 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Caller, Dialect, Operation, Refusal};
-use crate::app::App;
+use super::{Call, Dialect, Operation, Refusal, Signed};
 use crate::domain::ArtifactLimits;
-use crate::ingest::Spool;
+use crate::domain::Caller;
 
 /// The native dialect.
 pub(super) struct Native;
@@ -39,8 +38,8 @@ impl Dialect for Native {
         ArtifactLimits::default().size
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+        auth::verify(request)
     }
 
     fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {

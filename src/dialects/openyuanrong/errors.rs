@@ -128,11 +128,16 @@ impl From<CatalogError> for ApiError {
                 Noun::Layer | Noun::LayerVersion => {
                     Self::new(4113, "this layer version does not exist")
                 }
-                Noun::Code => Self::no_key(),
+                Noun::Code | Noun::Key | Noun::Tenant => Self::no_key(),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
                 Noun::FunctionVersion => Self::duplicate(),
-                Noun::Function | Noun::Layer | Noun::LayerVersion | Noun::Code => {
+                Noun::Function
+                | Noun::Layer
+                | Noun::LayerVersion
+                | Noun::Code
+                | Noun::Key
+                | Noun::Tenant => {
                     Self::new(4101, "the function name already exists. rename your function")
                 }
             },
@@ -147,6 +152,9 @@ impl From<CatalogError> for ApiError {
                     Self::new(4127, format!("zip file count [{actual}] is larger than {limit}"))
                 }
                 Limit::FunctionVersions => Self::too_many_versions(actual),
+                Limit::TenantCode | Limit::RequestRate | Limit::Requests | Limit::Uploads => {
+                    Self::invalid(text)
+                }
             },
             CatalogError::BadArchive(problem) => problem.into(),
             CatalogError::ChecksumMismatch { .. } | CatalogError::Unchanged { .. } => {
@@ -161,6 +169,7 @@ impl From<CatalogError> for ApiError {
                 );
                 Self::new(4112, message)
             }
+            CatalogError::Forbidden { .. } => Self::invalid(text),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 Self::new(INTERNAL, "internal system error")

@@ -49,9 +49,8 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Caller, Dialect, Operation, Refusal};
-use crate::app::App;
-use crate::ingest::Spool;
+use super::{Call, Dialect, Operation, Refusal, Signed};
+use crate::domain::Caller;
 
 /// Largest zip: 300 MiB (openyuanrong.md section 3).
 const ZIP_MAX: u64 = 300 << 20;
@@ -80,8 +79,12 @@ impl Dialect for OpenYuanrong {
         ZIP_MAX
     }
 
-    fn authenticate(&self, app: &App, head: &Parts, body: &Spool) -> Result<Caller, Box<Response>> {
-        auth::verify(app, head, body)
+    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+        auth::verify(request)
+    }
+
+    fn anonymous(&self, head: &Parts) -> Result<Caller, Box<Response>> {
+        auth::anonymous(head)
     }
 
     fn refuse(&self, call: &Call, refusal: Refusal) -> Response {

@@ -71,6 +71,15 @@ impl ApiError {
         Self::new("InvalidRequest", "The multipart format of the request body is incorrect.")
     }
 
+    /// In the vendor's own words, which its clients' retries look for (tencent.md section 8).
+    fn too_fast(limit: u64, actual: u64) -> Self {
+        let message = format!(
+            "Your current request times equals to `{actual}` in a second, which exceeds the \
+             frequency limit `{limit}` for a second. Please reduce the frequency of calls."
+        );
+        Self::new("RequestLimitExceeded", message)
+    }
+
     pub(super) fn no_version() -> Self {
         Self::new("ResourceNotFound.LayerVersion", "The layer version does not exist.")
     }
@@ -82,7 +91,7 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::NotFound { what, .. } => match what {
                 Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
-                Noun::LayerVersion | Noun::Code => Self::no_version(),
+                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant => Self::no_version(),
                 Noun::Function => {
                     Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
                 }
@@ -95,7 +104,7 @@ impl From<CatalogError> for ApiError {
                 Self::new("ResourceInUse.FunctionName", "The function already exists.")
             }
             CatalogError::InvalidValue { .. } => Self::new("InvalidParameterValue", text),
-            CatalogError::LimitExceeded { what, .. } => match what {
+            CatalogError::LimitExceeded { what, limit, actual } => match what {
                 Limit::BodySize | Limit::CodeSize => Self::new(
                     "RequestSizeLimitExceeded",
                     format!("The request size exceeds the upper limit. ({text})"),
@@ -104,6 +113,9 @@ impl From<CatalogError> for ApiError {
                     Self::new("InvalidParameterValue.ZipFile", text)
                 }
                 Limit::FunctionVersions => Self::new("LimitExceeded.FunctionVersions", text),
+                Limit::TenantCode => Self::new("LimitExceeded", text),
+                Limit::RequestRate => Self::too_fast(limit, actual),
+                Limit::Requests | Limit::Uploads => Self::new("RequestLimitExceeded", text),
             },
             CatalogError::BadArchive(ArchiveProblem::NotBase64) => {
                 let message = format!("`ZipFile` is not valid: {text}");
@@ -119,6 +131,10 @@ impl From<CatalogError> for ApiError {
                 Self::new("FailedOperation.OperationConflict", text)
             }
             CatalogError::InUse { .. } => Self::new("ResourceInUse.LayerVersion", text),
+            CatalogError::Forbidden { .. } => Self::new(
+                "UnauthorizedOperation.CAM",
+                format!("CAM authentication failed. ({text})"),
+            ),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 Self::new("InternalError", "An internal error has occurred.")

@@ -110,7 +110,8 @@ async fn dispatch(
         None => return Err(ApiError::missing("Version")),
     }
     let action = ACTIONS.iter().find(|action| action.name == name);
-    let run = action.ok_or_else(ApiError::unknown_action)?.run;
+    let Action { name, run } = action.ok_or_else(ApiError::unknown_action)?;
+    let caller = caller.doing(name);
     run(Told { app, caller, links, request_id: call.request_id.to_string(), input, code }).await
 }
 
@@ -165,10 +166,10 @@ async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
         tags: told.input.tags()?,
     };
     let code = take_code(&mut told)?;
-    let tenant = told.caller.tenant().clone();
+    let by = told.caller.clone();
     let version = told
         .app
-        .write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code.finish()?))
+        .write(move |catalog| catalog.publish_layer_version(&by, &name, new, code.finish()?))
         .await
         .map_err(in_vendor_names)?;
     Ok(told.answer(wire::Published { layer_version: version.number.get() }))
@@ -176,11 +177,11 @@ async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
 
 async fn delete_layer_version(told: Told) -> Result<Response, ApiError> {
     let (name, number) = (told.layer_name()?, told.layer_version()?);
-    let tenant = told.caller.tenant().clone();
+    let by = told.caller.clone();
     // A function that uses the version keeps its code (tencent.md section 7).
     let rule = DeleteRule::EvenIfUsed;
     told.app
-        .write(move |catalog| catalog.delete_layer_version(&tenant, &name, number, rule))
+        .write(move |catalog| catalog.delete_layer_version(&by, &name, number, rule))
         .await
         .map_err(no_version_of_anything)?;
     Ok(told.answer(wire::Nothing {}))

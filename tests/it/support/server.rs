@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use layerbase::catalog::Catalog;
 use layerbase::config::{Config, Flags};
-use layerbase::domain::Timestamp;
+use layerbase::domain::{KeyId, Role, Secret, Timestamp, parse_key_tenant};
 use layerbase::server::{Clock, IdSource, Server};
+use layerbase::store::Store;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -90,6 +92,21 @@ impl TestServer {
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The catalog as a command on the data folder has it, beside the server.
+    pub fn local(&self) -> Catalog {
+        let now = Arc::clone(&self.clock);
+        let clock =
+            Clock::new(move || Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap());
+        let store = Store::open_beside(&self.data(), clock.now(), [7; 32]).unwrap();
+        Catalog::new(store, clock, IdSource::random())
+    }
+
+    /// Makes a key while the server runs.
+    pub fn add_key(&self, id: &str, secret: &str, tenant: &str, role: Role) {
+        let (id, secret) = (KeyId::parse(id).unwrap(), Secret::parse(secret).unwrap());
+        self.local().add_key(id, secret, parse_key_tenant(tenant).unwrap(), role).unwrap();
     }
 
     /// Sets the clock, in microseconds since 1970.

@@ -72,10 +72,10 @@ async fn create(
 ) -> Result<Response, ApiError> {
     let name = new_name(name)?;
     let layer = NewLayer::parse(upload::read_json(&app, body, CODE).await?)?;
-    let tenant = caller.tenant().clone();
+    let by = caller.clone();
     let publish = app.write(move |catalog| {
         let (new, staged) = layer.finish()?;
-        catalog.publish_layer_version(&tenant, &name, new, staged)
+        catalog.publish_layer_version(&by, &name, new, staged)
     });
     let version = publish.await?;
     Ok(single(&Renderer::new(&app, &caller, &links, generation), &version))
@@ -130,9 +130,8 @@ async fn delete_version(
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, ApiError> {
     let (name, number) = (layer_name(name)?, version_number(&version)?);
-    let tenant = caller.tenant().clone();
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&tenant, &name, number, rule)).await?;
+    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

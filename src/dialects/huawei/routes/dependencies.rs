@@ -58,9 +58,8 @@ async fn publish(
         ..NewLayerVersion::default()
     };
     let staging = check_code(&input, staging)?;
-    let tenant = project.tenant.clone();
     let version = app
-        .write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, staging.finish()?))
+        .write(move |catalog| catalog.publish_layer_version(&caller, &name, new, staging.finish()?))
         .await
         .map_err(ApiError::of_dependency)?;
     Ok(Json(Dependency::version(version, &project, &links)))
@@ -113,7 +112,7 @@ async fn delete_version(
     let (tenant, rule) = (project.tenant, DeleteRule::OnlyIfUnused);
     app.write(move |catalog| {
         let name = catalog.get_layer_name(&tenant, &id)?;
-        catalog.delete_layer_version(&tenant, &name, number, rule)
+        catalog.delete_layer_version(&caller, &name, number, rule)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

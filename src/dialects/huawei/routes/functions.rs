@@ -75,7 +75,7 @@ async fn create(
                 false => code.finish()?,
             };
             let new = NewFunction { key, head_name: VersionName::latest(), config };
-            bound(catalog, catalog.create_function(new, code)?)
+            bound(catalog, catalog.create_function(&caller, new, code)?)
         })
         .await?;
     Ok(Json(Function::new(head, &project, &links)))
@@ -109,7 +109,7 @@ async fn update_code(
             };
             let apply = Box::new(move |old: &FunctionVersion| update.apply(old, layers));
             let change = FunctionChange { expected_revision: None, touches: true, apply };
-            bound(catalog, catalog.update_function(&key, change, code)?)
+            bound(catalog, catalog.update_function(&caller, &key, change, code)?)
         })
         .await?;
     Ok(Json(FunctionCode::new(head, &project, &links)))
@@ -124,10 +124,11 @@ async fn delete_function(
     let urn = Urn::parse(&urn)?;
     let key = urn.key(&project)?;
     match urn.suffix {
-        Suffix::Absent => app.write(move |catalog| catalog.delete_function(&key)).await?,
+        Suffix::Absent => app.write(move |catalog| catalog.delete_function(&caller, &key)).await?,
         Suffix::Version(name) => {
             let version = Qualifier::Name(name);
-            app.write(move |catalog| catalog.delete_function_version(&key, &version)).await?;
+            app.write(move |catalog| catalog.delete_function_version(&caller, &key, &version))
+                .await?;
         }
         Suffix::Latest => {
             let rule =

@@ -79,7 +79,7 @@ async fn publish(
     let publication = read_publication(&input)?;
     let version = app
         .write(move |catalog| {
-            let version = catalog.publish_function_version(&key, publication)?;
+            let version = catalog.publish_function_version(&caller, &key, publication)?;
             bound(catalog, version)
         })
         .await?;

@@ -30,9 +30,9 @@ impl Project {
             return Err(ApiError::field("project_id", rule));
         }
         let tenant = caller.tenant().clone();
-        let spelling = app.config().tenants.get(tenant.as_str());
-        let domain_id = spelling
-            .and_then(|spelling| spelling.huawei_domain.clone())
+        let domain_id = app
+            .spelling(&tenant)
+            .huawei_domain
             .unwrap_or_else(|| tenants::hexadecimal(&tenant, "huawei domain"));
         Ok(Self { id, tenant, domain_id, region: app.config().region.clone() })
     }

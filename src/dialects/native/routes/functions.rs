@@ -81,7 +81,7 @@ async fn create(
         config: Settings::parse(&params)?.apply(fresh),
     };
     let code = read_code(&app, body).await?;
-    let head = app.write(move |catalog| catalog.create_function(new, code)).await?;
+    let head = app.write(move |catalog| catalog.create_function(&caller, new, code)).await?;
     Ok((StatusCode::CREATED, Json(FunctionBody::new(head, &links))))
 }
 
@@ -101,7 +101,8 @@ async fn update(
         touches: true,
         apply: Box::new(move |old| Ok(settings.apply(old.config.clone()))),
     };
-    let head = app.write(move |catalog| catalog.update_function(&key, change, code)).await?;
+    let head =
+        app.write(move |catalog| catalog.update_function(&caller, &key, change, code)).await?;
     Ok(Json(FunctionBody::new(head, &links)))
 }
 
@@ -124,7 +125,7 @@ async fn delete_function(
     params: Params,
 ) -> Result<StatusCode, ApiError> {
     let key = key(&caller, name, &params)?;
-    app.write(move |catalog| catalog.delete_function(&key)).await?;
+    app.write(move |catalog| catalog.delete_function(&caller, &key)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -143,8 +144,9 @@ async fn publish(
         expected_revision: number(&params, "revision")?,
         ..Publication::default()
     };
-    let version =
-        app.write(move |catalog| catalog.publish_function_version(&key, publication)).await?;
+    let version = app
+        .write(move |catalog| catalog.publish_function_version(&caller, &key, publication))
+        .await?;
     Ok((StatusCode::CREATED, Json(FunctionBody::new(version, &links))))
 }
 
@@ -190,7 +192,7 @@ async fn delete_version(
 ) -> Result<StatusCode, ApiError> {
     let key = key(&caller, name, &params)?;
     let qualifier = qualifier(&version)?;
-    app.write(move |catalog| catalog.delete_function_version(&key, &qualifier)).await?;
+    app.write(move |catalog| catalog.delete_function_version(&caller, &key, &qualifier)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -64,9 +64,9 @@ async fn publish(
         tags: None,
     };
     let code = upload::read_raw(&app, body, ArtifactLimits::default().size).await?;
-    let tenant = caller.tenant().clone();
+    let by = caller.clone();
     let version =
-        app.write(move |catalog| catalog.publish_layer_version(&tenant, &name, new, code)).await?;
+        app.write(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
     let body = LayerVersionBody::new(version, &links);
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -113,9 +113,8 @@ async fn delete_version(
 ) -> Result<StatusCode, ApiError> {
     let name = LayerName::parse(name)?;
     let number = parse_number(&version)?;
-    let tenant = caller.tenant().clone();
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&tenant, &name, number, rule)).await?;
+    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -67,7 +67,7 @@ async fn register(
     let is_admin = params.get("isAdmin").is_some();
     let form = if is_admin { Form::Result } else { Form::Created };
     let created = app.write(move |catalog| {
-        let head = catalog.create_function(new, None)?;
+        let head = catalog.create_function(&account.caller, new, None)?;
         FunctionBody::new(catalog, &account, head, form)
     });
     let body = created.await.map_err(ApiError::unless_missing(ApiError::no_key()))?;
@@ -104,7 +104,7 @@ async fn update(
     };
     let key = named.key.clone();
     let updated = app.write(move |catalog| {
-        let head = catalog.update_function(&key, change, code)?;
+        let head = catalog.update_function(&account.caller, &key, change, code)?;
         FunctionBody::new(catalog, &account, head, Form::Result)
     });
     let body = updated.await.map_err(ApiError::unless_missing(missing()))?;
@@ -133,8 +133,11 @@ async fn delete_function(
     // A name that no version can have is simply not there.
     let version = version.map(VersionName::parse).transpose().map_err(|_| ApiError::no_key())?;
     let deleted = app.write(move |catalog| match version {
-        None => catalog.delete_function(&named.key),
-        Some(name) => catalog.delete_function_version(&named.key, &Qualifier::Name(name)),
+        None => catalog.delete_function(&account.caller, &named.key),
+        Some(name) => {
+            let version = Qualifier::Name(name);
+            catalog.delete_function_version(&account.caller, &named.key, &version)
+        }
     });
     deleted.await.map_err(|error| ApiError::unless_missing(missing)(error).or_404())?;
     Ok(Answer(Nothing {}))
@@ -217,7 +220,12 @@ async fn upload_code(
         }),
     };
     let uploaded = app.write(move |catalog| {
-        let head = catalog.update_function(&named.key, change, CodeInput::Replace(code))?;
+        let head = catalog.update_function(
+            &account.caller,
+            &named.key,
+            change,
+            CodeInput::Replace(code),
+        )?;
         FunctionBody::new(catalog, &account, head, Form::Result)
     });
     let body = uploaded.await.map_err(ApiError::unless_missing(ApiError::no_key()))?;

@@ -54,9 +54,9 @@ async fn create(
     let upload = UploadHead::parse(&app, &headers)?;
     let new = new_layer_version(&headers)?;
     let code = upload.read(&app, body).await?;
-    let owner = account.owner.clone();
+    let by = account.caller.clone();
     let version =
-        app.write(move |catalog| catalog.publish_layer_version(&owner, &name, new, code)).await?;
+        app.write(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
     Ok(Answer(Outcome::new(LayerBody::new(&account.owner, version))))
 }
 
@@ -131,8 +131,8 @@ async fn delete_version(
     let number = parse_number(&number, 1)?;
     let missing = ApiError::no_layer_version(name.as_str(), number);
     let number = VersionNumber::new(number).ok_or_else(invalid_number)?;
-    let (owner, rule) = (account.owner, DeleteRule::OnlyIfUnused);
-    app.write(move |catalog| catalog.delete_layer_version(&owner, &name, number, rule))
+    let rule = DeleteRule::OnlyIfUnused;
+    app.write(move |catalog| catalog.delete_layer_version(&account.caller, &name, number, rule))
         .await
         .map_err(ApiError::unless_missing(missing))?;
     Ok(Answer(Outcome::new(())))
@@ -145,8 +145,8 @@ async fn delete_layer(
 ) -> Result<Answer<Outcome<()>>, ApiError> {
     let name = parse_layer(&account, &layer)?;
     let message = format!("layer [{name}] not found. check input parameters");
-    let (owner, rule) = (account.owner, DeleteRule::OnlyIfUnused);
-    app.write(move |catalog| catalog.delete_layer(&owner, &name, rule))
+    let rule = DeleteRule::OnlyIfUnused;
+    app.write(move |catalog| catalog.delete_layer(&account.caller, &name, rule))
         .await
         .map_err(ApiError::unless_missing(ApiError::new(4119, message)))?;
     Ok(Answer(Outcome::new(())))

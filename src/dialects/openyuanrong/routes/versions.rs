@@ -114,7 +114,7 @@ async fn publish(
     let (key, is_admin) = (named.key, params.get("isAdmin").is_some());
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
     let published = app.write(move |catalog| {
-        let version = catalog.publish_function_version(&key, publication)?;
+        let version = catalog.publish_function_version(&account.caller, &key, publication)?;
         FunctionBody::new(catalog, &account, version, form)
     });
     let body = published.await.map_err(refuse)?;

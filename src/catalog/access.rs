@@ -1,0 +1,181 @@
+//! Who is let in: the snapshot that requests are checked against, keys, spellings, the audit log.
+
+use std::sync::{Arc, PoisonError};
+
+use jiff::SignedDuration;
+
+use super::Catalog;
+use crate::domain::{
+    Access, AuditEntry, Caller, CatalogError, Key, KeyId, Noun, Page, Role, Secret, TenantId,
+    TenantSpelling, Timestamp,
+};
+use crate::store::{AuditInsert, Change};
+
+/// How exactly a key's last use is kept: a write for each request would cost more than the request.
+const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
+
+/// What the audit log calls a command on the data folder, in place of a dialect.
+const LOCAL: &str = "local";
+
+impl Catalog {
+    /// Returns keys, spellings and the link secret as they are now, also when another process
+    /// changed them a moment ago.
+    pub fn access(&self) -> Result<Arc<Access>, CatalogError> {
+        let stamp = self.store.access_stamp()?;
+        if let Some(known) = self.known_access()
+            && known.stamp == stamp
+        {
+            return Ok(known);
+        }
+        let fresh = Arc::new(self.store.read(|view| view.select_access())?);
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    /// Returns how the catalog has a tenant called, as of the last [`Catalog::access`].
+    pub fn spelling(&self, tenant: &TenantId) -> TenantSpelling {
+        let known = self.known_access();
+        known.and_then(|access| access.spellings.get(tenant).cloned()).unwrap_or_default()
+    }
+
+    fn known_access(&self) -> Option<Arc<Access>> {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whether it is time to write down that a key was let in; says so once for each time.
+    pub fn is_use_due(&self, key: &Key, now: Timestamp) -> bool {
+        let old = |at: Timestamp| now.duration_since(at) >= USE_PERIOD;
+        if !key.last_used.is_none_or(old) {
+            return false;
+        }
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = noted.get(&key.id).copied().is_none_or(old);
+        if due {
+            noted.insert(key.id.clone(), now);
+        }
+        due
+    }
+
+    /// Writes down that a key was let in.
+    pub fn note_use(&self, id: &KeyId) -> Result<(), CatalogError> {
+        let (id, now) = (id.clone(), self.clock.now());
+        self.store.write(move |change| change.update_key_use(&id, now))
+    }
+
+    /// Lists the caller's changes after the one numbered `after`, for a caller who is `admin`.
+    pub fn list_audit(
+        &self,
+        by: &Caller,
+        after: u64,
+        limit: u64,
+    ) -> Result<Page<AuditEntry>, CatalogError> {
+        by.must_be(Role::Admin)?;
+        self.store.read(|view| view.select_audit(by.tenant(), after, limit))
+    }
+
+    /// Makes a key, and its tenant where that is new; `AlreadyExists` when the id is taken.
+    pub fn add_key(
+        &self,
+        id: KeyId,
+        secret: Secret,
+        tenant: TenantId,
+        role: Role,
+    ) -> Result<Key, CatalogError> {
+        let created = self.clock.now();
+        let key = Key { id, secret, tenant, role, enabled: true, created, last_used: None };
+        let made = key.clone();
+        self.change_locally("AddKey", move |change| {
+            change.ensure_tenant(&key.tenant, created)?;
+            match change.insert_key(&key)? {
+                true => Ok(((), key.tenant, format!("key/{}", key.id))),
+                false => {
+                    let name = key.id.to_string();
+                    Err(CatalogError::AlreadyExists { what: Noun::Key, name })
+                }
+            }
+        })?;
+        Ok(made)
+    }
+
+    /// Lists all keys in the order of their ids.
+    pub fn list_keys(&self) -> Result<Vec<Key>, CatalogError> {
+        self.store.read(|view| view.select_keys())
+    }
+
+    /// Lets a key in again, or no longer.
+    pub fn enable_key(&self, id: &KeyId, enabled: bool) -> Result<(), CatalogError> {
+        let id = id.clone();
+        let operation = if enabled { "EnableKey" } else { "DisableKey" };
+        self.change_locally(operation, move |change| {
+            let tenant = change.update_key_enabled(&id, enabled)?;
+            let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
+            Ok(((), tenant, format!("key/{id}")))
+        })
+    }
+
+    /// Deletes a key; what it published stays.
+    pub fn delete_key(&self, id: &KeyId) -> Result<(), CatalogError> {
+        let id = id.clone();
+        self.change_locally("DeleteKey", move |change| {
+            let tenant = change.delete_key(&id)?;
+            let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
+            Ok(((), tenant, format!("key/{id}")))
+        })
+    }
+
+    /// Replaces the link secret: no download link that was given out before is good any longer.
+    pub fn rotate_link_secret(&self, secret: [u8; 32]) -> Result<(), CatalogError> {
+        self.change_locally("RotateLinks", move |change| {
+            change.update_link_secret(&secret)?;
+            Ok(((), TenantId::default_tenant(), "links".to_owned()))
+        })
+    }
+
+    /// Lists all tenants with what is set of their spelling.
+    pub fn list_tenants(&self) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+        self.store.read(|view| view.select_tenants())
+    }
+
+    /// Sets how a tenant is called in the clouds; the tenant is made where it is new.
+    ///
+    /// `AlreadyExists` when another tenant has one of the names.
+    pub fn set_spelling(
+        &self,
+        tenant: &TenantId,
+        spelling: TenantSpelling,
+    ) -> Result<(), CatalogError> {
+        let (tenant, now) = (tenant.clone(), self.clock.now());
+        self.change_locally("SetTenant", move |change| {
+            for (other, theirs) in change.select_tenants()? {
+                let mut pairs = spelling.fields().into_iter().zip(theirs.fields());
+                let taken = pairs.find(|(ours, theirs)| ours.1.is_some() && ours == theirs);
+                if let Some(((field, _), _)) = taken.filter(|_| other != tenant) {
+                    let name = format!("{field} of {other}");
+                    return Err(CatalogError::AlreadyExists { what: Noun::Tenant, name });
+                }
+            }
+            change.ensure_tenant(&tenant, now)?;
+            change.update_spelling(&tenant, &spelling)?;
+            let subject = format!("tenant/{tenant}");
+            Ok(((), tenant, subject))
+        })
+    }
+
+    /// Runs a change of the node's owner; what it returns beside its result goes to the audit log.
+    fn change_locally<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Change<'_>) -> Result<(T, TenantId, String), CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        let at = self.clock.now();
+        self.store.write(move |store| {
+            let sequence = store.next_sequence()?;
+            let (done, tenant, subject) = change(store)?;
+            let (tenant, subject) = (&tenant, &*subject);
+            let (key, dialect, request) = (None, LOCAL, None);
+            let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
+            store.insert_audit(sequence, &entry)?;
+            Ok(done)
+        })
+    }
+}

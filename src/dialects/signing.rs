@@ -1,0 +1,202 @@
+//! What the signatures of all clouds are made of, and how a signed request becomes a caller.
+//!
+//! Each dialect's `auth.rs` reads its own headers and builds its own text to sign; here are the
+//! keys, the codes and the comparison, which takes the same time for every wrong answer.
+
+use axum::http::request::Parts;
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac};
+use jiff::SignedDuration;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::Signed;
+use crate::domain::{Caller, Key, KeyId, TenantId, Timestamp};
+
+/// Everything that is not an RFC 3986 unreserved character is escaped.
+pub(super) const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Signed with in place of the secret of a key that is not there, so that asking for one takes as
+/// long as signing wrongly with one that is.
+const NOBODY: &str = "the secret of a key that does not exist";
+
+/// Why a request is not let in. Each dialect words all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It has no credentials of a kind that the dialect takes.
+    Missing,
+    /// Its credentials cannot be read; says what is wrong with them.
+    Malformed(&'static str),
+    /// No key has this id, or it is disabled.
+    UnknownKey(String),
+    /// The signature is not this request's under this key, or the token not this key's.
+    BadSignature,
+    /// It was signed too long ago, or in the future.
+    Skewed {
+        /// When it says that it was signed.
+        signed: Timestamp,
+        /// When it came.
+        now: Timestamp,
+    },
+}
+
+/// Lets in who has the key `id`, if `check` finds that its secret made the signature.
+///
+/// `check` runs also when there is no such key, and must not look at anything that depends on it.
+pub(super) fn identify(
+    request: Signed<'_>,
+    id: &str,
+    check: impl FnOnce(&[u8]) -> bool,
+) -> Result<Caller, Denied> {
+    let known = KeyId::parse(id).ok().and_then(|id| request.access.keys.get(&id));
+    let secret = known.map_or(NOBODY, |key| key.secret.reveal());
+    let proved = check(secret.as_bytes());
+    match known.filter(|key| key.enabled) {
+        None => Err(Denied::UnknownKey(id.to_owned())),
+        Some(_) if !proved => Err(Denied::BadSignature),
+        Some(key) => Ok(admit(request, key)),
+    }
+}
+
+/// Lets in who sent a key's token, `<key id>.<secret>`.
+pub(super) fn identify_by_token(request: Signed<'_>, token: &str) -> Result<Caller, Denied> {
+    let (id, given) = token.split_once('.').ok_or(Denied::Malformed("the token has no '.'"))?;
+    identify(request, id, |secret| is_same(secret, given.as_bytes()))
+}
+
+/// Makes the caller that everyone is while authentication is off.
+pub(super) fn anonymous() -> Caller {
+    Caller::new_anonymous(TenantId::default_tenant())
+}
+
+/// Makes the caller who proved to have a key.
+pub(super) fn admit(request: Signed<'_>, key: &Key) -> Caller {
+    request.app.note_use(key);
+    Caller::new(key.tenant.clone(), key.role, key.id.clone())
+}
+
+/// Refuses what was signed further from now than `max`, in either direction.
+pub(super) fn check_skew(
+    request: Signed<'_>,
+    signed: Timestamp,
+    max: SignedDuration,
+) -> Result<(), Denied> {
+    let now = request.app.clock().now();
+    match now.duration_since(signed).abs() <= max {
+        true => Ok(()),
+        false => Err(Denied::Skewed { signed, now }),
+    }
+}
+
+/// Computes an HMAC-SHA256.
+pub(super) fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
+    keyed::<Hmac<Sha256>>(key, data).finalize().into_bytes().into()
+}
+
+/// Tells in constant time whether `given` is the HMAC-SHA256 of the data.
+pub(super) fn is_hmac_sha256(key: &[u8], data: &[u8], given: &[u8]) -> bool {
+    keyed::<Hmac<Sha256>>(key, data).verify_slice(given).is_ok()
+}
+
+/// Tells in constant time whether `given` is the HMAC-SHA1 of the data.
+pub(super) fn is_hmac_sha1(key: &[u8], data: &[u8], given: &[u8]) -> bool {
+    keyed::<Hmac<Sha1>>(key, data).verify_slice(given).is_ok()
+}
+
+/// Tells whether two texts are the same, in a time that says nothing of either.
+pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
+    is_hmac_sha256(b"", left, &hmac_sha256(b"", right))
+}
+
+/// Spells a SHA-256 in lower-case hexadecimal.
+pub(super) fn hex_sha256(data: &[u8]) -> String {
+    hex::encode(Sha256::digest(data))
+}
+
+/// Decodes a signature in standard base64; what is none becomes one that never fits.
+pub(super) fn from_base64(text: &str) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(text).unwrap_or_default()
+}
+
+/// Decodes a signature in hexadecimal; what is none becomes one that never fits.
+pub(super) fn from_hex(text: &str) -> Vec<u8> {
+    hex::decode(text).unwrap_or_default()
+}
+
+/// Returns a header's value without the blanks around it; `None` when it is absent or not UTF-8.
+pub(super) fn header<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
+    let value = head.headers.get(name)?;
+    std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}
+
+/// Writes `name:value` and a line's end for each header of a list, in its order; a header that is
+/// absent has an empty value.
+pub(super) fn header_lines<'n>(head: &Parts, names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut lines = String::new();
+    for name in names {
+        let name = name.to_ascii_lowercase();
+        lines.push_str(&name);
+        lines.push(':');
+        lines.push_str(header(head, &name).unwrap_or_default());
+        lines.push('\n');
+    }
+    lines
+}
+
+/// Decodes a query, sorts it by name and then by value, and encodes it anew by RFC 3986.
+pub(super) fn canonical_query(query: &str) -> String {
+    let mut pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    pairs.sort();
+    let mut text = String::with_capacity(query.len());
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.extend(utf8_percent_encode(&name, ESCAPED));
+        text.push('=');
+        text.extend(utf8_percent_encode(&value, ESCAPED));
+    }
+    text
+}
+
+/// Keys and feeds an HMAC; keys of every length are good, so that this cannot fail.
+fn keyed<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {
+    let mut mac = <M as KeyInit>::new_from_slice(key)
+        .unwrap_or_else(|_| <M as KeyInit>::new(&Default::default()));
+    mac.update(data);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231 section 4.3, RFC 2202 section 3 case 2.
+    #[test]
+    fn codes_are_those_of_the_standards() {
+        let (key, data) = (b"Jefe", b"what do ya want for nothing?");
+        let sha256 = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex::encode(hmac_sha256(key, data)), sha256);
+        assert!(is_hmac_sha256(key, data, &from_hex(sha256)));
+        assert!(is_hmac_sha1(key, data, &from_hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")));
+        for wrong in ["", "00", &sha256[2..], "no hexadecimal digits"] {
+            assert!(!is_hmac_sha256(key, data, &from_hex(wrong)), "{wrong}");
+            assert!(!is_hmac_sha1(key, data, &from_base64(wrong)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_are_the_same_or_not() {
+        assert!(is_same(b"", b"") && is_same(b"secret", b"secret"));
+        assert!(!is_same(b"secret", b"secreT") && !is_same(b"secret", b"secret1"));
+    }
+
+    #[test]
+    fn a_query_is_decoded_sorted_and_encoded_anew() {
+        assert_eq!(canonical_query(""), "");
+        let query = "b=2&a=x+y&a=%2A~&c&d=%E5%B1%82(1)";
+        assert_eq!(canonical_query(query), "a=%2A~&a=x%20y&b=2&c=&d=%E5%B1%82%281%29");
+    }
+}

@@ -1,0 +1,45 @@
+//! Everything that decides who is let in and how he is called, at one moment.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::{Key, KeyId, TenantId, TenantSpelling};
+
+/// A snapshot of keys, spellings and the link secret, held in memory until one of them changes.
+pub struct Access {
+    /// Changes with everything below.
+    pub stamp: u64,
+    /// Key of the HMAC in download links.
+    pub link_secret: [u8; 32],
+    /// All keys, the disabled ones too.
+    pub keys: HashMap<KeyId, Key>,
+    /// Tenants whose names in the clouds are not all derived.
+    pub spellings: HashMap<TenantId, TenantSpelling>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Access").field("stamp", &self.stamp).finish_non_exhaustive()
+    }
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Number of the change.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: super::Timestamp,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The key that signed; `None` while authentication is off, and for local commands.
+    pub key: Option<String>,
+    /// The dialect's name, `local` for a command on the data folder.
+    pub dialect: String,
+    /// In the vendor's spelling.
+    pub operation: String,
+    /// Kind and name, parted by slashes: `layer/demo/3`, `function/default/hello`, `key/AKID`.
+    pub subject: String,
+    /// The request's id; `None` for a local command.
+    pub request: Option<String>,
+}

@@ -1,0 +1,245 @@
+//! All SQL about tenants, keys, the link secret and the audit log.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::layers::{cut, text};
+use super::{Change, View, from_sql, time_from_sql, to_sql};
+use crate::domain::{
+    Access, AuditEntry, CatalogError, Key, KeyId, Page, Role, Secret, TenantId, TenantSpelling,
+    Timestamp,
+};
+
+const KEY_COLUMNS: &str = "id, secret, tenant, role, enabled, created, last_used";
+
+/// The values of a new line in the audit log.
+pub struct AuditInsert<'a> {
+    /// Now.
+    pub at: Timestamp,
+    /// Whose change it is.
+    pub tenant: &'a TenantId,
+    /// Who signed.
+    pub key: Option<&'a KeyId>,
+    /// The dialect's name, or `local`.
+    pub dialect: &'a str,
+    /// In the vendor's spelling.
+    pub operation: &'a str,
+    /// Kind and name, parted by slashes.
+    pub subject: &'a str,
+    /// The request's id.
+    pub request: Option<&'a str>,
+}
+
+impl View<'_> {
+    /// Reads all that decides who is let in and how he is called.
+    pub fn select_access(&self) -> Result<Access, CatalogError> {
+        let (stamp, link_secret): (i64, [u8; 32]) = self
+            .prepare("SELECT access, link_secret FROM state")?
+            .query_one([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let keys = self.select_keys()?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        let spellings: HashMap<TenantId, TenantSpelling> = self
+            .select_tenants()?
+            .into_iter()
+            .filter(|(_, spelling)| *spelling != TenantSpelling::default())
+            .collect();
+        Ok(Access { stamp: from_sql(stamp), link_secret, keys, spellings })
+    }
+
+    /// Returns all keys in the order of their ids.
+    pub fn select_keys(&self) -> Result<Vec<Key>, CatalogError> {
+        let sql = format!("SELECT {KEY_COLUMNS} FROM keys ORDER BY id");
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            keys.push(key(row)?);
+        }
+        Ok(keys)
+    }
+
+    /// Returns all tenants in the order of their ids, with what is set of their spelling.
+    pub fn select_tenants(&self) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+        let mut statement = self.prepare("SELECT id, spelling FROM tenants ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let mut tenants = Vec::new();
+        while let Some(row) = rows.next()? {
+            tenants.push((TenantId::parse(text(row, 0)?)?, spelling(text(row, 1)?)?));
+        }
+        Ok(tenants)
+    }
+
+    /// Returns the bytes of all versions and heads of a tenant.
+    pub fn select_code_size(&self, tenant: &TenantId) -> Result<u64, CatalogError> {
+        let mut statement = self.prepare("SELECT code_size FROM tenants WHERE id = ?")?;
+        let size: Option<i64> =
+            statement.query_one([tenant.as_str()], |row| row.get(0)).optional()?;
+        Ok(from_sql(size.unwrap_or_default()))
+    }
+
+    /// Returns lines of a tenant's audit log in the order of their numbers, after the number
+    /// `after`; the page's `total` is not counted.
+    pub fn select_audit(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u64,
+    ) -> Result<Page<AuditEntry>, CatalogError> {
+        let sql =
+            "SELECT sequence, at, tenant, key, dialect, operation, subject, request FROM audit
+                   WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?";
+        let mut statement = self.prepare(sql)?;
+        let limits = (tenant.as_str(), to_sql(after), to_sql(limit.saturating_add(1)));
+        let mut rows = statement.query(limits)?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            entries.push(AuditEntry {
+                sequence: from_sql(row.get(0)?),
+                at: time_from_sql(row.get(1)?),
+                tenant: TenantId::parse(text(row, 2)?)?,
+                key: row.get(3)?,
+                dialect: row.get(4)?,
+                operation: row.get(5)?,
+                subject: row.get(6)?,
+                request: row.get(7)?,
+            });
+        }
+        Ok(cut(entries, limit, 0))
+    }
+}
+
+impl Change<'_> {
+    /// Makes a key of a tenant that has its row; false when its id is taken.
+    pub fn insert_key(&self, key: &Key) -> Result<bool, CatalogError> {
+        let inserted = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO keys (id, secret, tenant, role, enabled, created)
+                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute((
+                key.id.as_str(),
+                key.secret.reveal(),
+                key.tenant.as_str(),
+                key.role.as_str(),
+                key.enabled,
+                key.created.as_microsecond(),
+            ))?;
+        self.raise_access()?;
+        Ok(inserted > 0)
+    }
+
+    /// Lets a key in, or no longer; returns its tenant, `None` when there is no such key.
+    pub fn update_key_enabled(
+        &self,
+        id: &KeyId,
+        enabled: bool,
+    ) -> Result<Option<TenantId>, CatalogError> {
+        let sql = "UPDATE keys SET enabled = ?2 WHERE id = ?1 RETURNING tenant";
+        self.raise_access()?;
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let tenant: Option<String> =
+            statement.query_one((id.as_str(), enabled), |row| row.get(0)).optional()?;
+        tenant.map(TenantId::parse).transpose()
+    }
+
+    /// Deletes a key; returns its tenant, `None` when there is no such key.
+    pub fn delete_key(&self, id: &KeyId) -> Result<Option<TenantId>, CatalogError> {
+        self.raise_access()?;
+        let mut statement =
+            self.connection.prepare_cached("DELETE FROM keys WHERE id = ? RETURNING tenant")?;
+        let tenant: Option<String> =
+            statement.query_one([id.as_str()], |row| row.get(0)).optional()?;
+        tenant.map(TenantId::parse).transpose()
+    }
+
+    /// Notes that a key was let in. No answer shows it, so that no page grows old by it.
+    pub fn update_key_use(&self, id: &KeyId, now: Timestamp) -> Result<(), CatalogError> {
+        self.shows.set(false);
+        self.connection
+            .prepare_cached("UPDATE keys SET last_used = ? WHERE id = ?")?
+            .execute((now.as_microsecond(), id.as_str()))?;
+        Ok(())
+    }
+
+    /// Replaces the link secret: no link that was given out before is good any longer.
+    pub fn update_link_secret(&self, secret: &[u8; 32]) -> Result<(), CatalogError> {
+        self.raise_access()?;
+        self.connection.prepare_cached("UPDATE state SET link_secret = ?")?.execute([secret])?;
+        Ok(())
+    }
+
+    /// Replaces a tenant's spelling; the tenant must have its row.
+    pub fn update_spelling(
+        &self,
+        tenant: &TenantId,
+        spelling: &TenantSpelling,
+    ) -> Result<(), CatalogError> {
+        let fields: HashMap<_, _> = spelling
+            .fields()
+            .into_iter()
+            .filter_map(|(name, value)| value.map(|value| (name, value)))
+            .collect();
+        let json = serde_json::to_string(&fields).map_err(CatalogError::internal)?;
+        self.raise_access()?;
+        self.connection
+            .prepare_cached("UPDATE tenants SET spelling = ? WHERE id = ?")?
+            .execute((json, tenant.as_str()))?;
+        Ok(())
+    }
+
+    /// Writes a line of the audit log; `sequence` is the number of the change that it is part of.
+    pub fn insert_audit(&self, sequence: u64, entry: &AuditInsert<'_>) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit (sequence, at, tenant, key, dialect, operation, subject, request)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                to_sql(sequence),
+                entry.at.as_microsecond(),
+                entry.tenant.as_str(),
+                entry.key.map(KeyId::as_str),
+                entry.dialect,
+                entry.operation,
+                entry.subject,
+                entry.request,
+            ))?;
+        Ok(())
+    }
+
+    /// Tells every process that what it holds of keys and spellings is old.
+    fn raise_access(&self) -> Result<(), CatalogError> {
+        self.connection.prepare_cached("UPDATE state SET access = access + 1")?.execute([])?;
+        Ok(())
+    }
+}
+
+fn key(row: &Row<'_>) -> Result<Key, CatalogError> {
+    let role = Role::parse(text(row, 3)?);
+    Ok(Key {
+        id: KeyId::parse(text(row, 0)?)?,
+        secret: Secret::parse(text(row, 1)?)?,
+        tenant: TenantId::parse(text(row, 2)?)?,
+        role: role.ok_or_else(|| CatalogError::internal("a key of an unknown role"))?,
+        enabled: row.get(4)?,
+        created: time_from_sql(row.get(5)?),
+        last_used: row.get::<_, Option<i64>>(6)?.map(time_from_sql),
+    })
+}
+
+/// Reads what [`Change::update_spelling`] wrote.
+fn spelling(json: &str) -> Result<TenantSpelling, CatalogError> {
+    let mut spelling = TenantSpelling::default();
+    if json == "{}" {
+        return Ok(spelling);
+    }
+    let fields: HashMap<String, String> =
+        serde_json::from_str(json).map_err(CatalogError::internal)?;
+    for (name, value) in &fields {
+        if !matches!(spelling.set(name, value), Some(Ok(()))) {
+            return Err(CatalogError::internal(format!("{name} is '{value}'")));
+        }
+    }
+    Ok(spelling)
+}
