@@ -176,6 +176,10 @@ fn layers_are_read_by_keys_and_indexes() {
         }
         view.select_user_of_layer_version(&tenant, &layer, number())?;
         view.select_code(&[1; 32])?;
+        assert!(view.is_code_of(&tenant, &[1; 32])?);
+        assert!(!view.is_code_of(&TenantId::parse("other")?, &[1; 32])?);
+        assert_eq!(view.select_code_size(&tenant)?, 1);
+        view.select_audit(&tenant, 0, 5)?;
         for filter in filters() {
             view.select_layers_by_name(&tenant, &filter, "", 5)?;
             for offset in [0, 1] {
@@ -185,7 +189,7 @@ fn layers_are_read_by_keys_and_indexes() {
         Ok::<_, CatalogError>(())
     });
     read.unwrap();
-    check(25);
+    check(28);
 }
 
 #[test]

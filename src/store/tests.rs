@@ -1,0 +1,133 @@
+//! What holds for the data folder as a whole.
+
+use rusqlite::StatementStatus;
+
+use super::*;
+
+fn store(folder: &Path) -> Store {
+    Store::open(folder, Timestamp::UNIX_EPOCH, [7; 32]).unwrap()
+}
+
+#[test]
+fn a_bound_limit_does_not_prepare_the_statement_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path())
+        .read(|view| {
+            let sql = "SELECT name FROM layers WHERE tenant = ? ORDER BY name LIMIT ?";
+            let mut statement = view.connection.prepare(sql)?;
+            for limit in [21, 22, 21] {
+                statement.query(("default", limit))?.next()?;
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_foreign_file_is_refused_and_keeps_every_byte() {
+    let theirs = |folder: &Path| {
+        let path = folder.join("catalog.sqlite");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        path
+    };
+    let with_a_log = |folder: &Path| {
+        let path = theirs(folder);
+        let connection = Connection::open(&path).unwrap();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        connection.execute_batch("INSERT INTO theirs VALUES (1)").unwrap();
+        path
+    };
+    let text = |folder: &Path| {
+        let path = folder.join("catalog.sqlite");
+        std::fs::write(&path, "not a database, and long enough to be looked at".repeat(9)).unwrap();
+        path
+    };
+    for make in [&theirs as &dyn Fn(&Path) -> PathBuf, &with_a_log, &text] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = make(folder.path());
+        let before = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap());
+        let refusal = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [7; 32]).err();
+        assert!(matches!(refusal, Some(OpenError::Foreign(_))), "{refusal:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), before.0);
+        let permissions = std::fs::metadata(&path).unwrap().permissions();
+        assert_eq!(permissions, before.1.permissions());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_catalog() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    set(&folder, 0o755);
+    let files = ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"];
+    let check = |folder_mode| {
+        let store = store(&folder);
+        store.read(|view| view.check()).unwrap();
+        assert_eq!(mode(&folder), folder_mode);
+        for file in files {
+            assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
+        }
+    };
+    check(0o700);
+    // As an earlier release left it, and with a stranger's file beside it.
+    set(&folder, 0o755);
+    set(&folder.join("catalog.sqlite"), 0o644);
+    std::fs::write(folder.join("theirs"), "").unwrap();
+    check(0o755);
+}
+
+#[test]
+fn the_generation_moves_with_changed_rows_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    store.write(|change| change.check()).unwrap();
+    let refused: Result<(), _> = store.write(|change| {
+        change.next_sequence()?;
+        Err(CatalogError::internal("refused"))
+    });
+    refused.unwrap_err();
+    assert_eq!(store.generation(), 0);
+    store.write(|change| change.next_sequence()).unwrap();
+    assert_eq!(store.generation(), 1);
+}
+
+#[test]
+fn code_stays_for_the_next_start_when_its_commit_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let sha256 = [0xab; 32];
+    let keep = |store: &Store| Some(store.blobs().keep_bytes(&sha256, b"code").unwrap());
+    let first = store(folder.path());
+    let path = first.blobs().path(&sha256);
+
+    let refused = first
+        .write_code(keep(&first), |_| -> Result<(), _> { Err(CatalogError::internal("refused")) });
+    refused.unwrap_err();
+    assert!(!path.exists(), "nothing of a refused change is in the log");
+
+    // A constraint that is only looked at by the commit.
+    let failed = first.write_code(keep(&first), |change| {
+        Ok(change.connection.execute_batch(
+            "PRAGMA defer_foreign_keys = ON;
+             INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1)",
+        )?)
+    });
+    failed.unwrap_err();
+    assert!(path.exists());
+    let incoming = || std::fs::read_dir(folder.path().join("incoming")).unwrap().count();
+    assert_eq!(incoming(), 1, "the next start must look at it");
+
+    drop(first);
+    drop(store(folder.path()));
+    assert!(!path.exists(), "there was no row");
+    assert_eq!(incoming(), 0);
+}
