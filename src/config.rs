@@ -3,7 +3,9 @@
 //! Knows where a setting may come from and which combinations are refused. Must not know the
 //! command line's grammar (`cli`) nor do anything with a setting but check it.
 
+pub mod duration;
 mod file;
+mod gathered;
 pub mod size;
 
 use std::collections::BTreeMap;
@@ -11,25 +13,40 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gathered::Gathered;
 
 use crate::domain::TenantSpelling;
 
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 24] = [
     "allow_anonymous",
     "auth",
+    "body_timeout",
+    "ctyun_skew",
     "data",
     "dialects",
+    "head_timeout",
     "listen",
     "log",
     "log_format",
+    "max_body",
+    "max_connections",
     "max_entries",
+    "max_head",
+    "max_requests",
+    "max_tenant_code",
     "max_unpacked",
     "max_upload",
+    "max_uploads",
     "public_url",
+    "rate_limit",
     "region",
+    "tls_cert",
+    "tls_key",
 ];
 
 /// Every dialect that the binary speaks, by the name of its folder.
@@ -61,6 +78,33 @@ pub struct Config {
     pub max_unpacked: u64,
     /// Most entries of a zip.
     pub max_entries: u64,
+    /// The certificate and the key to serve https with; `None` serves plain http.
+    pub tls: Option<TlsFiles>,
+    /// How long a client may take to send a request's head, and how long a connection may wait
+    /// between two requests; above zero.
+    pub head_timeout: Duration,
+    /// Most bytes of a request's head, from 8 KiB to 1 MiB.
+    pub max_head: usize,
+    /// How long a client may take to send a whole body; `None` lets it take any time, as long as
+    /// it never falls silent.
+    pub body_timeout: Option<Duration>,
+    /// Most bytes of any request's body, whatever its cloud would take; `None` leaves each
+    /// operation its own limit.
+    pub max_body: Option<u64>,
+    /// Most connections at a time, from 1 to 1,000,000; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// Most requests that are worked on at a time, from 1 to 1,000,000.
+    pub max_requests: usize,
+    /// Most uploads that are worked on at a time, from 1 to 1,000,000.
+    pub max_uploads: usize,
+    /// Most requests per second of one key, above 0; `None` does not count them.
+    pub rate_limit: Option<u32>,
+    /// Most bytes that the code of all versions of one tenant may have; `None` does not count
+    /// them.
+    pub max_tenant_code: Option<u64>,
+    /// How far the date of a CTyun request may be from the server's; `None` does not compare
+    /// them, because CTyun's own clients send local time.
+    pub ctyun_skew: Option<Duration>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written, in the words of `tracing`'s filter.
@@ -76,6 +120,15 @@ pub enum Auth {
     Off,
     /// Each dialect verifies its clients' signatures.
     On,
+}
+
+/// The files to serve https with, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, followed by those that lead to its root.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
 }
 
 /// How log lines look.
@@ -220,6 +273,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Returns the scheme of the URLs that the server answers on.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Refuses what must not be served.
     fn check(&self) -> Result<(), ConfigError> {
         let open = self.listen.ip().to_canonical();
@@ -230,9 +288,9 @@ impl Config {
                      there could read, publish and delete",
                     self.listen
                 ),
-                ways_on: "ask for signatures with --auth on (from the next release), or accept \
-                          everyone with --auth off --allow-anonymous; --listen 127.0.0.1:8470 \
-                          keeps it on this machine"
+                ways_on: "ask for signatures with --auth on (after `layerbase key add`), or \
+                          accept everyone with --auth off --allow-anonymous; \
+                          --listen 127.0.0.1:8470 keeps it on this machine"
                     .to_owned(),
             });
         }
@@ -244,140 +302,6 @@ fn read(path: &Path) -> Result<file::File, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     file::parse(&path.display().to_string(), &text)
-}
-
-/// The settings as text, each from its strongest source.
-struct Gathered {
-    values: BTreeMap<&'static str, (String, Origin)>,
-}
-
-impl Gathered {
-    fn parse(&self, tenants: BTreeMap<String, TenantSpelling>) -> Result<Config, ConfigError> {
-        Ok(Config {
-            data: self.get("data", "must name a folder", "./layerbase-data", |text| {
-                (!text.is_empty()).then(|| PathBuf::from(text))
-            })?,
-            listen: self.get(
-                "listen",
-                "is not an address and a port, such as 127.0.0.1:8470, [::1]:8470 or 0.0.0.0:8470",
-                "127.0.0.1:8470",
-                |text| match text.strip_prefix("localhost:") {
-                    Some(port) => format!("127.0.0.1:{port}").parse().ok(),
-                    None => text.parse().ok(),
-                },
-            )?,
-            auth: self.get("auth", "must be 'on' or 'off'", "off", |text| match text {
-                "on" => Some(Auth::On),
-                "off" => Some(Auth::Off),
-                _ => None,
-            })?,
-            allow_anonymous: self.get(
-                "allow_anonymous",
-                "must be 'true' or 'false'",
-                "false",
-                |text| match text {
-                    "true" | "1" => Some(true),
-                    "false" | "0" => Some(false),
-                    _ => None,
-                },
-            )?,
-            dialects: self.get(
-                "dialects",
-                &format!("must be 'all' or names out of: {}", DIALECTS.join(", ")),
-                "all",
-                dialects,
-            )?,
-            max_upload: self.size("max_upload", "none")?,
-            public_url: self.get(
-                "public_url",
-                "must start with http:// or https:// and have no '?' or '#'",
-                "",
-                public_url,
-            )?,
-            region: self.get(
-                "region",
-                "must be 1 to 64 letters, digits, '_' or '-'",
-                "local-1",
-                region,
-            )?,
-            max_unpacked: self.size("max_unpacked", "1GiB")?.unwrap_or(u64::MAX),
-            max_entries: self.get(
-                "max_entries",
-                "must be a whole number above 0",
-                "30000",
-                |text| text.parse().ok().filter(|number| *number > 0),
-            )?,
-            log_format: self.get("log_format", "must be 'text' or 'json'", "text", |text| {
-                match text {
-                    "text" => Some(LogFormat::Text),
-                    "json" => Some(LogFormat::Json),
-                    _ => None,
-                }
-            })?,
-            log: self.get(
-                "log",
-                "must be a filter, such as 'info' or 'debug,hyper=warn'",
-                "info",
-                |text| {
-                    text.parse::<tracing_subscriber::filter::Targets>()
-                        .ok()
-                        .map(|_| text.to_owned())
-                },
-            )?,
-            tenants,
-        })
-    }
-
-    /// Parses one setting, or its default, which always parses.
-    fn get<T>(
-        &self,
-        key: &'static str,
-        rule: &str,
-        default: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, ConfigError> {
-        match self.values.get(key) {
-            Some((text, origin)) => parse(text)
-                .ok_or_else(|| ConfigError::invalid(origin, &format!("{key} '{text}'"), rule)),
-            None => Ok(parse(default).expect("the table's own defaults follow its rules")),
-        }
-    }
-
-    /// A size above 0, or `None` for the word `none`.
-    fn size(&self, key: &'static str, default: &str) -> Result<Option<u64>, ConfigError> {
-        let rule = format!("must be above 0 and one of: {}; or 'none'", size::FORMS);
-        self.get(key, &rule, default, |text| match text {
-            "none" => Some(None),
-            _ => size::parse(text).filter(|bytes| *bytes > 0).map(Some),
-        })
-    }
-}
-
-fn dialects(text: &str) -> Option<Vec<String>> {
-    let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
-    if names == ["all"] {
-        names = DIALECTS.to_vec();
-    }
-    names.sort_unstable();
-    names.dedup();
-    let known = names.iter().all(|name| DIALECTS.contains(name));
-    known.then(|| names.into_iter().map(str::to_owned).collect())
-}
-
-fn public_url(text: &str) -> Option<Option<String>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
-    let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte));
-    let host = !rest.is_empty() && !rest.starts_with('/');
-    (plain && host).then(|| Some(text.trim_end_matches('/').to_owned()))
-}
-
-fn region(text: &str) -> Option<String> {
-    let plain = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    plain.then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -51,6 +51,48 @@ pub(super) struct Serve {
     /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 30000]
     #[arg(long, value_name = "NUMBER")]
     max_entries: Option<String>,
+    /// Serve https with this certificate and those that lead to its root, PEM; read again on
+    /// SIGHUP [env: LAYERBASE_TLS_CERT]
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The certificate's private key, PEM [env: LAYERBASE_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// How long a client may take to send a request's head, and a connection may wait for the
+    /// next one [env: LAYERBASE_HEAD_TIMEOUT] [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    head_timeout: Option<String>,
+    /// Largest head of a request, from 8KiB to 1MiB [env: LAYERBASE_MAX_HEAD] [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_head: Option<String>,
+    /// How long a client may take to send a whole body [env: LAYERBASE_BODY_TIMEOUT]
+    /// [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    body_timeout: Option<String>,
+    /// Largest body of any request [env: LAYERBASE_MAX_BODY] [default: each operation's own limit]
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<String>,
+    /// Most connections at a time; further ones wait [env: LAYERBASE_MAX_CONNECTIONS]
+    /// [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<String>,
+    /// Most requests at a time [env: LAYERBASE_MAX_REQUESTS] [default: 512]
+    #[arg(long, value_name = "NUMBER")]
+    max_requests: Option<String>,
+    /// Most uploads at a time [env: LAYERBASE_MAX_UPLOADS] [default: 16]
+    #[arg(long, value_name = "NUMBER")]
+    max_uploads: Option<String>,
+    /// Most requests per second of one key [env: LAYERBASE_RATE_LIMIT] [default: none]
+    #[arg(long, value_name = "NUMBER")]
+    rate_limit: Option<String>,
+    /// Most bytes of the code of all versions of one tenant [env: LAYERBASE_MAX_TENANT_CODE]
+    /// [default: none]
+    #[arg(long, value_name = "SIZE")]
+    max_tenant_code: Option<String>,
+    /// How far the date of a signed CTyun request may be off [env: LAYERBASE_CTYUN_SKEW]
+    /// [default: none, since CTyun's own clients send local time]
+    #[arg(long, value_name = "TIME")]
+    ctyun_skew: Option<String>,
     /// What download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address that the
     /// request was sent to]
     #[arg(long, value_name = "URL")]
@@ -77,6 +119,8 @@ Examples:
   layerbase serve
   layerbase serve --listen 127.0.0.1:0 --data /tmp/scratch
   layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --public-url http://edge1:8470
+  layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --tls-cert node.pem \\
+      --tls-key node.key
   layerbase serve --dialects native,tencent --max-upload 64MiB
 
 A setting's value is taken from the flag, else the environment, else the file, else the default.
@@ -92,8 +136,9 @@ The file has the flags' names with '_' for '-', and a table for each tenant that
   tencent_app_id = \"1250000000\"
 
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
-KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. For max_unpacked 'none' lifts the limit; for
-max_upload it means each vendor's own.
+KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. A time is a whole number with ms, s, m, h or
+d, such as 90s or 15m. 'none' lifts max_unpacked, body_timeout, max_body, max_tenant_code,
+rate_limit and ctyun_skew; for max_upload it means each vendor's own limit.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
 
@@ -103,15 +148,27 @@ impl Serve {
         let mut values = BTreeMap::new();
         let given = [
             ("auth", &self.auth),
+            ("body_timeout", &self.body_timeout),
+            ("ctyun_skew", &self.ctyun_skew),
             ("data", &self.data),
+            ("head_timeout", &self.head_timeout),
             ("listen", &self.listen),
             ("log", &self.log),
             ("log_format", &self.log_format),
+            ("max_body", &self.max_body),
+            ("max_connections", &self.max_connections),
             ("max_entries", &self.max_entries),
+            ("max_head", &self.max_head),
+            ("max_requests", &self.max_requests),
+            ("max_tenant_code", &self.max_tenant_code),
             ("max_unpacked", &self.max_unpacked),
             ("max_upload", &self.max_upload),
+            ("max_uploads", &self.max_uploads),
             ("public_url", &self.public_url),
+            ("rate_limit", &self.rate_limit),
             ("region", &self.region),
+            ("tls_cert", &self.tls_cert),
+            ("tls_key", &self.tls_key),
         ];
         for (key, text) in given {
             if let Some(text) = text {
@@ -219,13 +276,24 @@ mod tests {
     fn given_flags_become_settings() {
         use clap::FromArgMatches;
         let command = Serve::augment_args(Command::new("serve"));
-        let line = "serve --listen a --data b --auth on --allow-anonymous --dialects native,ctyun \
-             --max-upload 1 --max-unpacked 2 --max-entries 3 --public-url c --region d --log e \
-             --log-format json --config f";
-        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        let mut line = vec!["serve".to_owned(), "--config".to_owned(), "f".to_owned()];
+        for key in KEYS {
+            line.push(flag(key));
+            match key {
+                "allow_anonymous" => {}
+                "auth" => line.push("on".to_owned()),
+                "dialects" => line.push("native,ctyun".to_owned()),
+                "log_format" => line.push("json".to_owned()),
+                _ => line.push(format!("the {key}")),
+            }
+        }
+        let matches = command.try_get_matches_from(line).unwrap();
         let flags = Serve::from_arg_matches(&matches).unwrap().flags();
         assert_eq!(flags.values.keys().copied().collect::<Vec<_>>(), KEYS);
         assert_eq!(flags.values["dialects"], "native,ctyun");
+        for key in KEYS.into_iter().filter(|key| key.starts_with("max_")) {
+            assert_eq!(flags.values[key], format!("the {key}"));
+        }
         assert_eq!(flags.config, Some(PathBuf::from("f")));
     }
 

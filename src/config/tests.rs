@@ -52,29 +52,62 @@ fn without_any_source_the_defaults_serve_this_machine_alone() {
     assert_eq!(config.dialects, DIALECTS);
     assert_eq!((config.max_upload, config.max_unpacked), (None, 1 << 30));
     assert_eq!(config.max_entries, 30_000);
-    assert_eq!((config.public_url, config.region.as_str()), (None, "local-1"));
+    assert_eq!((config.public_url.as_ref(), config.region.as_str()), (None, "local-1"));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "info"));
     assert!(config.tenants.is_empty());
+    assert_eq!((config.tls.as_ref(), config.scheme()), (None, "http"));
+    assert_eq!((config.head_timeout, config.max_head), (Duration::from_secs(30), 64 << 10));
+    let hour = Duration::from_secs(3600);
+    assert_eq!((config.body_timeout, config.max_body), (Some(hour), None));
+    assert_eq!((config.max_connections, config.max_requests, config.max_uploads), (1024, 512, 16));
+    assert_eq!((config.rate_limit, config.max_tenant_code, config.ctyun_skew), (None, None, None));
+}
+
+#[test]
+fn https_takes_a_certificate_and_a_key() {
+    let both = [("tls_cert", "a.pem"), ("tls_key", "b.pem")];
+    let config = flags(&both).load().unwrap();
+    let files = TlsFiles { cert: PathBuf::from("a.pem"), key: PathBuf::from("b.pem") };
+    assert_eq!((config.scheme(), config.tls), ("https", Some(files)));
+    let environment = vec![("LAYERBASE_TLS_KEY", "b.pem")];
+    let mixed = Start { environment, ..flags(&both[..1]) };
+    assert!(mixed.load().is_ok(), "each from where it is given");
+    let error = flags(&both[..1]).error();
+    assert_eq!(error, "--tls-cert: tls_cert 'a.pem' needs --tls-key beside it: https takes both");
+    let error = file("region = \"r\"\ntls_key = \"b.pem\"").error();
+    assert!(error.starts_with("layerbase.toml:2: tls_key 'b.pem' needs --tls-cert"), "{error}");
 }
 
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // Every key in the order flag, environment, file; each is a valid value of its own.
-    let table: [(&str, [&str; 3]); 12] = [
+    let table: [(&str, [&str; 3]); 22] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["off", "off", "off"]),
+        ("body_timeout", ["1s", "2s", "none"]),
+        ("ctyun_skew", ["1m", "2m", "3m"]),
         ("data", ["/a", "/b", "/c"]),
         ("dialects", ["tencent", "huawei", "native"]),
+        ("head_timeout", ["1s", "2s", "3s"]),
         ("listen", ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]),
         ("log", ["warn", "debug", "trace"]),
         ("log_format", ["json", "text", "json"]),
+        ("max_body", ["1k", "2k", "3k"]),
+        ("max_connections", ["1", "2", "3"]),
         ("max_entries", ["1", "2", "3"]),
+        ("max_head", ["8k", "9k", "10k"]),
+        ("max_requests", ["1", "2", "3"]),
+        ("max_tenant_code", ["1k", "2k", "3k"]),
         ("max_unpacked", ["1k", "2k", "3k"]),
         ("max_upload", ["1MB", "2MB", "3MB"]),
+        ("max_uploads", ["1", "2", "3"]),
         ("public_url", ["http://a", "http://b", "http://c"]),
+        ("rate_limit", ["1", "2", "3"]),
         ("region", ["a", "b", "c"]),
     ];
-    assert_eq!(table.map(|(key, _)| key), KEYS);
+    // The two files of TLS only go together, and have a test of their own.
+    let with_tls = table.iter().map(|(key, _)| *key).chain(["tls_cert", "tls_key"]);
+    assert_eq!(with_tls.collect::<Vec<_>>(), KEYS);
     for (key, texts) in table {
         let name: &'static str = Box::leak(variable(key).into_boxed_str());
         let line: &'static str = Box::leak(format!("{key} = {:?}", texts[2]).into_boxed_str());
@@ -162,6 +195,20 @@ fn a_bad_value_names_its_source_and_the_rule() {
         ("log_format", "xml"),
         ("max_upload", "0"),
         ("max_upload", "1.5GiB"),
+        ("head_timeout", "30"),
+        ("head_timeout", "none"),
+        ("head_timeout", "0s"),
+        ("body_timeout", "0s"),
+        ("ctyun_skew", "15 minutes"),
+        ("max_head", "8191"),
+        ("max_head", "2MiB"),
+        ("max_connections", "0"),
+        ("max_requests", "1000001"),
+        ("max_uploads", "-1"),
+        ("rate_limit", "0"),
+        ("rate_limit", "1.5"),
+        ("max_body", "0"),
+        ("max_tenant_code", "all"),
         ("public_url", "example.org"),
         ("public_url", "http:///x"),
         ("public_url", "http://x/?a"),

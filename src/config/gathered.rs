@@ -1,0 +1,229 @@
+//! The settings as text, each from its strongest source, turned into a [`Config`].
+//!
+//! Knows each setting's default, form and rule. Which settings go together is `config`'s to say.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Auth, Config, ConfigError, DIALECTS, LogFormat, Origin, TenantSpelling, TlsFiles, duration,
+    flag, size,
+};
+
+/// How many of anything may be allowed at a time.
+const COUNT: RangeInclusive<usize> = 1..=1_000_000;
+
+/// Bytes of a head: hyper takes no smaller limit than the first, and reads bodies in pieces of up
+/// to this limit too, of which every connection may have one in memory.
+const HEAD: RangeInclusive<u64> = 8 << 10..=1 << 20;
+
+/// The settings as text, each from its strongest source.
+pub(super) struct Gathered {
+    pub(super) values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Gathered {
+    pub(super) fn parse(
+        &self,
+        tenants: BTreeMap<String, TenantSpelling>,
+    ) -> Result<Config, ConfigError> {
+        Ok(Config {
+            data: self.get("data", "must name a folder", "./layerbase-data", |text| {
+                (!text.is_empty()).then(|| PathBuf::from(text))
+            })?,
+            listen: self.get(
+                "listen",
+                "is not an address and a port, such as 127.0.0.1:8470, [::1]:8470 or 0.0.0.0:8470",
+                "127.0.0.1:8470",
+                |text| match text.strip_prefix("localhost:") {
+                    Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+                    None => text.parse().ok(),
+                },
+            )?,
+            auth: self.get("auth", "must be 'on' or 'off'", "off", |text| match text {
+                "on" => Some(Auth::On),
+                "off" => Some(Auth::Off),
+                _ => None,
+            })?,
+            allow_anonymous: self.get(
+                "allow_anonymous",
+                "must be 'true' or 'false'",
+                "false",
+                |text| match text {
+                    "true" | "1" => Some(true),
+                    "false" | "0" => Some(false),
+                    _ => None,
+                },
+            )?,
+            dialects: self.get(
+                "dialects",
+                &format!("must be 'all' or names out of: {}", DIALECTS.join(", ")),
+                "all",
+                dialects,
+            )?,
+            max_upload: self.size("max_upload", "none")?,
+            public_url: self.get(
+                "public_url",
+                "must start with http:// or https:// and have no '?' or '#'",
+                "",
+                public_url,
+            )?,
+            region: self.get(
+                "region",
+                "must be 1 to 64 letters, digits, '_' or '-'",
+                "local-1",
+                region,
+            )?,
+            max_unpacked: self.size("max_unpacked", "1GiB")?.unwrap_or(u64::MAX),
+            max_entries: self.get(
+                "max_entries",
+                "must be a whole number above 0",
+                "30000",
+                |text| text.parse().ok().filter(|number| *number > 0),
+            )?,
+            tls: self.tls()?,
+            head_timeout: self.get(
+                "head_timeout",
+                &format!("must be above 0 and {}", duration::FORMS),
+                "30s",
+                some_time,
+            )?,
+            max_head: self.get(
+                "max_head",
+                "must be a size from 8KiB to 1MiB",
+                "64KiB",
+                |text| {
+                    let bytes = size::parse(text).filter(|bytes| HEAD.contains(bytes))?;
+                    usize::try_from(bytes).ok()
+                },
+            )?,
+            body_timeout: self.time("body_timeout", "1h")?,
+            max_body: self.size("max_body", "none")?,
+            max_connections: self.count("max_connections", "1024")?,
+            max_requests: self.count("max_requests", "512")?,
+            max_uploads: self.count("max_uploads", "16")?,
+            rate_limit: self.get(
+                "rate_limit",
+                "must be a whole number of requests per second above 0, or 'none'",
+                "none",
+                |text| match text {
+                    "none" => Some(None),
+                    _ => text.parse().ok().filter(|number| *number > 0).map(Some),
+                },
+            )?,
+            max_tenant_code: self.size("max_tenant_code", "none")?,
+            ctyun_skew: self.time("ctyun_skew", "none")?,
+            log_format: self.get("log_format", "must be 'text' or 'json'", "text", |text| {
+                match text {
+                    "text" => Some(LogFormat::Text),
+                    "json" => Some(LogFormat::Json),
+                    _ => None,
+                }
+            })?,
+            log: self.get(
+                "log",
+                "must be a filter, such as 'info' or 'debug,hyper=warn'",
+                "info",
+                |text| {
+                    text.parse::<tracing_subscriber::filter::Targets>()
+                        .ok()
+                        .map(|_| text.to_owned())
+                },
+            )?,
+            tenants,
+        })
+    }
+
+    /// Parses one setting, or its default, which always parses.
+    fn get<T>(
+        &self,
+        key: &'static str,
+        rule: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        match self.values.get(key) {
+            Some((text, origin)) => parse(text)
+                .ok_or_else(|| ConfigError::invalid(origin, &format!("{key} '{text}'"), rule)),
+            None => Ok(parse(default).expect("the table's own defaults follow its rules")),
+        }
+    }
+
+    /// Both files of TLS, or neither.
+    fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let file = |key| {
+            let path = |text: &str| (!text.is_empty()).then(|| Some(PathBuf::from(text)));
+            let given = self.values.contains_key(key);
+            if given { self.get(key, "must name a file", "", path) } else { Ok(None) }
+        };
+        let alone = |key: &'static str, other: &str| {
+            let (text, origin) = &self.values[key];
+            let rule = format!("needs {} beside it: https takes both", flag(other));
+            ConfigError::invalid(origin, &format!("{key} '{text}'"), &rule)
+        };
+        match (file("tls_cert")?, file("tls_key")?) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+            (Some(_), None) => Err(alone("tls_cert", "tls_key")),
+            (None, Some(_)) => Err(alone("tls_key", "tls_cert")),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// How many at a time.
+    fn count(&self, key: &'static str, default: &str) -> Result<usize, ConfigError> {
+        self.get(key, "must be a whole number from 1 to 1000000", default, |text| {
+            text.parse().ok().filter(|number| COUNT.contains(number))
+        })
+    }
+
+    /// A length of time above 0, or `None` for the word `none`.
+    fn time(&self, key: &'static str, default: &str) -> Result<Option<Duration>, ConfigError> {
+        let rule = format!("must be above 0 and {}; or 'none'", duration::FORMS);
+        self.get(key, &rule, default, |text| match text {
+            "none" => Some(None),
+            _ => some_time(text).map(Some),
+        })
+    }
+
+    /// A size above 0, or `None` for the word `none`.
+    fn size(&self, key: &'static str, default: &str) -> Result<Option<u64>, ConfigError> {
+        let rule = format!("must be above 0 and one of: {}; or 'none'", size::FORMS);
+        self.get(key, &rule, default, |text| match text {
+            "none" => Some(None),
+            _ => size::parse(text).filter(|bytes| *bytes > 0).map(Some),
+        })
+    }
+}
+
+fn some_time(text: &str) -> Option<Duration> {
+    duration::parse(text).filter(|length| !length.is_zero())
+}
+
+fn dialects(text: &str) -> Option<Vec<String>> {
+    let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
+    if names == ["all"] {
+        names = DIALECTS.to_vec();
+    }
+    names.sort_unstable();
+    names.dedup();
+    let known = names.iter().all(|name| DIALECTS.contains(name));
+    known.then(|| names.into_iter().map(str::to_owned).collect())
+}
+
+fn public_url(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte));
+    let host = !rest.is_empty() && !rest.starts_with('/');
+    (plain && host).then(|| Some(text.trim_end_matches('/').to_owned()))
+}
+
+fn region(text: &str) -> Option<String> {
+    let plain = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    plain.then(|| text.to_owned())
+}
