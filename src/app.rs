@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
@@ -146,8 +147,8 @@ impl App {
     /// Reads a request's body once: into memory while it is small, into a file beyond that.
     ///
     /// No thread waits for the client: one is taken for each batch that is to be written.
-    /// `LimitExceeded` past `limit` bytes; `BadArchive(Incomplete)` for a body that breaks off or
-    /// stands still.
+    /// `LimitExceeded` past `limit` bytes; `BadArchive(Incomplete)` for a body that breaks off,
+    /// stands still or takes longer than the settings allow.
     pub async fn spool<B>(
         &self,
         body: B,
@@ -162,7 +163,8 @@ impl App {
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
-        let mut arriving = Arriving { body, idle_max: IDLE_MAX };
+        let end = self.config().body_timeout.map(|length| Instant::now() + length);
+        let mut arriving = Arriving { body, idle_max: IDLE_MAX, end };
         let mut writer = SpoolWriter::new(self.inner.catalog.incoming(), limit, measure);
         let mut room = MEMORY_MAX;
         while let Some(chunk) = arriving.next().await? {
@@ -234,6 +236,8 @@ struct Arriving<'b, B> {
     body: Pin<&'b mut B>,
     /// How long the client may send nothing.
     idle_max: Duration,
+    /// When all of it must have come.
+    end: Option<Instant>,
 }
 
 impl<B> Arriving<'_, B>
@@ -244,8 +248,16 @@ where
     /// Waits for the next bytes; `None` at the body's end.
     async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
         loop {
-            let frame = tokio::time::timeout(self.idle_max, self.body.frame()).await;
-            let frame = frame.map_err(|_| broken("nothing came for too long"))?;
+            let now = Instant::now();
+            let idle_end = now + self.idle_max;
+            let (end, reason) = match self.end {
+                // Waiting alone would let a client through that always has something there.
+                Some(end) if end <= now => return Err(broken("it took too long")),
+                Some(end) if end < idle_end => (end, "it took too long"),
+                _ => (idle_end, "nothing came for too long"),
+            };
+            let frame = tokio::time::timeout_at(end, self.body.frame()).await;
+            let frame = frame.map_err(|_| broken(reason))?;
             let Some(frame) = frame else { return Ok(None) };
             let frame = frame.map_err(|cause| broken(&cause.into().to_string()))?;
             match frame.into_data() {
@@ -306,6 +318,10 @@ mod tests {
         runtime.enable_time().build().unwrap().block_on(test)
     }
 
+    fn arriving(body: &mut Channel<Bytes, io::Error>) -> Arriving<'_, Channel<Bytes, io::Error>> {
+        Arriving { body: Pin::new(body), idle_max: IDLE_MAX, end: None }
+    }
+
     fn incomplete(outcome: Result<Option<Bytes>, CatalogError>) -> bool {
         matches!(outcome, Err(CatalogError::BadArchive(ArchiveProblem::Incomplete(_))))
     }
@@ -316,7 +332,7 @@ mod tests {
             let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             sender.send_data(Bytes::from_static(b"some")).await.unwrap();
             let idle_max = Duration::from_millis(1);
-            let mut arriving = Arriving { body: pin!(&mut body), idle_max };
+            let mut arriving = Arriving { body: pin!(&mut body), idle_max, end: None };
             assert_eq!(arriving.next().await.unwrap().unwrap(), "some");
             assert!(incomplete(arriving.next().await));
             let (what, limit, actual) = (Limit::BodySize, 1, 2);
@@ -327,11 +343,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_keeps_sending_has_no_more_than_its_time() {
+        run(async {
+            let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
+            let mut arriving = arriving(&mut body);
+            arriving.end = Some(Instant::now() + Duration::from_millis(1));
+            let outcome = loop {
+                // Never is there nothing to read, so that only the time can end it.
+                let _ = sender.try_send(http_body::Frame::data(Bytes::from_static(b"x")));
+                let outcome = arriving.next().await;
+                if outcome.is_err() {
+                    break outcome;
+                }
+            };
+            assert!(incomplete(outcome));
+        });
+    }
+
+    #[test]
     fn a_client_that_goes_away_is_no_fault_of_ours() {
         run(async {
             let (sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             sender.abort(io::ErrorKind::ConnectionReset.into());
-            let mut arriving = Arriving { body: pin!(&mut body), idle_max: IDLE_MAX };
+            let mut arriving = arriving(&mut body);
             assert!(incomplete(arriving.next().await));
         });
     }
@@ -343,7 +377,7 @@ mod tests {
             for _ in 0..BATCH {
                 sender.try_send(http_body::Frame::data(Bytes::from_static(b"x"))).unwrap();
             }
-            let mut arriving = Arriving { body: pin!(&mut body), idle_max: IDLE_MAX };
+            let mut arriving = arriving(&mut body);
             let (batch, is_last) = arriving.batch().await.unwrap();
             assert!(!is_last);
             assert!(batch.len() * size_of::<Bytes>() <= BATCH);
