@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::CertificateError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::{Response, StatusCode, Uri, header};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
+use super::access::{Access, KEY, Key};
 use super::failure::{Failure, Kind};
 
 /// What RFC 3986 leaves as it is, in a path's segment as in a query's value.
@@ -42,49 +45,52 @@ pub(super) enum Upload {
 pub(super) struct Client {
     agent: Agent,
     base: String,
+    key: Option<Key>,
 }
 
 impl Client {
-    /// Checks the server's address; nothing is sent yet.
-    pub(super) fn new(server: &str) -> Result<Self, Failure> {
-        let base = server.trim_end_matches('/');
-        let uri: Option<Uri> = base.parse().ok();
-        let uri = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-        let (Some(uri), false) = (uri, base.contains(['?', '#'])) else {
-            return Err(bad_server(server));
-        };
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(Failure::usage(format!(
-                    "{server}: this release speaks plain http only"
-                ))
-                .hint("reach a server behind TLS through a local proxy or tunnel"));
-            }
-            _ => return Err(bad_server(server)),
-        }
+    /// Checks the server's address, and reads whom to believe where it is an https one; nothing
+    /// is sent yet.
+    pub(super) fn new(access: &Access) -> Result<Self, Failure> {
+        let base = check_address(&access.server)?;
+        // It was parsed a moment ago.
+        let uri: Uri = base.parse().map_err(|_| bad_server(base))?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .user_agent(concat!("layerbase/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_await_100(Some(Duration::from_secs(5)))
-            .timeout_recv_response(Some(Duration::from_secs(300)));
+            .timeout_recv_response(Some(Duration::from_secs(300)))
+            // Wherever an answer leads, the key is for this server alone.
+            .redirect_auth_headers(RedirectAuthHeaders::Never);
+        if uri.scheme_str() == Some("https") {
+            config = config.tls_config(access.tls()?);
+        }
         if is_loopback(uri.host().unwrap_or_default()) {
             // A proxy meant for the internet cannot reach our own machine.
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().into(), base: base.to_owned() })
+        let key = access.key.clone();
+        Ok(Self { agent: config.build().into(), base: base.to_owned(), key })
+    }
+
+    /// Shows the key, if there is one.
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.key {
+            Some(key) => request.header(header::AUTHORIZATION, key.header()),
+            None => request,
+        }
     }
 
     /// Fetches one JSON document, as text.
     pub(super) fn get(&self, path: &[&str], query: &Query) -> Result<String, Failure> {
-        let answer = self.agent.get(self.url(path, query)).call();
+        let answer = self.signed(self.agent.get(self.url(path, query))).call();
         text(self.accept(answer)?)
     }
 
     /// Deletes one thing.
     pub(super) fn delete(&self, path: &[&str], query: &Query) -> Result<(), Failure> {
-        let answer = self.agent.delete(self.url(path, query)).call();
+        let answer = self.signed(self.agent.delete(self.url(path, query))).call();
         self.accept(answer).map(|_| ())
     }
 
@@ -100,10 +106,10 @@ impl Client {
         code: Option<Code<'_>>,
     ) -> Result<String, Failure> {
         let url = self.url(path, query);
-        let request = match upload {
+        let request = self.signed(match upload {
             Upload::Post => self.agent.post(url),
             Upload::Put => self.agent.put(url),
-        };
+        });
         let Some(code) = code else {
             return text(self.accept(request.send_empty())?);
         };
@@ -162,7 +168,8 @@ impl Client {
 
     /// Opens the bytes of one content.
     pub(super) fn code(&self, sha256: &str) -> Result<impl Read + use<>, Failure> {
-        let answer = self.agent.get(self.url(&["code", sha256], &Query::default())).call();
+        let url = self.url(&["code", sha256], &Query::default());
+        let answer = self.signed(self.agent.get(url)).call();
         Ok(self.accept(answer)?.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
@@ -200,7 +207,9 @@ impl Client {
                 ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
             );
         let failure = Failure::failed(format!("cannot talk to {}: {error}", self.base));
-        if refused || absent {
+        if let Some(hint) = distrust(error) {
+            failure.hint(hint)
+        } else if refused || absent {
             failure.hint("start one with `layerbase serve` or name it with --server")
         } else {
             failure.hint("the server's log may say why it ended the request")
@@ -208,6 +217,26 @@ impl Client {
     }
 
     fn problem(&self, answer: Response<Body>) -> Failure {
+        let status = answer.status();
+        let failure = self.told(answer);
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return failure;
+        }
+        let hint = match self.key {
+            None => format!(
+                "show a key of the server: {KEY}=<key id>.<secret> in the environment, or \
+                 --key-file FILE"
+            ),
+            Some(_) => format!(
+                "the key of {KEY} or --key-file is not good for this: it may be unknown, \
+                 disabled, or of a smaller role"
+            ),
+        };
+        Failure { kind: Kind::Refused, ..failure }.hint(hint)
+    }
+
+    /// What the server says in its own words, where it has some.
+    fn told(&self, answer: Response<Body>) -> Failure {
         let status = answer.status();
         let problem: Option<Problem> =
             text(answer).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -230,6 +259,30 @@ impl Client {
             [] => Failure::new(kind, what),
             trace => Failure::new(kind, format!("{what} ({})", trace.join(", "))),
         }
+    }
+}
+
+/// What to do about a server that is not believed to be itself; `None` for any other failure.
+fn distrust(error: &ureq::Error) -> Option<&'static str> {
+    let cause = match error {
+        ureq::Error::Rustls(cause) => cause,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref()?,
+        _ => return None,
+    };
+    match cause {
+        rustls::Error::InvalidCertificate(CertificateError::Other(cause))
+            if cause.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Some(
+                "the server's certificate says that it is an authority (CA:TRUE) and not a \
+                 server; make one with basicConstraints=CA:FALSE",
+            )
+        }
+        rustls::Error::InvalidCertificate(_) => Some(
+            "if the server is the right one, name its certificate, or the authority's that \
+             signed it, with --ca FILE or LAYERBASE_CA",
+        ),
+        _ => None,
     }
 }
 
@@ -325,9 +378,20 @@ fn text(answer: Response<Body>) -> Result<String, Failure> {
         .map_err(|error| Failure::failed(format!("the server's answer broke off: {error}")))
 }
 
+/// Checks a server's address and returns it without a slash at the end.
+pub(super) fn check_address(server: &str) -> Result<&str, Failure> {
+    let base = server.trim_end_matches('/');
+    let uri: Option<Uri> = base.parse().ok();
+    let fit = uri.is_some_and(|uri| {
+        uri.host().is_some_and(|host| !host.is_empty())
+            && matches!(uri.scheme_str(), Some("http" | "https"))
+    });
+    if fit && !base.contains(['?', '#']) { Ok(base) } else { Err(bad_server(server)) }
+}
+
 fn bad_server(server: &str) -> Failure {
     Failure::usage(format!("{server}: is not a server's address"))
-        .hint("write it as http://HOST:PORT, such as http://127.0.0.1:8470")
+        .hint("write it as http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:8470")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -27,7 +27,7 @@ Examples:
 
 Variables are printed as exports for a POSIX shell, what goes into code as comments.";
 
-/// One dialect's clients; `{url}` and `{host}` stand for the server.
+/// One dialect's clients; `{url}`, `{host}` and `{scheme}` stand for the server's.
 struct Guide {
     title: &'static str,
     variables: &'static [(&'static str, &'static str)],
@@ -42,13 +42,16 @@ pub(super) fn run(env: &Env, server: &str, output: &mut Output<'_>) -> Result<()
         Some(rest) => format!("http://127.0.0.1{rest}"),
         None => server.to_owned(),
     };
-    let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let (scheme, authority) = url.split_once("://").unwrap_or(("http", &url));
     let authority = authority.split('/').next().unwrap_or_default();
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     };
-    let fill = |text: &str| text.replace("{url}", &url).replace("{host}", authority);
+    let fill = |text: &str| {
+        let text = text.replace("{url}", &url).replace("{host}", authority);
+        text.replace("{scheme}", scheme).replace("{SCHEME}", &scheme.to_uppercase())
+    };
     let guide = guide(&env.dialect);
     if output.json() {
         let variables: Map<String, Value> = guide
@@ -105,9 +108,9 @@ publish here, because it sends code through an object store, which this release 
   s cli fc3 layer list --region cn-hangzhou
 Python, alibabacloud-fc20230330 (endpoint without the scheme, and the protocol beside it):
   from alibabacloud_tea_openapi.utils_models import Config
-  Config(access_key_id="local", access_key_secret="local", endpoint="{host}", protocol="http")
+  Config(access_key_id="local", access_key_secret="local", endpoint="{host}", protocol="{scheme}")
 Node, @alicloud/fc20230330:
-  new $OpenApiUtil.Config({accessKeyId: "local", accessKeySecret: "local", endpoint: "{host}", protocol: "http"})
+  new $OpenApiUtil.Config({accessKeyId: "local", accessKeySecret: "local", endpoint: "{host}", protocol: "{scheme}"})
 Node, @alicloud/fc2:
   new FC("1234567890123456", {accessKeyID: "local", accessKeySecret: "local", region: "cn-hangzhou", endpoint: "{url}"})
 curl:
@@ -179,13 +182,13 @@ tccli (the scheme is needed; without it TLS is used); once for all, or with each
   tccli configure set scf.endpoint {url}
   tccli scf ListLayers --endpoint {url}
 Python, tencentcloud-sdk-python-scf:
-  http = HttpProfile(protocol="http", endpoint="{host}")
+  http = HttpProfile(protocol="{scheme}", endpoint="{host}")
   ScfClient(Credential("local", "local"), "ap-guangzhou", ClientProfile(httpProfile=http))
 Node, tencentcloud-sdk-nodejs-scf (unset http_proxy: it is used even for 127.0.0.1):
   new scf.v20180416.Client({credential: {secretId: "local", secretKey: "local"}, region: "ap-guangzhou",
-      profile: {httpProfile: {protocol: "http://", endpoint: "{host}"}}})
+      profile: {httpProfile: {protocol: "{scheme}://", endpoint: "{host}"}}})
 Go, tencentcloud-sdk-go:
-  profile.HttpProfile.Scheme = "HTTP"; profile.HttpProfile.Endpoint = "{host}"
+  profile.HttpProfile.Scheme = "{SCHEME}"; profile.HttpProfile.Endpoint = "{host}"
 curl:
   curl '{url}/' -H 'Content-Type: application/json' -H 'X-TC-Action: GetLayerVersion' \
       -H 'X-TC-Version: 2018-04-16' -d '{"LayerName":"NAME","LayerVersion":1}'"#,
@@ -239,6 +242,10 @@ mod tests {
         let json: Value = serde_json::from_str(&printed("native", "http://h:1", true)).unwrap();
         assert_eq!(json["LAYERBASE_SERVER"], "http://h:1");
         assert_eq!(json["NO_PROXY"], "h");
+        for dialect in DIALECTS {
+            let text = printed(dialect, "https://h:1", false);
+            assert!(!text.contains("\"http\"") && !text.contains("SCHEME"), "{text}");
+        }
         assert_eq!(quote("a'b c"), "'a'\\''b c'");
     }
 }

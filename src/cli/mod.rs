@@ -3,6 +3,7 @@
 //! Knows clap and the program's surroundings (arguments, standard streams, the clock). Must not
 //! know HTTP, files or what any command does.
 
+mod access;
 mod client;
 mod download;
 mod env;
@@ -17,12 +18,14 @@ mod serve;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
+use self::access::{Access, KEY, Key};
 use self::client::Client;
 use self::failure::{Failure, Kind};
 use self::output::{Form, Output};
@@ -36,6 +39,13 @@ struct CommandLine {
     #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
     #[arg(env = "LAYERBASE_SERVER", hide_env_values = true, default_value = DEFAULT_SERVER)]
     server: String,
+    /// Believe https servers by the certificates in FILE (PEM) too, beside the system's
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    #[arg(env = "LAYERBASE_CA", hide_env_values = true)]
+    ca: Option<String>,
+    /// Show the server the key in FILE, '<key id>.<secret>' [default: LAYERBASE_KEY]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    key_file: Option<PathBuf>,
     /// Print the server's JSON instead of tables; a list is one array
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
@@ -64,6 +74,7 @@ Examples:
   layerbase layer ls --json
   layerbase function create hello ./src --runtime python3.12 --handler index.handler
   eval \"$(layerbase env tencent)\"
+  LAYERBASE_KEY=ID.SECRET layerbase layer ls --server https://edge1:8470 --ca edge1.pem
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.";
 
@@ -120,16 +131,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> {
-    // An empty variable is as good as none, as everywhere.
-    let server = if line.server.is_empty() { DEFAULT_SERVER } else { &line.server };
     match &line.command {
         Command::Serve(serve) => serve::run(serve, output),
-        Command::Layer(command) => layer::run(command, &Client::new(server)?, output),
-        Command::Function(arguments) => function::run(arguments, &Client::new(server)?, output),
-        Command::Env(env) => {
-            Client::new(server)?;
-            env::run(env, server, output)
-        }
+        Command::Layer(command) => layer::run(command, &Client::new(&access(line)?)?, output),
+        Command::Function(command) => function::run(command, &Client::new(&access(line)?)?, output),
+        Command::Env(env) => env::run(env, client::check_address(server(line))?, output),
         Command::Completions { shell } => {
             // The generator panics where it cannot write, so it writes to memory.
             let mut script = Vec::new();
@@ -137,6 +143,22 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
             output.bytes(&script)
         }
     }
+}
+
+/// The server to talk to; an empty variable is as good as none, as everywhere.
+fn server(line: &CommandLine) -> &str {
+    if line.server.is_empty() { DEFAULT_SERVER } else { &line.server }
+}
+
+fn access(line: &CommandLine) -> Result<Access, Failure> {
+    // A secret is never an argument: others on the machine can read those.
+    let key = match (&line.key_file, std::env::var_os(KEY).filter(|key| !key.is_empty())) {
+        (Some(path), _) => Some(Key::read(path)?),
+        (None, Some(key)) => Some(Key::parse(&key.to_string_lossy(), KEY)?),
+        (None, None) => None,
+    };
+    let ca = line.ca.clone().filter(|path| !path.is_empty());
+    Ok(Access { server: server(line).to_owned(), ca, key })
 }
 
 /// Prints help as clap does, and its errors under our name like all others.

@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["dialects", "server"]),
     ("rusqlite", &["store"]),
+    ("rustls", &["cli", "server"]),
     ("ureq", &["cli"]),
     ("clap", &["cli"]),
 ];

@@ -5,6 +5,14 @@ use std::net::TcpListener;
 use super::super::scripted::{Answer, Scripted};
 use super::*;
 
+fn client(server: &str) -> Client {
+    Client::new(&access(server)).unwrap()
+}
+
+fn access(server: &str) -> Access {
+    Access { server: server.to_owned(), ..Access::default() }
+}
+
 const JSON: &str = "application/json";
 
 fn problem(status: u16, body: &str) -> Answer {
@@ -12,7 +20,7 @@ fn problem(status: u16, body: &str) -> Answer {
 }
 
 fn upload(server: &Scripted, bytes: &[u8], size: u64) -> Result<String, Failure> {
-    let client = Client::new(&server.url).unwrap();
+    let client = client(&server.url);
     let mut reader = bytes;
     let code = Code { reader: &mut reader, size, bar: &ProgressBar::hidden() };
     client.upload(Upload::Post, &["layers", "a", "versions"], &Query::default(), Some(code))
@@ -25,7 +33,7 @@ fn stored(bytes: &[u8]) -> Answer {
 
 #[test]
 fn segments_and_values_are_encoded() {
-    let client = Client::new("http://127.0.0.1:1/base/").unwrap();
+    let client = client("http://127.0.0.1:1/base/");
     let mut query = Query::default();
     query.push("env", "K=a b&c");
     query.push_some("after", None::<String>);
@@ -38,13 +46,13 @@ fn segments_and_values_are_encoded() {
 }
 
 #[test]
-fn only_plain_http_addresses_are_servers() {
+fn only_http_and_https_addresses_are_servers() {
     for good in ["http://localhost", "http://127.0.0.1:8470/", "http://[::1]:1/x"] {
-        assert!(Client::new(good).is_ok(), "{good}");
+        assert!(Client::new(&access(good)).is_ok(), "{good}");
     }
-    for bad in ["", "localhost:8470", "127.0.0.1", "ftp://x", "https://x", "http://", "http://x/?a"]
+    for bad in ["", "localhost:8470", "127.0.0.1", "ftp://x", "https://", "http://", "http://x/?a"]
     {
-        let kind = Client::new(bad).err().map(|failure| failure.kind);
+        let kind = Client::new(&access(bad)).err().map(|failure| failure.kind);
         assert_eq!(kind, Some(Kind::Usage), "{bad}");
     }
 }
@@ -97,7 +105,7 @@ fn other_bytes_on_the_server_are_a_failure() {
 #[test]
 fn an_empty_body_is_sent_with_its_length() {
     let server = Scripted::start(false, |_| (200, JSON, b"{}".to_vec()));
-    let client = Client::new(&server.url).unwrap();
+    let client = client(&server.url);
     client.upload(Upload::Put, &["functions", "f"], &Query::default(), None).unwrap();
     let request = server.requests().pop().unwrap();
     assert_eq!((request.method.as_str(), request.header("content-length")), ("PUT", Some("0")));
@@ -114,7 +122,7 @@ fn pages_are_followed_to_the_last_and_a_loop_is_noticed() {
         };
         (200, JSON, body.as_bytes().to_vec())
     });
-    let client = Client::new(&server.url).unwrap();
+    let client = client(&server.url);
     let mut items = Vec::new();
     let mut item = |item: &RawValue| {
         items.push(item.get().to_owned());
@@ -136,7 +144,7 @@ fn problems_become_exit_codes() {
             problem(status, r#"{"title":"T"}"#)
         }
     });
-    let client = Client::new(&server.url).unwrap();
+    let client = client(&server.url);
     for (status, kind) in [
         ("400", Kind::Refused),
         ("403", Kind::Refused),
@@ -153,11 +161,57 @@ fn problems_become_exit_codes() {
 }
 
 #[test]
+fn the_key_goes_with_every_request_and_to_no_other_server() {
+    let other = Scripted::start(false, |_| (200, JSON, b"{\"items\":[]}".to_vec()));
+    let target = other.url.clone();
+    let server = Scripted::start(false, move |request| {
+        if request.target.contains("elsewhere") {
+            return (307, Box::leak(format!("x\r\nLocation: {target}/").into_boxed_str()), vec![]);
+        }
+        if request.method == "POST" { stored(b"PK") } else { (200, JSON, b"{}".to_vec()) }
+    });
+    let key = Some(Key::parse("AKID.s3cret", KEY).unwrap());
+    let client = Client::new(&Access { key, ..access(&server.url) }).unwrap();
+    let query = Query::default();
+    client.get(&["layers"], &query).unwrap();
+    client.delete(&["layers"], &query).unwrap();
+    client.code("ab").unwrap();
+    client.upload(Upload::Put, &["functions", "f"], &query, None).unwrap();
+    let code = Code { reader: &mut &b"PK"[..], size: 2, bar: &ProgressBar::hidden() };
+    client.upload(Upload::Post, &["layers", "a"], &query, Some(code)).unwrap();
+    client.get(&["elsewhere"], &query).unwrap();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 6);
+    for request in requests {
+        assert_eq!(request.header("authorization"), Some("Bearer AKID.s3cret"), "{request:?}");
+    }
+    assert_eq!(other.requests().pop().unwrap().header("authorization"), None);
+}
+
+#[test]
+fn who_is_not_let_in_is_told_of_the_key() {
+    let server = Scripted::start(false, |request| match request.target.as_str() {
+        "/api/v1/401" => problem(401, r#"{"title":"T","detail":"no signature"}"#),
+        _ => (403, "text/html", b"<html>".to_vec()),
+    });
+    let key = Some(Key::parse("AKID.s3cret", KEY).unwrap());
+    let with_key = Client::new(&Access { key, ..access(&server.url) }).unwrap();
+    for client in [client(&server.url), with_key] {
+        for status in ["401", "403"] {
+            let failure = client.get(&[status], &Query::default()).unwrap_err();
+            assert_eq!(failure.kind, Kind::Refused);
+            assert!(failure.hint.as_ref().unwrap().contains("LAYERBASE_KEY"), "{failure:?}");
+            assert!(!format!("{failure:?}").contains("s3cret"), "{failure:?}");
+        }
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_gets_a_hint() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let failure = Client::new(&url).unwrap().get(&["layers"], &Query::default()).unwrap_err();
+    let failure = client(&url).get(&["layers"], &Query::default()).unwrap_err();
     assert_eq!(failure.kind, Kind::Failed);
     assert!(failure.what.contains(&url), "{failure:?}");
     assert!(failure.hint.as_ref().unwrap().contains("layerbase serve"), "{failure:?}");
