@@ -197,9 +197,10 @@ pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure>
     runtime.block_on(async {
         let server = Server::bind(config, Clock::system(), IdSource::random()).await?;
         // Scripts wait for this line, so it must not stay in a buffer.
-        output.line(&format!("layerbase ready on http://{}", server.address()))?;
+        output.line(&format!("layerbase ready on {}", server.url()))?;
         output.flush()?;
-        Ok(server.run(server::stop_signal()).await?)
+        server.run(server::stop_signal()).await;
+        Ok(())
     })
 }
 
@@ -216,9 +217,8 @@ impl From<ServeError> for Failure {
             ServeError::Open(
                 OpenError::Locked(_) | OpenError::NewerSchema { .. } | OpenError::Foreign(_),
             ) => Self::refused(what).hint("name another folder with --data"),
-            ServeError::Open(_) | ServeError::Listen { .. } | ServeError::Io(_) => {
-                Self::failed(what)
-            }
+            ServeError::Tls(_) => Self::usage(what),
+            ServeError::Open(_) | ServeError::Listen { .. } => Self::failed(what),
         }
     }
 }

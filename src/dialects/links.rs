@@ -135,7 +135,7 @@ where
             None => {
                 let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok());
                 let host = sent.and_then(bare_host).unwrap_or_else(|| "127.0.0.1".to_owned());
-                format!("http://{host}:{}", app.port())
+                format!("{}://{host}:{}", app.config().scheme(), app.port())
             }
         };
         let now = app.clock().now();

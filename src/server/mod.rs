@@ -1,20 +1,21 @@
-//! One listener for all dialects: binding, routing, the fallback, the end.
+//! One listener for all dialects: binding, routing, the fallback.
 //!
 //! Knows of dialects only what their trait says, and nothing of any cloud.
 
+mod connections;
 mod downloads;
 mod health;
+mod signals;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -23,9 +24,11 @@ pub use crate::catalog::{Clock, IdSource};
 use crate::config::Config;
 use crate::dialects::{self, Call, DIALECTS, Dialect, Refusal};
 use crate::store::{OpenError, Store};
-
-/// How long requests that run at the end may take to finish.
-const GRACE: Duration = Duration::from_secs(30);
+use connections::{Connections, Limits};
+use signals::Hangups;
+pub use signals::stop_signal;
+use tls::Tls;
+pub use tls::TlsError;
 
 /// Why the server does not start, or stops by itself.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,9 @@ pub enum ServeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -41,21 +47,22 @@ pub enum ServeError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The listener failed later.
-    #[error("the listener failed")]
-    Io(#[from] std::io::Error),
 }
 
 /// A server that is bound to its address and has not started to answer.
 pub struct Server {
-    listener: TcpListener,
     address: SocketAddr,
+    scheme: &'static str,
+    connections: Connections,
     router: Router,
 }
 
 impl Server {
-    /// Binds the address, opens the data folder and builds the routes.
+    /// Reads the certificate, binds the address, opens the data folder and builds the routes.
+    ///
+    /// From here on SIGHUP no longer ends the process.
     pub async fn bind(config: Config, clock: Clock, ids: IdSource) -> Result<Self, ServeError> {
+        let tls = config.tls.clone().map(Tls::load).transpose()?;
         let address = config.listen;
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -65,8 +72,10 @@ impl Server {
         secret[16..].copy_from_slice(ids.next().as_bytes());
         let store = Store::open(&config.data, clock.now(), secret)?;
         let catalog = Catalog::new(store, clock.clone(), ids.clone());
+        let (scheme, limits) = (config.scheme(), Limits::of(&config));
+        let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let app = App::new(catalog, clock, ids, config, address.port());
-        Ok(Self { listener, address, router: router(&app) })
+        Ok(Self { address, scheme, connections, router: router(&app) })
     }
 
     /// Returns the address that the server answers on, with the port that port 0 became.
@@ -74,52 +83,15 @@ impl Server {
         self.address
     }
 
-    /// Answers until `stop` resolves, then finishes what runs, within a limit.
-    pub async fn run(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServeError> {
-        let (stopping, mut stopped) = tokio::sync::watch::channel(false);
-        let listener = self.listener.tap_io(|stream| {
-            // Answers are written whole; waiting to fill packets only delays them.
-            let _ = stream.set_nodelay(true);
-        });
-        let serve = axum::serve(listener, self.router).with_graceful_shutdown(async move {
-            stop.await;
-            let _ = stopping.send(true);
-        });
-        let too_late = async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            ended = serve.into_future() => Ok(ended?),
-            () = too_late => {
-                tracing::warn!("gave up waiting for requests that still run");
-                Ok(())
-            }
-        }
+    /// Returns scheme and address, as clients on this machine write them.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
-}
 
-/// Resolves when the process is asked to end: SIGTERM or SIGINT.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => {
-                let _ = interrupt.await;
-            }
-        }
+    /// Answers until `stop` resolves, then finishes what runs, within a limit.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        self.connections.serve(self.router, stop).await;
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
 }
 
 fn router(app: &App) -> Router {

@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that only some modules may name.
 const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["dialects", "server"]),
+    ("hyper", &["server"]),
     ("rusqlite", &["store"]),
     ("rustls", &["cli", "server"]),
     ("ureq", &["cli"]),

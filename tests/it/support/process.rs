@@ -18,11 +18,17 @@ pub struct Process {
 impl Process {
     /// Starts `serve` on a data folder and waits for the line that says it is ready.
     pub fn serve(data: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with_log(data, arguments, Stdio::inherit())
+    }
+
+    /// Like [`Process::serve`], with the log somewhere else.
+    pub fn serve_with_log(data: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = binary()
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -54,9 +60,20 @@ impl Process {
     }
 
     /// Asks the process to end (SIGTERM) and returns its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
-        let sent = Command::new("kill").arg(self.id().to_string()).status().unwrap();
+    pub fn terminate(self) -> Option<i32> {
+        self.signal("TERM");
+        self.end()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until the process ends and returns its exit code.
+    pub fn end(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

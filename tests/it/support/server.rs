@@ -65,7 +65,7 @@ impl TestServer {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                server.run(stopped).await.unwrap();
+                server.run(stopped).await;
             });
         });
         let address = started.recv().expect("the server starts");

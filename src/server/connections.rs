@@ -1,0 +1,200 @@
+//! Connections: accepted up to a number, each held to its times and sizes, ended in order.
+//!
+//! Knows streams, TLS and HTTP/1 as a protocol. Must not know what is asked or answered.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::signals::Hangups;
+use super::tls::Tls;
+use crate::config::Config;
+
+/// How long requests that run at the end may take to finish.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How long a client may take for its part of a TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// How long nothing is accepted after the system had no more room for a connection.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What every connection is held to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    connections: usize,
+    head_timeout: Duration,
+    max_head: usize,
+}
+
+impl Limits {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            connections: config.max_connections,
+            head_timeout: config.head_timeout,
+            max_head: config.max_head,
+        }
+    }
+
+    /// HTTP/1 as these limits have it. A head that is too large is answered 431; one that takes
+    /// too long, as well as a connection that waits too long for the next one, is hung up on.
+    fn http(self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            .max_header_size(self.max_head)
+            .max_buf_size(self.max_head);
+        http
+    }
+}
+
+/// A listener, and what is done with those who come.
+pub(super) struct Connections {
+    listener: TcpListener,
+    limits: Limits,
+    tls: Option<Tls>,
+    hangups: Hangups,
+}
+
+impl Connections {
+    /// Accepts nothing yet.
+    pub(super) fn new(
+        listener: TcpListener,
+        limits: Limits,
+        tls: Option<Tls>,
+        hangups: Hangups,
+    ) -> Self {
+        Self { listener, limits, tls, hangups }
+    }
+
+    /// Serves until `stop` resolves, then accepts nobody, hangs up on those who ask nothing, and
+    /// lets the others finish for up to [`GRACE`].
+    pub(super) async fn serve(mut self, router: Router, stop: impl Future<Output = ()>) {
+        // The number is at most 1,000,000.
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let (stopping, stopped) = watch::channel(());
+        let service = TowerToHyperService::new(router);
+        let http = self.limits.http();
+        let mut stop = pin!(stop);
+        loop {
+            let (stream, permit) = tokio::select! {
+                () = &mut stop => break,
+                () = self.hangups.next() => {
+                    reload(self.tls.as_mut());
+                    continue;
+                }
+                accepted = accept(&self.listener, &room) => accepted,
+            };
+            let tls = self.tls.as_ref().map(Tls::acceptor);
+            let connection = Connection { http: http.clone(), service: service.clone() };
+            let stopped = stopped.clone();
+            tokio::spawn(async move {
+                connection.serve(stream, tls, stopped).await;
+                drop(permit);
+            });
+        }
+        // Whoever still waits is refused, and not left to hang.
+        drop(self.listener);
+        drop(stopping);
+        if tokio::time::timeout(GRACE, room.acquire_many(all)).await.is_err() {
+            tracing::warn!("gave up waiting for requests that still run");
+        }
+    }
+}
+
+/// Waits until there is room for a connection, then for the connection.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so that there always is a permit.
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) if gone_again(&error) => {}
+            // Out of file descriptors, most likely: others must end first.
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether it was the client who gave up before it was accepted.
+fn gone_again(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn reload(tls: Option<&mut Tls>) {
+    match tls.map(Tls::reload) {
+        Some(Ok(())) => tracing::info!("the certificate was read again"),
+        Some(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "the certificate stays the one it was");
+        }
+        None => tracing::info!("SIGHUP: there is no certificate to read again"),
+    }
+}
+
+/// One client.
+struct Connection {
+    http: http1::Builder,
+    service: TowerToHyperService<Router>,
+}
+
+impl Connection {
+    /// Answers what is asked on a stream until either side has enough.
+    async fn serve(
+        self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        mut stopped: watch::Receiver<()>,
+    ) {
+        // Answers are written whole; waiting to fill packets only delays them.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else { return self.exchange(stream, stopped).await };
+        let handshake = tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            _ = stopped.changed() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.exchange(stream, stopped).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    async fn exchange<S>(self, stream: S, mut stopped: watch::Receiver<()>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut talk = pin!(self.http.serve_connection(TokioIo::new(stream), self.service));
+        let ended = tokio::select! {
+            ended = talk.as_mut() => ended,
+            // There is nothing to be sent there: this is the sender's end.
+            _ = stopped.changed() => {
+                talk.as_mut().graceful_shutdown();
+                talk.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The certificate: two PEM files in, what a handshake needs out, and the same again on demand.
+//!
+//! Knows rustls and nothing of connections or requests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, crypto};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsFiles;
+
+/// Why a certificate and its key cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or holds nothing of its kind.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Each file is in order, and they do not go together.
+    #[error("{} and {} cannot be used together", files.cert.display(), files.key.display())]
+    Pair {
+        /// Both files.
+        files: TlsFiles,
+        /// What does not fit.
+        source: rustls::Error,
+    },
+}
+
+/// A certificate in use.
+pub(super) struct Tls {
+    files: TlsFiles,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// Reads the files and checks that the key is the certificate's.
+    pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let acceptor = acceptor(&files)?;
+        Ok(Self { files, acceptor })
+    }
+
+    /// Reads the files again; what is in use stays where that fails. Connections that were made
+    /// before are not touched.
+    pub(super) fn reload(&mut self) -> Result<(), TlsError> {
+        self.acceptor = acceptor(&self.files)?;
+        Ok(())
+    }
+
+    /// Returns what makes a connection out of a stream.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+    let chain = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| refuse(&files.cert, "certificate", &error))?;
+    if chain.is_empty() {
+        return Err(refuse(&files.cert, "certificate", &pem::Error::NoItemsFound));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| refuse(&files.key, "private key", &error))?;
+    let unfit = |source| TlsError::Pair { files: files.clone(), source };
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(unfit)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(unfit)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn refuse(path: &Path, kind: &str, error: &pem::Error) -> TlsError {
+    let reason = match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => format!("has no PEM {kind}"),
+        // The parser's own words may quote what it read, and that may be a key.
+        _ => format!("is not a PEM {kind}"),
+    };
+    TlsError::File { path: path.to_owned(), reason }
+}
