@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
 use super::signals::Hangups;
@@ -27,6 +28,10 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long a client may take for its part of a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client may take nothing of its answer. What the system keeps ready for a slow client
+/// is some mebibytes, of which a part must have gone before more is taken.
+const STALL_MAX: Duration = Duration::from_secs(300);
+
 /// How long nothing is accepted after the system had no more room for a connection.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +41,7 @@ pub(super) struct Limits {
     connections: usize,
     head_timeout: Duration,
     max_head: usize,
+    stall_max: Duration,
 }
 
 impl Limits {
@@ -44,6 +50,7 @@ impl Limits {
             connections: config.max_connections,
             head_timeout: config.head_timeout,
             max_head: config.max_head,
+            stall_max: STALL_MAX,
         }
     }
 
@@ -98,7 +105,8 @@ impl Connections {
                 accepted = accept(&self.listener, &room) => accepted,
             };
             let tls = self.tls.as_ref().map(Tls::acceptor);
-            let connection = Connection { http: http.clone(), service: service.clone() };
+            let (http, service) = (http.clone(), service.clone());
+            let connection = Connection { http, service, stall_max: self.limits.stall_max };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
@@ -155,6 +163,7 @@ fn reload(tls: Option<&mut Tls>) {
 struct Connection {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
+    stall_max: Duration,
 }
 
 impl Connection {
@@ -182,9 +191,12 @@ impl Connection {
 
     async fn exchange<S>(self, stream: S, mut stopped: watch::Receiver<()>)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite,
     {
-        let mut talk = pin!(self.http.serve_connection(TokioIo::new(stream), self.service));
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(self.stall_max));
+        let stream = TokioIo::new(Box::pin(stream));
+        let mut talk = pin!(self.http.serve_connection(stream, self.service));
         let ended = tokio::select! {
             ended = talk.as_mut() => ended,
             // There is nothing to be sent there: this is the sender's end.
@@ -196,5 +208,50 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke off");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_takes_nothing_of_an_answer_does_not_keep_others_out_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            connections: 1,
+            head_timeout: Duration::from_secs(30),
+            max_head: 64 << 10,
+            stall_max: Duration::from_millis(50),
+        };
+        // More than both sides' systems keep ready.
+        let large = get(|| async { vec![0; 64 << 20] });
+        let router = Router::new().route("/large", large).route("/small", get(|| async {}));
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let connections = Connections::new(listener, limits, None, Hangups::listen());
+        let serving = tokio::spawn(async move {
+            let stop = async { drop(ended.await) };
+            connections.serve(router, stop).await;
+        });
+        let clients = tokio::task::spawn_blocking(move || {
+            let ask = |path: &str| {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+                stream
+            };
+            let stuck = ask("/large");
+            let mut first = [0; 12];
+            ask("/small").read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            drop(stuck);
+        });
+        clients.await.unwrap();
+        end.send(()).unwrap();
+        serving.await.unwrap();
     }
 }
