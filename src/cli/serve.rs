@@ -21,6 +21,9 @@ use crate::store::OpenError;
 /// for a client.
 const BLOCKING_THREADS: usize = 64;
 
+/// Open files beside those of connections: the catalog on each thread, uploads, downloads.
+const FILES_BESIDE: u64 = 512;
+
 /// The flags of `serve`; each is a key of the file and a variable of the environment too.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -189,6 +192,7 @@ impl Serve {
 pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure> {
     let config = Config::load(&serve.flags(), |name| std::env::var_os(name), Path::new(""))?;
     log(&config)?;
+    allow_open_files(config.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -231,6 +235,17 @@ impl From<ConfigError> for Failure {
             ConfigError::Invalid { .. } | ConfigError::UnknownKey { .. } => Self::usage(what),
             ConfigError::Unreadable { .. } => Self::usage(what),
         }
+    }
+}
+
+/// Takes as many open files as the system lets this process have: each connection is one, and what
+/// a shell allows at first is often fewer than `connections`.
+fn allow_open_files(connections: usize) {
+    let wanted = connections as u64 + FILES_BESIDE;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(allowed) if allowed >= wanted => {}
+        Ok(allowed) => tracing::warn!(allowed, wanted, "few open files for this max_connections"),
+        Err(error) => tracing::warn!(%error, "cannot ask for more open files"),
     }
 }
 
