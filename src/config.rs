@@ -280,8 +280,9 @@ impl Config {
 
     /// Refuses what must not be served.
     fn check(&self) -> Result<(), ConfigError> {
-        let open = self.listen.ip().to_canonical();
-        if self.auth == Auth::Off && !open.is_loopback() && !self.allow_anonymous {
+        let address = self.listen.ip().to_canonical();
+        let open = self.auth == Auth::Off && !self.allow_anonymous;
+        if open && !address.is_loopback() {
             return Err(ConfigError::Refused {
                 reason: format!(
                     "{} can be reached from other machines, and authentication is off: anyone \

@@ -83,7 +83,7 @@ fn flag_wins_over_environment_over_file_over_default() {
     // Every key in the order flag, environment, file; each is a valid value of its own.
     let table: [(&str, [&str; 3]); 22] = [
         ("allow_anonymous", ["true", "false", "true"]),
-        ("auth", ["off", "off", "off"]),
+        ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
         ("ctyun_skew", ["1m", "2m", "3m"]),
         ("data", ["/a", "/b", "/c"]),
@@ -276,24 +276,14 @@ fn an_open_address_without_authentication_is_refused_with_both_ways_on() {
         let error = flags(&[("listen", listen)]).load().unwrap_err();
         let ConfigError::Refused { reason, ways_on } = error else { panic!("{error}") };
         assert!(reason.contains(listen), "{reason}");
-        assert!(ways_on.contains("--auth on"), "{ways_on}");
+        assert!(ways_on.contains("--auth on (after `layerbase key add`)"), "{ways_on}");
         assert!(ways_on.contains("--auth off --allow-anonymous"), "{ways_on}");
         let open = flags(&[("listen", listen), ("allow_anonymous", "true")]);
         assert!(open.load().is_ok());
+        let signed = flags(&[("listen", listen), ("auth", "on")]).load().unwrap();
+        assert_eq!(signed.auth, Auth::On);
     }
     for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1"] {
         assert!(flags(&[("listen", listen)]).load().is_ok(), "{listen}");
-    }
-}
-
-#[test]
-fn auth_on_is_refused_and_not_pretended() {
-    for flags in [
-        flags(&[("auth", "on")]),
-        flags(&[("auth", "on"), ("listen", "0.0.0.0:1"), ("allow_anonymous", "true")]),
-    ] {
-        let error = flags.load().unwrap_err();
-        assert!(matches!(error, ConfigError::Refused { .. }), "{error}");
-        assert!(error.to_string().contains("not available in this release"), "{error}");
     }
 }

@@ -173,7 +173,6 @@ fn serve_refuses_what_it_must_not_do() {
     };
     refused(&["--listen", "0.0.0.0:0"], 4, "--auth on");
     refused(&["--listen", "0.0.0.0:0"], 4, "--allow-anonymous");
-    refused(&["--auth", "on"], 4, "--auth on");
     refused(&["--max-upload", "much"], 2, "much");
     let _first = Process::serve(Path::new(data), &[]);
     refused(&["--listen", "127.0.0.1:0"], 4, "in use");
