@@ -2,6 +2,8 @@
 //!
 //! The only bridge between async handlers and blocking work. Knows no HTTP framework.
 
+mod traffic;
+
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,10 +17,11 @@ use tokio::time::Instant;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
 use crate::domain::{
-    ArchiveProblem, ArtifactLimits, CatalogError, Key, Limit, TenantId, TenantSpelling,
+    ArchiveProblem, ArtifactLimits, CatalogError, Key, KeyId, Limit, TenantId, TenantSpelling,
 };
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
+use traffic::Traffic;
 
 /// Bytes of a large body that are gathered before a blocking thread writes them; as many again may
 /// be on their way to the disk meanwhile.
@@ -43,13 +46,14 @@ struct Inner {
     ids: IdSource,
     config: Config,
     port: u16,
+    traffic: Traffic,
 }
 
 impl App {
     /// Wires the parts; `port` is the one that the server listens on.
     pub fn new(catalog: Catalog, clock: Clock, ids: IdSource, config: Config, port: u16) -> Self {
-        let catalog = Arc::new(catalog);
-        Self { inner: Arc::new(Inner { catalog, clock, ids, config, port }) }
+        let (catalog, traffic) = (Arc::new(catalog), Traffic::new(&config));
+        Self { inner: Arc::new(Inner { catalog, clock, ids, config, port, traffic }) }
     }
 
     /// Returns the settings.
@@ -60,6 +64,23 @@ impl App {
     /// Whether clients must sign.
     pub fn verifies_signatures(&self) -> bool {
         self.config().auth == Auth::On
+    }
+
+    /// Takes a place among the requests that run, until the result is dropped; `LimitExceeded`
+    /// when there are `max_requests` already.
+    pub fn start_request(&self) -> Result<impl Drop + '_, CatalogError> {
+        self.inner.traffic.start_request()
+    }
+
+    /// Waits for a place among the large bodies that arrive, which is kept until the result is
+    /// dropped; `LimitExceeded` when none of `max_uploads` comes free in time.
+    pub async fn start_upload(&self) -> Result<impl Drop + '_, CatalogError> {
+        self.inner.traffic.start_upload().await
+    }
+
+    /// Counts a request of a key; `LimitExceeded` past `rate_limit` in one second.
+    pub fn count_request(&self, key: &KeyId) -> Result<(), CatalogError> {
+        self.inner.traffic.count(key, self.clock().now())
     }
 
     /// Has it written down, without waiting for it, that a key was let in.

@@ -21,6 +21,7 @@ use super::{BodyRule, Call, Dialect, Operation, Refusal, Signed};
 use crate::app::App;
 use crate::domain::{Caller, CatalogError, Limit, Occasion};
 use crate::ingest::Spool;
+use crate::ingest::spool::MEMORY_MAX;
 
 #[derive(Clone)]
 struct Gate {
@@ -61,29 +62,27 @@ impl Gate {
         let call = Call::new(&self.app, &head, self.dialect);
         // Made where something may be logged: a page that is given again costs no span.
         let span = || tracing::info_span!("request", id = %call.request_id);
-        let limit = self.body.limit(self.dialect, &self.app);
-        let measure = self.body.measure(self.app.verifies_signatures());
-        let spool = match body.is_end_stream() {
-            // Where the body is the code, the query is what is kept of it.
-            _ if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) => {
-                Err(CatalogError::invalid("query", "must be UTF-8"))
-            }
-            _ if waits_to_send(&head, &body, limit) => Err(CatalogError::LimitExceeded {
-                what: Limit::BodySize,
-                limit,
-                actual: body.size_hint().lower(),
-            }),
-            true => Ok(Spool::empty()),
-            false => self.app.spool(body, limit, measure).instrument(span()).await,
+        let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
+        let _upload = match self.has_large(&body) {
+            true => match self.app.start_upload().await {
+                Ok(place) => Some(place),
+                Err(refusal) => return refused(refusal),
+            },
+            false => None,
         };
-        let spool = match spool {
+        let spool = match self.receive(&head, body).instrument(span()).await {
             Ok(spool) => spool,
-            Err(refusal) => return span().in_scope(|| self.refuse(&call, refusal)),
+            Err(refusal) => return refused(refusal),
+        };
+        // Taken when all has arrived, so that a slow client takes no place from others.
+        let _request = match self.app.start_request() {
+            Ok(place) => place,
+            Err(refusal) => return refused(refusal),
         };
         // Read once for each request, so that a change by another process holds at once.
         let access = match self.app.catalog().access() {
             Ok(access) => access,
-            Err(fault) => return span().in_scope(|| self.refuse(&call, fault)),
+            Err(fault) => return refused(fault),
         };
         let signed = Signed { app: &self.app, access: &access, head: &head, body: &spool };
         let caller = match self.app.verifies_signatures() {
@@ -94,6 +93,9 @@ impl Gate {
             Ok(caller) => caller,
             Err(refusal) => return self.dialect.complete(&call, *refusal),
         };
+        if let Some(Err(refusal)) = caller.key().map(|key| self.app.count_request(key)) {
+            return refused(refusal);
+        }
         let (dialect, operation) = (self.dialect.name(), self.operation);
         let caller = caller.on(Occasion { dialect, operation, request_id: call.request_id });
         let page =
@@ -123,6 +125,30 @@ impl Gate {
             response
         };
         answer.instrument(span()).await
+    }
+
+    /// Whether a body does not fit into memory, or may not.
+    fn has_large(&self, body: &HttpBody) -> bool {
+        self.body != BodyRule::Small
+            && body.size_hint().upper().is_none_or(|size| size > MEMORY_MAX as u64)
+    }
+
+    /// Reads the body, unless the head says already that it is refused.
+    async fn receive(&self, head: &Parts, body: HttpBody) -> Result<Spool, CatalogError> {
+        let limit = self.body.limit(self.dialect, &self.app);
+        let measure = self.body.measure(self.app.verifies_signatures());
+        // Where the body is the code, the query is what is kept of it.
+        if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
+            return Err(CatalogError::invalid("query", "must be UTF-8"));
+        }
+        if waits_to_send(head, &body, limit) {
+            let (what, actual) = (Limit::BodySize, body.size_hint().lower());
+            return Err(CatalogError::LimitExceeded { what, limit, actual });
+        }
+        match body.is_end_stream() {
+            true => Ok(Spool::empty()),
+            false => self.app.spool(body, limit, measure).await,
+        }
     }
 
     fn refuse(&self, call: &Call, refusal: CatalogError) -> Response {

@@ -136,7 +136,8 @@ impl BodyRule {
     /// The most bytes that are read; base64 takes four for three, and a form writes some of them
     /// as three.
     fn limit(self, dialect: &dyn Dialect, app: &App) -> u64 {
-        self.limit_for(app.upload_limits(dialect.upload_limit()).size)
+        let limit = self.limit_for(app.upload_limits(dialect.upload_limit()).size);
+        app.config().max_body.map_or(limit, |most| most.min(limit))
     }
 
     fn limit_for(self, upload: u64) -> u64 {

@@ -71,7 +71,8 @@ impl Server {
         secret[..16].copy_from_slice(ids.next().as_bytes());
         secret[16..].copy_from_slice(ids.next().as_bytes());
         let store = Store::open(&config.data, clock.now(), secret)?;
-        let catalog = Catalog::new(store, clock.clone(), ids.clone());
+        let catalog = Catalog::new(store, clock.clone(), ids.clone())
+            .with_tenant_code_max(config.max_tenant_code);
         let (scheme, limits) = (config.scheme(), Limits::of(&config));
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let app = App::new(catalog, clock, ids, config, address.port());

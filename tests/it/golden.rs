@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! { "about":  "what it shows",
-//!   "config": { "max_upload": 1000 },               optional settings
+//!   "config": { "max_upload": 1000 },               optional settings, in bytes, seconds, numbers
 //!   "keys":   [ { "id", "secret", "tenant": "default", "role": "write", "disabled": false } ],
 //!                                                   authentication is on, and these are let in
 //!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
@@ -23,6 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use layerbase::config::Auth;
 use layerbase::domain::{KeyId, Role, Timestamp};
@@ -99,9 +100,12 @@ fn run(path: &Path) -> Result<(), String> {
         if keys.is_some() {
             config.auth = Auth::On;
         }
-        if let Some(limit) = case.pointer("/config/max_upload") {
-            config.max_upload = limit.as_u64();
-        }
+        let number = |name| case["config"][name].as_u64();
+        config.max_upload = number("max_upload");
+        config.max_body = number("max_body");
+        config.max_tenant_code = number("max_tenant_code");
+        config.rate_limit = number("rate_limit").map(|limit| u32::try_from(limit).unwrap());
+        config.ctyun_skew = number("ctyun_skew").map(Duration::from_secs);
     });
     for key in keys.into_iter().flatten() {
         let text = |name: &str, default| key[name].as_str().unwrap_or(default).to_owned();
