@@ -21,7 +21,6 @@ use super::{BodyRule, Call, Dialect, Operation, Refusal, Signed};
 use crate::app::App;
 use crate::domain::{Caller, CatalogError, Limit, Occasion};
 use crate::ingest::Spool;
-use crate::ingest::spool::MEMORY_MAX;
 
 #[derive(Clone)]
 struct Gate {
@@ -63,13 +62,6 @@ impl Gate {
         // Made where something may be logged: a page that is given again costs no span.
         let span = || tracing::info_span!("request", id = %call.request_id);
         let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
-        let _upload = match self.has_large(&body) {
-            true => match self.app.start_upload().await {
-                Ok(place) => Some(place),
-                Err(refusal) => return refused(refusal),
-            },
-            false => None,
-        };
         let spool = match self.receive(&head, body).instrument(span()).await {
             Ok(spool) => spool,
             Err(refusal) => return refused(refusal),
@@ -125,12 +117,6 @@ impl Gate {
             response
         };
         answer.instrument(span()).await
-    }
-
-    /// Whether a body does not fit into memory, or may not.
-    fn has_large(&self, body: &HttpBody) -> bool {
-        self.body != BodyRule::Small
-            && body.size_hint().upper().is_none_or(|size| size > MEMORY_MAX as u64)
     }
 
     /// Reads the body, unless the head says already that it is refused.

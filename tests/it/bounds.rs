@@ -12,7 +12,7 @@ const STALLED: usize = 80;
 #[test]
 fn uploads_that_stand_still_keep_nobody_waiting() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Process::serve(folder.path(), &[]);
+    let server = Process::serve(folder.path(), &["--max-uploads", "100"]);
     let address = server.base().trim_start_matches("http://");
     let stalled: Vec<TcpStream> = (0..STALLED)
         .map(|_| {
@@ -36,6 +36,26 @@ fn uploads_that_stand_still_keep_nobody_waiting() {
     let published = Request::new("POST", "/api/v1/layers/other/versions");
     let published = server.send(&published.body(zips::vector("tencent")));
     assert_eq!(published.status, 201, "{}", published.text());
+    drop(stalled);
+}
+
+#[test]
+fn an_upload_that_stands_still_gives_its_place_to_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &["--max-uploads", "1"]);
+    let mut stalled = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+                Content-Length: 9000000\r\n\r\n";
+    stalled.write_all(head.as_bytes()).unwrap();
+    stalled.write_all(&[7; 300_000]).unwrap();
+    let incoming = folder.path().join("incoming");
+    while std::fs::read_dir(&incoming).unwrap().count() == 0 {
+        assert_eq!(server.send(&Request::get("/healthz")).status, 200);
+    }
+    // Too large for memory, so that it needs the one place.
+    let other = Request::new("POST", "/api/v1/layers/other/versions").body(vec![7; 300_000]);
+    let answer = server.send(&other);
+    assert_eq!(answer.status, 422, "it was read whole: {}", answer.text());
     drop(stalled);
 }
 
