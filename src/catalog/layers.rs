@@ -2,8 +2,8 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
-    Role, TenantId, VersionNumber, Window,
+    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
+    Noun, Order, Page, Role, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::LayerVersionInsert;
@@ -117,6 +117,19 @@ impl Catalog {
         limit: u64,
     ) -> Result<Page<LayerVersion>, CatalogError> {
         self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
+    }
+
+    /// Hands the rows of [`Catalog::list_layers`] to `visit` as they are read, and returns the name
+    /// of the layer that follows them.
+    pub fn visit_layers(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+        visit: impl FnMut(&LayerVersionRow<'_>),
+    ) -> Result<Option<LayerName>, CatalogError> {
+        self.store.read(|view| view.visit_layers_by_name(tenant, filter, from, limit, visit))
     }
 
     /// Lists layers, each by its newest version, the one published last first; ties by name.

@@ -25,7 +25,7 @@ pub use function::{
     Publication, PublicationName,
 };
 pub use key::{Key, KeyId, Secret, parse_key_tenant};
-pub use layer::{Acl, Layer, LayerVersion, NewLayerVersion};
+pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
 pub use names::{
     FunctionKey, FunctionName, Group, LayerName, Qualifier, TenantId, VersionName, VersionNumber,
 };

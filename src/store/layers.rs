@@ -1,5 +1,7 @@
 //! All SQL about layers and their versions.
 
+mod by_name;
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 
@@ -59,7 +61,7 @@ impl View<'_> {
     ) -> Result<Option<LayerVersion>, CatalogError> {
         // From the version to its layer: the other way round every layer of the tenant is asked.
         let from = "layer_versions v CROSS JOIN layers l ON l.id = v.layer";
-        let sql = select_from(from, "v.uid = ?1 AND l.tenant = ?2");
+        let sql = select_from(&whole(), from, "v.uid = ?1 AND l.tenant = ?2");
         self.one_version(&sql, &[&uid, &tenant.as_str()])
     }
 
@@ -74,34 +76,6 @@ impl View<'_> {
         let name: Option<String> =
             statement.query_one((uid, tenant.as_str()), |row| row.get(0)).optional()?;
         name.map(LayerName::parse).transpose()
-    }
-
-    /// Returns the newest versions of layers in the order of their names, from `from` on.
-    ///
-    /// `from` is inclusive; the page's `total` is not counted and stays 0.
-    pub fn select_layers_by_name(
-        &self,
-        tenant: &TenantId,
-        filter: &LayerFilter,
-        from: &str,
-        limit: u64,
-    ) -> Result<Page<LayerVersion>, CatalogError> {
-        // The index is entered at one lower bound, the first in the statement: the prefix must not
-        // be left to be found by reading every name before it.
-        let from = filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix));
-        let mut sql = select(
-            match filter.acl {
-                Some(Acl::Public) => "INDEXED BY public_layers_by_name",
-                Some(Acl::Private) | None => "INDEXED BY layers_by_name",
-            },
-            "v.number = l.newest",
-            "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?",
-        );
-        let mut values = vec![Value::Text(tenant.to_string()), Value::Text(from.to_owned())];
-        add_conditions(filter, &mut sql, &mut values);
-        sql.push_str(" ORDER BY l.name LIMIT ?");
-        values.push(Value::Integer(to_sql(limit.saturating_add(1))));
-        Ok(cut(self.many_versions(&sql, values)?, limit, 0))
     }
 
     /// Returns the newest versions of layers, the layer with the latest publication first.
@@ -363,20 +337,25 @@ impl Change<'_> {
     }
 }
 
+/// The columns of whole versions.
+fn whole() -> String {
+    format!("{}, {COLUMNS}", code::COLUMNS)
+}
+
 /// Writes a SELECT of whole versions: `hint` names the index on layers, `join` ties the version to
 /// its layer beside the id, `condition` and what follows it come last.
 fn select(hint: &str, join: &str, condition: &str) -> String {
-    let from = format!("layers l {hint} CROSS JOIN layer_versions v ON v.layer = l.id AND {join}");
-    select_from(&from, condition)
+    select_from(&whole(), &layers_with_versions(hint, join), condition)
 }
 
-/// Writes a SELECT of whole versions out of a join of `l` and `v`, which is read in that order.
-fn select_from(from: &str, condition: &str) -> String {
-    let code = code::COLUMNS;
-    format!(
-        "SELECT {code}, {COLUMNS} FROM {from} CROSS JOIN code c ON c.sha256 = v.code \
-         WHERE {condition}"
-    )
+/// Writes the join that [`select`] reads.
+fn layers_with_versions(hint: &str, join: &str) -> String {
+    format!("layers l {hint} CROSS JOIN layer_versions v ON v.layer = l.id AND {join}")
+}
+
+/// Writes a SELECT out of a join of `l` and `v`, which is read in that order.
+fn select_from(columns: &str, from: &str, condition: &str) -> String {
+    format!("SELECT {columns} FROM {from} CROSS JOIN code c ON c.sha256 = v.code WHERE {condition}")
 }
 
 /// Adds a filter's conditions on `l` and `v` to a WHERE clause and its values.
@@ -416,11 +395,10 @@ fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
         layer: Layer {
             name: LayerName::parse(row.get::<_, String>(at(0))?)?,
             uid: row.get(at(1))?,
-            acl: if row.get::<_, i64>(at(2))? == 1 { Acl::Public } else { Acl::Private },
+            acl: acl(row, at(2))?,
             tags: serde_json::from_str(text(row, at(3))?).map_err(CatalogError::internal)?,
         },
-        number: VersionNumber::new(from_sql(row.get(at(4))?))
-            .ok_or_else(|| CatalogError::internal("a version without a number"))?,
+        number: number(row, at(4))?,
         uid: row.get(at(5))?,
         description: row.get(at(6))?,
         license: row.get(at(7))?,
@@ -428,6 +406,15 @@ fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
         created: time_from_sql(row.get(at(9))?),
         code: code::artifact(row, 0)?,
     })
+}
+
+fn acl(row: &Row<'_>, column: usize) -> Result<Acl, CatalogError> {
+    Ok(if row.get::<_, i64>(column)? == 1 { Acl::Public } else { Acl::Private })
+}
+
+fn number(row: &Row<'_>, column: usize) -> Result<VersionNumber, CatalogError> {
+    VersionNumber::new(from_sql(row.get(column)?))
+        .ok_or_else(|| CatalogError::internal("a version without a number"))
 }
 
 /// Borrows a text column for parsing.

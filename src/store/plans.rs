@@ -184,6 +184,7 @@ fn layers_are_read_by_keys_and_indexes() {
         view.select_audit(&tenant, 0, 5)?;
         for filter in filters() {
             view.select_layers_by_name(&tenant, &filter, "", 5)?;
+            view.visit_layers_by_name(&tenant, &filter, "", 5, |_| ())?;
             for offset in [0, 1] {
                 view.select_layers_by_age(&tenant, &filter, Window { offset, limit: 5 })?;
             }
@@ -191,7 +192,7 @@ fn layers_are_read_by_keys_and_indexes() {
         Ok::<_, CatalogError>(())
     });
     read.unwrap();
-    check(28);
+    check(36);
 }
 
 #[test]

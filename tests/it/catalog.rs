@@ -179,6 +179,14 @@ fn pages_put_together_are_the_whole_list_at_every_size() {
                 catalog.list_layers(&tenant(), &LayerFilter::default(), &from, size).unwrap();
             assert!(page.items.len() as u64 <= size);
             by_name.extend(page.items.iter().map(|item| item.layer.name.to_string()));
+            let mut items = page.items.iter();
+            let visit =
+                catalog.visit_layers(&tenant(), &LayerFilter::default(), &from, size, |row| {
+                    let item = items.next().unwrap();
+                    assert_eq!(*row, item.row(&serde_json::to_string(&item.runtimes).unwrap()));
+                });
+            assert_eq!(visit.unwrap(), page.next.map(|next| next.layer.name));
+            assert_eq!(items.next(), None);
             if !page.more {
                 break;
             }

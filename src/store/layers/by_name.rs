@@ -1,0 +1,95 @@
+//! The list of layers in the order of their names: as a page of whole versions, or row by row.
+//!
+//! Who is handed the rows as they are read gets no copies, and only the columns that lists show.
+
+use rusqlite::types::Value;
+use rusqlite::{Row, params_from_iter};
+
+use super::{acl, add_conditions, cut, layers_with_versions, number, select_from, text, whole};
+use crate::domain::{
+    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, Page, TenantId,
+};
+use crate::store::{View, from_sql, time_from_sql, to_sql};
+
+/// The columns of a row that is handed out; [`layer_version_row`] reads them.
+const COLUMNS: &str = "l.name, l.acl, v.number, v.description, v.license, v.runtimes, v.created, \
+                       c.sha256, c.crc64, c.size";
+
+impl View<'_> {
+    /// Returns the newest versions of layers in the order of their names, from `from` on.
+    ///
+    /// `from` is inclusive; the page's `total` is not counted and stays 0.
+    pub fn select_layers_by_name(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        let (sql, values) = select_by_name(&whole(), tenant, filter, from, limit);
+        Ok(cut(self.many_versions(&sql, values)?, limit, 0))
+    }
+
+    /// Hands at most `limit` rows of [`View::select_layers_by_name`] to `visit`, in their order, and
+    /// returns the name of the layer that follows them.
+    pub fn visit_layers_by_name(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+        mut visit: impl FnMut(&LayerVersionRow<'_>),
+    ) -> Result<Option<LayerName>, CatalogError> {
+        let (sql, values) = select_by_name(COLUMNS, tenant, filter, from, limit);
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        for _ in 0..limit {
+            let Some(row) = rows.next()? else { return Ok(None) };
+            visit(&layer_version_row(row)?);
+        }
+        rows.next()?.map(|row| LayerName::parse(text(row, 0)?)).transpose()
+    }
+}
+
+fn layer_version_row<'r>(row: &'r Row<'_>) -> Result<LayerVersionRow<'r>, CatalogError> {
+    let sha256 = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(LayerVersionRow {
+        name: text(row, 0)?,
+        acl: acl(row, 1)?,
+        number: number(row, 2)?,
+        description: text(row, 3)?,
+        license: text(row, 4)?,
+        runtimes: text(row, 5)?,
+        created: time_from_sql(row.get(6)?),
+        sha256: sha256.try_into().map_err(CatalogError::internal)?,
+        crc64: row.get::<_, i64>(8)?.cast_unsigned(),
+        size: from_sql(row.get(9)?),
+    })
+}
+
+/// Writes the SELECT of layers in the order of their names, and the values that are bound to it.
+fn select_by_name(
+    columns: &str,
+    tenant: &TenantId,
+    filter: &LayerFilter,
+    from: &str,
+    limit: u64,
+) -> (String, Vec<Value>) {
+    // The index is entered at one lower bound, the first in the statement: the prefix must not be
+    // left to be found by reading every name before it.
+    let from = filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix));
+    let hint = match filter.acl {
+        Some(Acl::Public) => "INDEXED BY public_layers_by_name",
+        Some(Acl::Private) | None => "INDEXED BY layers_by_name",
+    };
+    let mut sql = select_from(
+        columns,
+        &layers_with_versions(hint, "v.number = l.newest"),
+        "l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ?",
+    );
+    let mut values = vec![Value::Text(tenant.to_string()), Value::Text(from.to_owned())];
+    add_conditions(filter, &mut sql, &mut values);
+    sql.push_str(" ORDER BY l.name LIMIT ?");
+    values.push(Value::Integer(to_sql(limit.saturating_add(1))));
+    (sql, values)
+}
