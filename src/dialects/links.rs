@@ -3,13 +3,15 @@
 //! The one place that builds and checks them. A link names a tenant, a content and a file name, and
 //! is good for anyone who has it until it expires (DESIGN.md section 5).
 
+use std::cell::RefCell;
+
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::Uri;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sha2::Sha256;
 
 use super::gate::Rejected;
@@ -24,6 +26,9 @@ const LIFETIME: i64 = 10_000;
 /// Links are renewed at the same moments for everyone, in seconds, so that pages which carry them
 /// can be given again in between.
 const PERIOD: i64 = 600;
+
+/// What JSON would have to escape in a link's base; no URL may contain it anyway.
+const UNFIT: &AsciiSet = &CONTROLS.add(b'"').add(b'\\');
 
 /// Why a link is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +55,8 @@ pub struct Links {
 
 impl Links {
     /// Builds a tenant's links onto `base` as of `now`.
-    fn new(secret: &[u8; 32], base: String, tenant: &TenantId, now: Timestamp) -> Self {
+    fn new(secret: &[u8; 32], base: &str, tenant: &TenantId, now: Timestamp) -> Self {
+        let base = utf8_percent_encode(base, UNFIT).to_string();
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
         let owner = utf8_percent_encode(tenant.as_str(), ESCAPED);
         let end = format!("?tenant={owner}&expires={expires}&signature=");
@@ -59,16 +65,25 @@ impl Links {
 
     /// Returns the link to a content, to be saved under `file_name`.
     pub fn code(&self, sha256: &[u8; 32], file_name: &str) -> String {
-        let mut link = String::with_capacity(self.base.len() + file_name.len() + 210);
-        link.push_str(&self.base);
-        link.push_str("/code/");
-        push_hex(&mut link, sha256);
-        link.push('/');
-        link.extend(utf8_percent_encode(file_name, ESCAPED));
-        link.push_str(&self.end);
+        let mut link = Vec::with_capacity(self.base.len() + file_name.len() + 210);
+        self.write(&mut link, sha256, &[file_name]);
+        String::from_utf8(link).unwrap_or_default()
+    }
+
+    /// Writes the link to a content, to be saved under the name that `file_name` are the parts of.
+    ///
+    /// JSON holds every link as it is.
+    pub fn write(&self, out: &mut Vec<u8>, sha256: &[u8; 32], file_name: &[&str]) {
+        out.extend_from_slice(self.base.as_bytes());
+        out.extend_from_slice(b"/code/");
+        push_hex(out, sha256);
+        out.push(b'/');
+        for encoded in file_name.iter().flat_map(|part| utf8_percent_encode(part, ESCAPED)) {
+            out.extend_from_slice(encoded.as_bytes());
+        }
+        out.extend_from_slice(self.end.as_bytes());
         let signed = covered(self.key.clone(), sha256, file_name);
-        push_hex(&mut link, &signed.finalize().into_bytes().into());
-        link
+        push_hex(out, &signed.finalize().into_bytes().into());
     }
 }
 
@@ -85,15 +100,28 @@ pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], 
     hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
     hex::decode_to_slice(parameter("signature")?, &mut signature)
         .map_err(|_| LinkRefusal::Invalid)?;
-    covered(key(secret, parameter("tenant")?, expires), &sha256, &file_name)
+    covered(key(secret, parameter("tenant")?, expires), &sha256, &[&file_name])
         .verify_slice(&signature)
         .map_err(|_| LinkRefusal::Invalid)?;
     if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
 }
 
-/// Derives the key of all links of one tenant that expire at one moment, so that a list of links
+/// Returns the key of all links of one tenant that expire at one moment, so that a list of links
 /// pays for secret, tenant and moment once.
+///
+/// Each thread keeps the last one, for the next request mostly asks for the same.
 fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
+    thread_local! {
+        static LAST: RefCell<Option<(Vec<u8>, Hmac<Sha256>)>> = const { RefCell::new(None) };
+    }
+    let about = [&secret[..], &expires.to_be_bytes(), tenant.as_bytes()].concat();
+    LAST.with_borrow_mut(|last| match last {
+        Some((known, key)) if *known == about => key.clone(),
+        _ => last.insert((about, derive(secret, tenant, expires))).1.clone(),
+    })
+}
+
+fn derive(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
     // HMAC takes keys of every length, so that neither of these can fail.
     let keyed = |key: &[u8]| {
         Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
@@ -105,17 +133,17 @@ fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
 }
 
 /// Feeds what a link's signature covers beside its key.
-fn covered(mut key: Hmac<Sha256>, sha256: &[u8; 32], file_name: &str) -> Hmac<Sha256> {
+fn covered(mut key: Hmac<Sha256>, sha256: &[u8; 32], file_name: &[&str]) -> Hmac<Sha256> {
     key.update(sha256);
-    key.update(file_name.as_bytes());
+    file_name.iter().for_each(|part| key.update(part.as_bytes()));
     key
 }
 
-fn push_hex(text: &mut String, bytes: &[u8; 32]) {
-    let mut digits = [0; 64];
-    // Two digits for each byte, which are ASCII: neither can fail.
-    let _ = hex::encode_to_slice(bytes, &mut digits);
-    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8; 32]) {
+    let start = out.len();
+    out.resize(start + 64, b'0');
+    // Two digits for each byte: the lengths fit.
+    let _ = hex::encode_to_slice(bytes, &mut out[start..]);
 }
 
 /// The base is `--public-url`, else the request's host with the listening port: some clients leave
@@ -140,7 +168,7 @@ where
         };
         let now = app.clock().now();
         let access = app.catalog().access().map_err(Rejected::new)?;
-        Ok(Self::new(&access.link_secret, base, caller.tenant(), now))
+        Ok(Self::new(&access.link_secret, &base, caller.tenant(), now))
     }
 }
 
