@@ -17,6 +17,15 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     // The wire types have text keys and finite numbers, so that serialising them cannot fail.
     let mut text = Vec::with_capacity(ANSWER_USUAL);
     let _ = serde_json::to_writer(&mut text, value);
+    written(status, text)
+}
+
+/// An answer whose JSON is written already.
+pub(super) fn written(status: StatusCode, mut text: Vec<u8>) -> Response {
+    // It may be kept, and `pages` counts its bytes alone.
+    if text.len() < text.capacity() / 2 {
+        text.shrink_to_fit();
+    }
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);

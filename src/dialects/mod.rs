@@ -9,6 +9,7 @@ mod gate;
 pub mod links;
 mod pages;
 mod params;
+mod record;
 mod signing;
 mod stream;
 mod tenants;

@@ -4,12 +4,10 @@
 pub(super) mod layers;
 
 use std::convert::Infallible;
-use std::fmt;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use md5::{Digest, Md5};
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::errors::ApiError;
@@ -111,15 +109,6 @@ fn split_arn(arn: &str) -> Option<(&str, &str, VersionNumber)> {
         }
     };
     Some((owner, name, VersionNumber::parse(number)?))
-}
-
-/// Writes a value as a JSON string without making a `String` of it first.
-pub(super) struct AsText<T>(T);
-
-impl<T: fmt::Display> Serialize for AsText<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
 }
 
 /// The members of an object in a body. Keys are found in any case, one that is spelled exactly

@@ -9,15 +9,16 @@ use axum::routing::{delete, get, post};
 use crate::app::App;
 use crate::catalog::{DeleteRule, VersionRange};
 use crate::dialects::alibaba::errors::ApiError;
-use crate::dialects::alibaba::wire::layers::{Layer, LayerVersions, Layers, NewLayer};
+use crate::dialects::alibaba::wire::layers::{self, NewLayer};
 use crate::dialects::alibaba::wire::{Generation, PREFIXES, Renderer};
 use crate::dialects::alibaba::{ZIP_MAX, paging};
 use crate::dialects::gate::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
+use crate::dialects::record::Object;
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Caller, Operation, answer};
-use crate::domain::{CatalogError, LayerName, LayerVersion, Order, Page, VersionNumber};
+use crate::domain::{CatalogError, LayerName, LayerVersion, Order, VersionNumber};
 use crate::ingest::Leniency;
 
 /// Where the code is; clients write both `code` and `Code`.
@@ -51,15 +52,25 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let (filter, limit) = (paging::filter(&params)?, paging::limit(&params)?);
     let from = paging::first_name(&params);
-    let page = match paging::switch(&params, "official")? {
-        // This server has no layers of the vendor's own.
-        true => Page::empty(),
-        false => app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, from, limit))?,
-    };
     let renderer = Renderer::new(&app, &caller, &links, generation);
-    let layers = page.items.iter().map(|version| Layer::row(&renderer, version)).collect();
-    let next_token = page.next.as_ref().map(|next| next.layer.name.as_str());
-    Ok(answer::json(StatusCode::OK, &Layers { layers, next_token }))
+    let mut text = layers::room_for(limit);
+    let mut list = Object::begin(&mut text);
+    let mut items = list.array("layers");
+    let next = match paging::switch(&params, "official")? {
+        // This server has no layers of the vendor's own.
+        true => None,
+        false => app.read(|catalog| {
+            catalog.visit_layers(caller.tenant(), &filter, from, limit, |row| {
+                layers::write_item(items.object(), &renderer, row);
+            })
+        })?,
+    };
+    items.end();
+    if let Some(next) = next {
+        list.text("nextToken", next.as_str());
+    }
+    list.end();
+    Ok(answer::written(StatusCode::OK, text))
 }
 
 async fn create(
@@ -118,10 +129,19 @@ async fn list_versions(
     let (from, limit) = (paging::first_version(&params)?, paging::limit(&params)?);
     let range = VersionRange { order: Order::Ascending, from, limit };
     let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
-    let next_version = page.next.map(|next| next.number.get());
     let renderer = Renderer::new(&app, &caller, &links, generation);
-    let layers = page.items.iter().map(|version| Layer::row(&renderer, version)).collect();
-    Ok(answer::json(StatusCode::OK, &LayerVersions { layers, next_version }))
+    let mut text = layers::room_for(limit);
+    let mut list = Object::begin(&mut text);
+    let mut items = list.array("layers");
+    for version in &page.items {
+        layers::write_version(items.object(), &renderer, version, false);
+    }
+    items.end();
+    if let Some(next) = page.next {
+        list.number("nextVersion", next.number.get());
+    }
+    list.end();
+    Ok(answer::written(StatusCode::OK, text))
 }
 
 async fn delete_version(
@@ -137,7 +157,9 @@ async fn delete_version(
 
 /// One version by itself, with its stamp.
 fn single(renderer: &Renderer<'_>, version: &LayerVersion) -> Response {
-    let mut response = answer::json(StatusCode::OK, &Layer::single(renderer, version));
+    let mut text = layers::room_for(1);
+    layers::write_version(Object::begin(&mut text), renderer, version, true);
+    let mut response = answer::written(StatusCode::OK, text);
     answer::insert_id(&mut response, ETAG, &version.uid.replace('-', ""));
     response
 }

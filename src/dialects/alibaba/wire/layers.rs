@@ -1,13 +1,12 @@
 //! Layer versions: the record of the seed operation, and the body that publishes one
 //! (alibaba.md sections 1.5, 2.1 and 2.2).
 
-use std::fmt;
+use jiff::fmt::temporal::DateTimePrinter;
 
-use serde::Serialize;
-
-use super::{AsText, Fields, Generation, Renderer};
+use super::{Fields, Generation, Renderer};
 use crate::dialects::alibaba::errors::ApiError;
-use crate::domain::{Acl, CatalogError, LayerVersion, NewLayerVersion, Timestamp};
+use crate::dialects::record::Object;
+use crate::domain::{Acl, CatalogError, LayerVersion, LayerVersionRow, NewLayerVersion, Timestamp};
 use crate::ingest::json::UploadJson;
 use crate::ingest::{Staged, Staging};
 
@@ -23,144 +22,93 @@ const RUNTIMES_MAX: usize = 64;
 /// Characters of one runtime.
 const RUNTIME_LENGTH_MAX: usize = 64;
 
-/// One layer version; what a generation lacks is left out.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::dialects::alibaba) struct Layer<'a> {
-    layer_name: &'a str,
-    version: u64,
-    description: &'a str,
-    code: Code,
-    code_size: u64,
-    /// The one spelling that the model of 2021 reads after a publication.
-    #[serde(rename = "codesize", skip_serializing_if = "Option::is_none")]
-    codesize: Option<u64>,
-    code_checksum: AsText<u64>,
-    create_time: AsText<Timestamp>,
-    acl: AclField,
-    compatible_runtime: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arn: Option<AsText<FirstArn<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arn_v2: Option<AsText<SecondArn<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    layer_version_arn: Option<AsText<SecondArn<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    license: Option<&'a str>,
+/// Bytes that an item of a list usually takes at most.
+const ITEM_USUAL: usize = 768;
+
+/// Makes room for a list of `items` at most.
+pub(in crate::dialects::alibaba) fn room_for(items: u64) -> Vec<u8> {
+    Vec::with_capacity(usize::try_from(items).unwrap_or_default().saturating_mul(ITEM_USUAL))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Code {
-    repository_type: &'static str,
-    location: String,
+/// Writes an item of a list; what a generation lacks is left out.
+pub(in crate::dialects::alibaba) fn write_item(
+    layer: Object<'_>,
+    renderer: &Renderer<'_>,
+    row: &LayerVersionRow<'_>,
+) {
+    write(layer, renderer, row, false);
 }
 
-/// A number until 2021, a text since.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum AclField {
-    Number(u8),
-    Text(&'static str),
+/// Writes a version that a list or an answer has whole.
+pub(in crate::dialects::alibaba) fn write_version(
+    layer: Object<'_>,
+    renderer: &Renderer<'_>,
+    version: &LayerVersion,
+    is_alone: bool,
+) {
+    // Texts can always be written.
+    let runtimes = serde_json::to_string(&version.runtimes).unwrap_or_default();
+    write(layer, renderer, &version.row(&runtimes), is_alone);
 }
 
-/// `{hash of the account}#{layer}#{version}`
-struct FirstArn<'a> {
-    account_hash: &'a str,
-    layer: &'a str,
-    version: u64,
-}
-
-impl fmt::Display for FirstArn<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}#{}#{}", self.account_hash, self.layer, self.version)
+fn write(
+    mut layer: Object<'_>,
+    renderer: &Renderer<'_>,
+    row: &LayerVersionRow<'_>,
+    is_alone: bool,
+) {
+    let Renderer { generation, links, region, account, account_hash } = renderer;
+    let is_third = *generation == Generation::Third;
+    let (name, version) = (row.name, row.number.to_string());
+    layer.text("layerName", name);
+    layer.json("version", &version);
+    layer.text("description", row.description);
+    let mut code = layer.object("code");
+    code.text("repositoryType", "OSS");
+    code.plain("location", |out| links.write(out, row.sha256, &[name, "_", &version, ".zip"]));
+    code.end();
+    layer.number("codeSize", row.size);
+    if is_alone && !is_third {
+        // The one spelling that the model of 2021 reads after a publication.
+        layer.number("codesize", row.size);
     }
-}
-
-/// `acs:fc:{region}:{account}:layers/{layer}/versions/{version}`
-struct SecondArn<'a> {
-    region: &'a str,
-    account: &'a str,
-    layer: &'a str,
-    version: u64,
-}
-
-impl fmt::Display for SecondArn<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { region, account, layer, version } = self;
-        write!(formatter, "acs:fc:{region}:{account}:layers/{layer}/versions/{version}")
+    layer.digits("codeChecksum", row.crc64);
+    layer.plain("createTime", |out| write_seconds(out, row.created));
+    let acl = match row.acl {
+        Acl::Private => "0",
+        Acl::Public => "1",
+    };
+    match is_third {
+        true => layer.text("acl", acl),
+        // A number until 2021.
+        false => layer.json("acl", acl),
     }
-}
-
-impl<'a> Layer<'a> {
-    /// Renders an item of a list.
-    pub(in crate::dialects::alibaba) fn row(
-        renderer: &'a Renderer<'a>,
-        layer_version: &'a LayerVersion,
-    ) -> Self {
-        let (layer, version) = (layer_version.layer.name.as_str(), layer_version.number.get());
-        let Renderer { generation, links, region, account, account_hash } = renderer;
-        let code = &layer_version.code;
-        let file = format!("{layer}_{version}.zip");
-        let first = || AsText(FirstArn { account_hash, layer, version });
-        let second = || AsText(SecondArn { region, account, layer, version });
-        let license = layer_version.license.as_str();
-        let is = |wanted: Generation| *generation == wanted;
-        Self {
-            layer_name: layer,
-            version,
-            description: &layer_version.description,
-            code: Code {
-                repository_type: "OSS",
-                location: links.code(&code.digests.sha256, &file),
-            },
-            code_size: code.size,
-            codesize: None,
-            code_checksum: AsText(code.digests.crc64),
-            create_time: AsText(whole_seconds(layer_version.created)),
-            acl: match (layer_version.layer.acl, is(Generation::Third)) {
-                (Acl::Private, false) => AclField::Number(0),
-                (Acl::Public, false) => AclField::Number(1),
-                (Acl::Private, true) => AclField::Text("0"),
-                (Acl::Public, true) => AclField::Text("1"),
-            },
-            compatible_runtime: &layer_version.runtimes,
-            arn: (!is(Generation::Third)).then(first),
-            arn_v2: is(Generation::Second).then(second),
-            layer_version_arn: is(Generation::Third).then(second),
-            license: (is(Generation::Third) || !license.is_empty()).then_some(license),
-        }
+    layer.json("compatibleRuntime", row.runtimes);
+    if !is_third {
+        // `{hash of the account}#{layer}#{version}`
+        layer.joined("arn", &[account_hash, "#", name, "#", &version]);
     }
-
-    /// Renders a version by itself.
-    pub(in crate::dialects::alibaba) fn single(
-        renderer: &'a Renderer<'a>,
-        version: &'a LayerVersion,
-    ) -> Self {
-        let codesize = (renderer.generation != Generation::Third).then_some(version.code.size);
-        Self { codesize, ..Self::row(renderer, version) }
+    let second_key = match generation {
+        Generation::First => None,
+        Generation::Second => Some("arnV2"),
+        Generation::Third => Some("layerVersionArn"),
+    };
+    if let Some(key) = second_key {
+        // `acs:fc:{region}:{account}:layers/{layer}/versions/{version}`
+        let parts = ["acs:fc:", region, ":", account, ":layers/", name, "/versions/", &version];
+        layer.joined(key, &parts);
     }
+    if is_third || !row.license.is_empty() {
+        layer.text("license", row.license);
+    }
+    layer.end();
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ` (alibaba.md section 5).
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::dialects::alibaba) struct Layers<'a> {
-    pub(in crate::dialects::alibaba) layers: Vec<Layer<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::dialects::alibaba) next_token: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::dialects::alibaba) struct LayerVersions<'a> {
-    pub(in crate::dialects::alibaba) layers: Vec<Layer<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::dialects::alibaba) next_version: Option<u64>,
+fn write_seconds(out: &mut Vec<u8>, time: Timestamp) {
+    let time = Timestamp::from_second(time.as_second()).unwrap_or(time);
+    // Memory can always be written.
+    let _ = DateTimePrinter::new().print_timestamp(&time, out);
 }
 
 /// What a request to publish says.

@@ -1,0 +1,163 @@
+//! JSON objects that are written member by member, straight into the answer: a long list needs
+//! nothing in between.
+//!
+//! Writes what serde_json writes, and leaves to it whatever is not plain.
+
+use serde::Serialize;
+
+/// An object that is being written; [`Object::end`] completes it.
+pub(super) struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'o> Object<'o> {
+    /// Begins an object at the end of `out`.
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_empty: true }
+    }
+
+    /// Adds a text.
+    #[inline]
+    pub(super) fn text(&mut self, key: &str, text: &str) {
+        self.joined(key, &[text]);
+    }
+
+    /// Adds one text that is made of `parts`.
+    #[inline]
+    pub(super) fn joined(&mut self, key: &str, parts: &[&str]) {
+        self.key(key);
+        if parts.iter().all(|part| is_plain(part)) {
+            self.quoted(|out| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes())));
+        } else {
+            write(self.out, &parts.concat());
+        }
+    }
+
+    /// Adds a text that `write` writes: of characters that need no escape.
+    pub(super) fn plain(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.key(key);
+        self.quoted(write);
+    }
+
+    /// Adds a number.
+    pub(super) fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        write(self.out, &number);
+    }
+
+    /// Adds a number as a text of its digits.
+    pub(super) fn digits(&mut self, key: &str, number: u64) {
+        self.plain(key, |out| write(out, &number));
+    }
+
+    /// Adds a value that is JSON already.
+    #[inline]
+    pub(super) fn json(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// Adds an object, which must be ended before the next member.
+    pub(super) fn object(&mut self, key: &str) -> Object<'_> {
+        self.key(key);
+        Object::begin(self.out)
+    }
+
+    /// Adds an array, which must be ended before the next member.
+    pub(super) fn array(&mut self, key: &str) -> Array<'_> {
+        self.json(key, "[");
+        Array { out: self.out, is_empty: true }
+    }
+
+    /// Completes the object.
+    pub(super) fn end(self) {
+        self.out.push(b'}');
+    }
+
+    fn quoted(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.out.push(b'"');
+        write(self.out);
+        self.out.push(b'"');
+    }
+
+    /// Writes a key; they are ours, and plain. In line, so that its length is known there.
+    #[inline]
+    fn key(&mut self, key: &str) {
+        let before: &[u8] = if self.is_empty { b"\"" } else { b",\"" };
+        self.is_empty = false;
+        self.out.extend_from_slice(before);
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+}
+
+/// An array of objects that is being written; [`Array::end`] completes it.
+pub(super) struct Array<'o> {
+    out: &'o mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl Array<'_> {
+    /// Adds an object, which must be ended before the next one.
+    pub(super) fn object(&mut self) -> Object<'_> {
+        if !std::mem::replace(&mut self.is_empty, false) {
+            self.out.push(b',');
+        }
+        Object::begin(self.out)
+    }
+
+    /// Completes the array.
+    pub(super) fn end(self) {
+        self.out.push(b']');
+    }
+}
+
+/// Whether JSON holds the text as it is.
+fn is_plain(text: &str) -> bool {
+    // Looks at every byte, which is faster than to stop at the first that must be escaped.
+    let must_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    !text.bytes().fold(false, |found, byte| found | must_escape(byte))
+}
+
+/// Writes a text or a number, which cannot fail.
+fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let _ = serde_json::to_writer(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_what_serde_writes() {
+        let odd = "a\"b\\c\n\u{1}\u{7f}层/";
+        let mut text = Vec::new();
+        let mut list = Object::begin(&mut text);
+        let mut items = list.array("items");
+        for name in ["plain", odd, ""] {
+            let mut item = items.object();
+            item.text("name", name);
+            item.number("size", u64::MAX);
+            item.digits("crc64", 7);
+            item.joined("name twice", &[name, name]);
+            item.json("list", "[1]");
+            item.object("code").end();
+            item.end();
+        }
+        items.end();
+        list.array("none").end();
+        list.end();
+        let item = |name: &str| {
+            let text = |text: &str| serde_json::to_string(text).unwrap();
+            let (name, twice, size) = (text(name), text(&name.repeat(2)), u64::MAX);
+            let start =
+                format!(r#"{{"name":{name},"size":{size},"crc64":"7","name twice":{twice}"#);
+            start + r#","list":[1],"code":{}}"#
+        };
+        let items = [item("plain"), item(odd), item("")].join(",");
+        let expected = format!(r#"{{"items":[{items}],"none":[]}}"#);
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+}
