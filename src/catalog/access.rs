@@ -38,7 +38,9 @@ impl Catalog {
         known.and_then(|access| access.spellings.get(tenant).cloned()).unwrap_or_default()
     }
 
-    fn known_access(&self) -> Option<Arc<Access>> {
+    /// Returns what [`Catalog::access`] last returned, without another look; for a request that
+    /// came through the gate, which did look.
+    pub fn known_access(&self) -> Option<Arc<Access>> {
         self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

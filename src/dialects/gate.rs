@@ -157,6 +157,11 @@ fn is_utf8(query: Option<&str>) -> bool {
 pub struct Rejected(Arc<CatalogError>);
 
 impl Rejected {
+    /// What comes out of the gate is there, unless the code is wrong.
+    pub(super) fn past_the_gate() -> Self {
+        Self::new(CatalogError::internal("the gate was passed by"))
+    }
+
     /// Wraps what the catalog refused.
     pub(super) fn new(refusal: CatalogError) -> Self {
         Self(Arc::new(refusal))
@@ -190,9 +195,8 @@ impl<S: Sync> FromRequestParts<S> for Body {
     }
 }
 
-/// What came out of the gate is there, unless the code is wrong.
 fn taken<T>(value: Option<T>) -> Result<T, Rejected> {
-    value.ok_or_else(|| Rejected::new(CatalogError::internal("the gate was passed by")))
+    value.ok_or_else(Rejected::past_the_gate)
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {

@@ -167,7 +167,7 @@ where
             }
         };
         let now = app.clock().now();
-        let access = app.catalog().access().map_err(Rejected::new)?;
+        let access = app.catalog().known_access().ok_or_else(Rejected::past_the_gate)?;
         Ok(Self::new(&access.link_secret, &base, caller.tenant(), now))
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use layerbase::config::Auth;
+use layerbase::config::{Auth, Config};
 use layerbase::domain::{KeyId, Role, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
@@ -100,12 +100,7 @@ fn run(path: &Path) -> Result<(), String> {
         if keys.is_some() {
             config.auth = Auth::On;
         }
-        let number = |name| case["config"][name].as_u64();
-        config.max_upload = number("max_upload");
-        config.max_body = number("max_body");
-        config.max_tenant_code = number("max_tenant_code");
-        config.rate_limit = number("rate_limit").map(|limit| u32::try_from(limit).unwrap());
-        config.ctyun_skew = number("ctyun_skew").map(Duration::from_secs);
+        configure(config, &case["config"]);
     });
     for key in keys.into_iter().flatten() {
         let text = |name: &str, default| key[name].as_str().unwrap_or(default).to_owned();
@@ -141,6 +136,16 @@ fn run(path: &Path) -> Result<(), String> {
     compare(&server, &case["answer"], &answer, &saved)
 }
 
+/// Changes the settings that a case names.
+pub fn configure(config: &mut Config, settings: &Value) {
+    let number = |name| settings[name].as_u64();
+    config.max_upload = number("max_upload");
+    config.max_body = number("max_body");
+    config.max_tenant_code = number("max_tenant_code");
+    config.rate_limit = number("rate_limit").map(|limit| u32::try_from(limit).unwrap());
+    config.ctyun_skew = number("ctyun_skew").map(Duration::from_secs);
+}
+
 fn send(
     server: &TestServer,
     step: &Value,
@@ -149,6 +154,11 @@ fn send(
     if let Some(at) = step["at"].as_str() {
         server.set_clock(at.parse::<Timestamp>().map_err(|failure| failure.to_string())?);
     }
+    Ok(server.send(&request(step, saved)))
+}
+
+/// Builds the request that a step describes.
+pub fn request(step: &Value, saved: &BTreeMap<String, String>) -> Request {
     let text = |value: &Value| fill(value.as_str().unwrap_or_default(), saved);
     let mut request = Request::new(step["method"].as_str().unwrap_or("GET"), &text(&step["path"]));
     for (name, value) in step["headers"].as_object().into_iter().flatten() {
@@ -166,7 +176,7 @@ fn send(
     } else if !step["base64"].is_null() {
         request.body = zips::decode(&text(&step["base64"]));
     }
-    Ok(server.send(&request))
+    request
 }
 
 /// Replaces `{{zip NAME}}` and `{{NAME}}`.

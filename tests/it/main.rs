@@ -15,5 +15,6 @@ mod house;
 mod lists;
 mod sdk;
 mod support;
+mod tenants;
 mod tls;
 mod uploads;

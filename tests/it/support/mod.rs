@@ -5,6 +5,7 @@ pub mod client;
 pub mod process;
 pub mod raw;
 pub mod server;
+pub mod sign;
 pub mod zips;
 
 pub use client::{Answer, Request};

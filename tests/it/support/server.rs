@@ -114,6 +114,11 @@ impl TestServer {
         self.clock.store(now.as_microsecond(), Ordering::SeqCst);
     }
 
+    /// What the clock says.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.clock.load(Ordering::SeqCst)).unwrap()
+    }
+
     /// Moves the clock forward.
     pub fn pass_seconds(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
