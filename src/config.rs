@@ -243,34 +243,20 @@ impl Config {
         environment: impl Fn(&str) -> Option<OsString>,
         folder: &Path,
     ) -> Result<Self, ConfigError> {
-        let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let named = flags.config.clone().or_else(|| set(&variable("config")).map(PathBuf::from));
-        let file = match named {
-            Some(path) => read(&path)?,
-            None => match read(&folder.join(DEFAULT_FILE)) {
-                Err(ConfigError::Unreadable { source, .. })
-                    if source.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    file::File::default()
-                }
-                other => other?,
-            },
-        };
-        let mut gathered = Gathered { values: file.values };
-        for key in KEYS {
-            if let Some(text) = flags.values.get(key) {
-                gathered.values.insert(key, (text.clone(), Origin::Flag(key)));
-            } else if let Some(text) = set(&variable(key)) {
-                let origin = Origin::Environment(key);
-                let text = text
-                    .into_string()
-                    .map_err(|_| ConfigError::invalid(&origin, "the value", "is not UTF-8"))?;
-                gathered.values.insert(key, (text, origin));
-            }
-        }
-        let config = gathered.parse(file.tenants)?;
+        let (gathered, tenants) = gather(flags, environment, folder)?;
+        let config = gathered.parse(tenants)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Returns the data folder of a server that would be started here, for commands that work on
+    /// it: whether the other settings may be served does not matter to them.
+    pub fn load_data(
+        flags: &Flags,
+        environment: impl Fn(&str) -> Option<OsString>,
+        folder: &Path,
+    ) -> Result<PathBuf, ConfigError> {
+        gather(flags, environment, folder)?.0.data()
     }
 
     /// Returns the scheme of the URLs that the server answers on.
@@ -297,6 +283,40 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Takes each setting from its strongest source, and the tenants from the file.
+fn gather(
+    flags: &Flags,
+    environment: impl Fn(&str) -> Option<OsString>,
+    folder: &Path,
+) -> Result<(Gathered, BTreeMap<String, TenantSpelling>), ConfigError> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let named = flags.config.clone().or_else(|| set(&variable("config")).map(PathBuf::from));
+    let file = match named {
+        Some(path) => read(&path)?,
+        None => match read(&folder.join(DEFAULT_FILE)) {
+            Err(ConfigError::Unreadable { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                file::File::default()
+            }
+            other => other?,
+        },
+    };
+    let mut gathered = Gathered { values: file.values };
+    for key in KEYS {
+        if let Some(text) = flags.values.get(key) {
+            gathered.values.insert(key, (text.clone(), Origin::Flag(key)));
+        } else if let Some(text) = set(&variable(key)) {
+            let origin = Origin::Environment(key);
+            let text = text
+                .into_string()
+                .map_err(|_| ConfigError::invalid(&origin, "the value", "is not UTF-8"))?;
+            gathered.values.insert(key, (text, origin));
+        }
+    }
+    Ok((gathered, file.tenants))
 }
 
 fn read(path: &Path) -> Result<file::File, ConfigError> {

@@ -25,14 +25,18 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    pub(super) fn data(&self) -> Result<PathBuf, ConfigError> {
+        self.get("data", "must name a folder", "./layerbase-data", |text| {
+            (!text.is_empty()).then(|| PathBuf::from(text))
+        })
+    }
+
     pub(super) fn parse(
         &self,
         tenants: BTreeMap<String, TenantSpelling>,
     ) -> Result<Config, ConfigError> {
         Ok(Config {
-            data: self.get("data", "must name a folder", "./layerbase-data", |text| {
-                (!text.is_empty()).then(|| PathBuf::from(text))
-            })?,
+            data: self.data()?,
             listen: self.get(
                 "listen",
                 "is not an address and a port, such as 127.0.0.1:8470, [::1]:8470 or 0.0.0.0:8470",

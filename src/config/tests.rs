@@ -287,3 +287,19 @@ fn an_open_address_without_authentication_is_refused_with_both_ways_on() {
         assert!(flags(&[("listen", listen)]).load().is_ok(), "{listen}");
     }
 }
+
+#[test]
+fn the_data_folder_is_known_whatever_else_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "listen = \"0.0.0.0:1\"\ndata = \"from-file\"\nmax_upload = \"much\"\n";
+    std::fs::write(folder.path().join(DEFAULT_FILE), text).unwrap();
+    let load = |flags: &Flags, variable: Option<&str>| {
+        let environment =
+            |name: &str| variable.filter(|_| name == "LAYERBASE_DATA").map(OsString::from);
+        Config::load_data(flags, environment, folder.path()).unwrap()
+    };
+    let flags = Flags { config: None, values: [("data", "from-flag".to_owned())].into() };
+    assert_eq!(load(&flags, Some("from-environment")), Path::new("from-flag"));
+    assert_eq!(load(&Flags::default(), Some("from-environment")), Path::new("from-environment"));
+    assert_eq!(load(&Flags::default(), None), Path::new("from-file"));
+}
