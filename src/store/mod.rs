@@ -339,12 +339,9 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
 
 fn take_lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(OpenError::io(&path))?;
+    // Whoever can open it can hold it, and so keep the server from starting.
+    schema::make_private_file(&path).map_err(OpenError::io(&path))?;
+    let lock = File::options().write(true).open(&path).map_err(OpenError::io(&path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
