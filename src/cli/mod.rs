@@ -8,13 +8,16 @@ mod client;
 mod download;
 mod env;
 mod failure;
+mod folder;
 mod function;
+mod key;
 mod layer;
 mod output;
 mod pack;
 #[cfg(test)]
 mod scripted;
 mod serve;
+mod tenant;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -73,6 +76,7 @@ Examples:
   layerbase layer publish py-deps ./python --runtime python3.12
   layerbase layer ls --json
   layerbase function create hello ./src --runtime python3.12 --handler index.handler
+  layerbase key add --role read
   eval \"$(layerbase env tencent)\"
   LAYERBASE_KEY=ID.SECRET layerbase layer ls --server https://edge1:8470 --ca edge1.pem
 
@@ -89,6 +93,12 @@ enum Command {
     Layer(layer::LayerCommand),
     /// Create, publish, list and download functions
     Function(function::FunctionArgs),
+    /// Make, list, disable and delete the keys that clients sign with
+    #[command(after_help = key::HELP)]
+    Key(key::KeyArgs),
+    /// List tenants and set how the clouds call them
+    #[command(after_help = tenant::HELP)]
+    Tenant(tenant::TenantArgs),
     /// Print what to set so that a cloud's SDK and CLI talk to the server
     #[command(after_help = env::HELP)]
     Env(env::Env),
@@ -135,6 +145,8 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Serve(serve) => serve::run(serve, output),
         Command::Layer(command) => layer::run(command, &Client::new(&access(line)?)?, output),
         Command::Function(command) => function::run(command, &Client::new(&access(line)?)?, output),
+        Command::Key(arguments) => key::run(arguments, output),
+        Command::Tenant(arguments) => tenant::run(arguments, output),
         Command::Env(env) => env::run(env, client::check_address(server(line))?, output),
         Command::Completions { shell } => {
             // The generator panics where it cannot write, so it writes to memory.

@@ -12,6 +12,7 @@ mod downloads;
 mod durability;
 mod golden;
 mod house;
+mod keys;
 mod lists;
 mod sdk;
 mod support;

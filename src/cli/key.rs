@@ -1,0 +1,316 @@
+//! `layerbase key`: who is let in by a server that runs with `--auth on`.
+//!
+//! Works on the data folder, and shows a secret once: when the key is made.
+
+use std::io::{self, Read};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use super::failure::Failure;
+use super::folder::{DataFolder, random};
+use super::output::Output;
+use crate::domain::{CatalogError, Key, KeyId, Role, Secret, TenantId, parse_key_tenant};
+
+/// What every generated id starts with.
+const ID_START: &str = "LB";
+
+const ID_REST: usize = 18;
+const SECRET_LENGTH: usize = 40;
+
+const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Most bytes of standard input that are read for a secret, more than any may have.
+const INPUT_MAX: u64 = 4096;
+
+/// The commands about keys, and the folder that they work on.
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    #[command(flatten)]
+    folder: DataFolder,
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key and show its secret, once
+    #[command(after_help = ADD_HELP)]
+    Add(Add),
+    /// List the keys, without their secrets
+    Ls,
+    /// No longer let a key in, until it is enabled
+    Disable {
+        /// The key's id
+        #[arg(value_parser = key_id)]
+        id: KeyId,
+    },
+    /// Let a disabled key in again
+    Enable {
+        /// The key's id
+        #[arg(value_parser = key_id)]
+        id: KeyId,
+    },
+    /// Delete a key for good; what it published stays
+    Rm {
+        /// The key's id
+        #[arg(value_parser = key_id)]
+        id: KeyId,
+    },
+    /// Make every download link useless that was given out before
+    RotateLinks,
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// Whose layers and functions the key is for; a new name makes a new tenant
+    #[arg(long, default_value = "default", value_parser = tenant)]
+    tenant: TenantId,
+    /// What the key may do: read lists and downloads, write also publishes and deletes, admin also
+    /// reads the log
+    #[arg(long, default_value = "write", value_parser = ["read", "write", "admin"])]
+    role: String,
+    /// The key's id, 4 to 128 letters, digits, '_' and '-' [default: a random one]
+    #[arg(long, value_parser = key_id)]
+    id: Option<KeyId>,
+    /// Read the secret from standard input, one line, instead of making one; it is not shown then
+    #[arg(long)]
+    secret_stdin: bool,
+}
+
+/// What `layerbase key --help` ends with.
+pub(super) const HELP: &str = "\
+Examples:
+  layerbase key add
+  layerbase key add --tenant team-a --role read --data /var/lib/layerbase
+  layerbase key ls
+  layerbase key disable LBX4T0V7Q2M9K1C8R5Z3
+  layerbase key rotate-links
+
+Keys count while the server runs with --auth on. These commands work on the data folder, also while
+a server runs on it, which honours the change from the next request on.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such key or no catalog, 4 the id is taken.";
+
+const ADD_HELP: &str = "\
+Examples:
+  layerbase key add
+  layerbase key add --role admin --json > key.json
+  layerbase key add --id AKIDEXAMPLE --secret-stdin < secret.txt
+
+Id and secret are what each cloud's SDK signs with: access key id and secret, AK and SK, SecretId
+and SecretKey. The token is both in one, for the native API (Authorization: Bearer), this command
+line (LAYERBASE_KEY) and Huawei's X-Auth-Token. The secret cannot be shown again.";
+
+/// Runs one command about keys.
+pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Failure> {
+    let folder = &arguments.folder;
+    match &arguments.command {
+        KeyCommand::Add(add) => self::add(add, folder, output),
+        KeyCommand::Ls => list(folder, output),
+        KeyCommand::Disable { id } => {
+            folder.open()?.enable_key(id, false)?;
+            output.note(&format!("key {id} is no longer let in"));
+            Ok(())
+        }
+        KeyCommand::Enable { id } => {
+            folder.open()?.enable_key(id, true)?;
+            output.note(&format!("key {id} is let in"));
+            Ok(())
+        }
+        KeyCommand::Rm { id } => {
+            folder.open()?.delete_key(id)?;
+            output.note(&format!("deleted key {id}"));
+            Ok(())
+        }
+        KeyCommand::RotateLinks => {
+            folder.open()?.rotate_link_secret(random()?)?;
+            output.note("no download link that was given out before is good any longer");
+            Ok(())
+        }
+    }
+}
+
+/// A new key as its owner sees it, once.
+#[derive(Serialize)]
+struct Made<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    tenant: &'a str,
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
+    let id = match &add.id {
+        Some(id) => id.clone(),
+        None => KeyId::parse(format!("{ID_START}{}", random_text(ID_LETTERS, ID_REST)?))?,
+    };
+    let secret = match add.secret_stdin {
+        true => Secret::parse(line(io::stdin())?)?,
+        false => Secret::parse(random_text(SECRET_LETTERS, SECRET_LENGTH)?)?,
+    };
+    let role = Role::parse(&add.role)
+        .ok_or_else(|| Failure::usage(format!("'{}' is not a role", add.role)))?;
+    let catalog = folder.open_or_make(output)?;
+    let key = catalog.add_key(id, secret, add.tenant.clone(), role)?;
+    // Who brought the secret has it, and perhaps a log of what is printed.
+    let secret = (!add.secret_stdin).then(|| key.secret.reveal());
+    let made = Made {
+        id: key.id.as_str(),
+        secret,
+        tenant: key.tenant.as_str(),
+        role: key.role.as_str(),
+        token: secret.map(|secret| format!("{}.{secret}", key.id)),
+    };
+    if output.json() {
+        return output.line(&to_json(&made)?);
+    }
+    output.fields(&[
+        ("id", made.id.to_owned()),
+        ("secret", made.secret.unwrap_or_default().to_owned()),
+        ("tenant", made.tenant.to_owned()),
+        ("role", made.role.to_owned()),
+        ("token", made.token.unwrap_or_default()),
+    ])?;
+    if secret.is_some() {
+        output.note("keep the secret now: it is not shown again");
+    }
+    Ok(())
+}
+
+/// A key as lists show it.
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    tenant: String,
+    role: &'static str,
+    enabled: bool,
+    created_at: String,
+    last_used_at: Option<String>,
+}
+
+impl From<&Key> for Listed {
+    fn from(key: &Key) -> Self {
+        Self {
+            id: key.id.to_string(),
+            tenant: key.tenant.to_string(),
+            role: key.role.as_str(),
+            enabled: key.enabled,
+            created_at: key.created.to_string(),
+            last_used_at: key.last_used.map(|at| at.to_string()),
+        }
+    }
+}
+
+fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
+    let keys: Vec<Listed> = folder.open()?.list_keys()?.iter().map(Listed::from).collect();
+    if output.json() {
+        return output.array(|item| {
+            keys.iter().try_for_each(|key| item(&*to_raw_value(key).map_err(unwritten)?))
+        });
+    }
+    if keys.is_empty() {
+        output.note("no keys; `layerbase key add` makes one");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = keys
+        .into_iter()
+        .map(|key| {
+            let state = if key.enabled { "enabled" } else { "disabled" };
+            let used = key.last_used_at.map_or("never".to_owned(), |at| output.age(&at));
+            let created = output.age(&key.created_at);
+            vec![key.id, key.tenant, key.role.to_owned(), state.to_owned(), created, used]
+        })
+        .collect();
+    output.table(&["ID", "TENANT", "ROLE", "STATE", "CREATED", "LAST USED"], &rows)
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(unwritten)
+}
+
+fn unwritten(error: serde_json::Error) -> Failure {
+    Failure::failed(format!("the result cannot be written: {error}"))
+}
+
+fn key_id(text: &str) -> Result<KeyId, CatalogError> {
+    KeyId::parse(text)
+}
+
+fn tenant(text: &str) -> Result<TenantId, CatalogError> {
+    parse_key_tenant(text)
+}
+
+fn random_text(letters: &[u8], length: usize) -> Result<String, Failure> {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let bytes: [u8; 64] = random()?;
+        let left = length - text.len();
+        text.extend(spell(letters, &bytes).take(left));
+    }
+    Ok(text)
+}
+
+/// Turns random bytes into letters, each as likely as any other: bytes beyond the last whole
+/// multiple of the letters' number are left out.
+fn spell<'a>(letters: &'a [u8], bytes: &'a [u8]) -> impl Iterator<Item = char> + use<'a> {
+    let even = 256 - 256 % letters.len();
+    let fair = bytes.iter().map(|byte| usize::from(*byte)).filter(move |byte| *byte < even);
+    fair.map(|byte| char::from(letters[byte % letters.len()]))
+}
+
+/// Reads the one line of an input, without its end.
+fn line(input: impl Read) -> Result<String, Failure> {
+    let mut text = String::new();
+    // The text is not repeated: a secret with a mistake in it is a secret all the same.
+    input
+        .take(INPUT_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::usage(format!("standard input is no secret: {error}")))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line.contains('\n') {
+        true => Err(Failure::usage("standard input must be the secret, on one line")),
+        false => Ok(line.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_is_as_likely_as_any_other() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for letters in [ID_LETTERS, SECRET_LETTERS] {
+            let text: String = spell(letters, &bytes).collect();
+            let each = 256 / letters.len();
+            for letter in letters {
+                assert_eq!(text.bytes().filter(|other| other == letter).count(), each);
+            }
+        }
+    }
+
+    #[test]
+    fn generated_texts_are_long_enough_and_not_the_same() {
+        let id = random_text(ID_LETTERS, ID_REST).unwrap();
+        let secret = random_text(SECRET_LETTERS, SECRET_LENGTH).unwrap();
+        assert_eq!((id.len(), secret.len()), (ID_REST, SECRET_LENGTH));
+        assert_ne!(secret, random_text(SECRET_LETTERS, SECRET_LENGTH).unwrap());
+    }
+
+    #[test]
+    fn a_secret_is_one_line() {
+        for (input, secret) in [("a b", "a b"), ("secret\n", "secret"), ("secret\r\n", "secret")] {
+            assert_eq!(line(input.as_bytes()).unwrap(), secret);
+        }
+        let refusal = line(&b"first-secret\nsecond\n"[..]).unwrap_err();
+        assert!(!refusal.what.contains("first-secret"), "{refusal:?}");
+        assert!(line(&b"\xff\n"[..]).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! `layerbase tenant`: the tenants of a data folder and how they are called in the clouds.
+//!
+//! Works on the data folder. What is set here goes before what the configuration says.
+
+use clap::{Args, Subcommand};
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::folder::DataFolder;
+use super::output::Output;
+use crate::domain::{CatalogError, TenantId, TenantSpelling, parse_key_tenant};
+
+/// The commands about tenants, and the folder that they work on.
+#[derive(Debug, Args)]
+pub(super) struct TenantArgs {
+    #[command(flatten)]
+    folder: DataFolder,
+    #[command(subcommand)]
+    command: TenantCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TenantCommand {
+    /// List the tenants and what is set of their names in the clouds
+    Ls,
+    /// Set a tenant's names in the clouds; a new id makes a new tenant
+    #[command(after_help = SET_HELP)]
+    Set {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        id: TenantId,
+        /// What to set, such as alibaba_account=1234567890123456; an empty value takes it back
+        #[arg(value_name = "FIELD=VALUE", required = true)]
+        fields: Vec<String>,
+    },
+}
+
+/// What `layerbase tenant --help` ends with.
+pub(super) const HELP: &str = "\
+Examples:
+  layerbase tenant ls
+  layerbase tenant set default tencent_app_id=1250000000 ctyun_tenant=7000
+
+A tenant owns layers and functions; `layerbase key add --tenant` makes keys for it. Each cloud calls
+it by a name of its own, which is derived from the tenant's id until it is set.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no catalog, 4 another tenant has that name.";
+
+const SET_HELP: &str = "\
+Fields:
+  alibaba_account   account id, digits
+  ctyun_account     account, 32 hexadecimal digits
+  ctyun_tenant      tenant number
+  huawei_domain     domain id
+  tencent_app_id    app id, digits
+
+Examples:
+  layerbase tenant set default alibaba_account=1234567890123456
+  layerbase tenant set team-a huawei_domain=0123456789abcdef0123456789abcdef tencent_app_id=";
+
+/// Runs one command about tenants.
+pub(super) fn run(arguments: &TenantArgs, output: &mut Output<'_>) -> Result<(), Failure> {
+    match &arguments.command {
+        TenantCommand::Ls => list(&arguments.folder, output),
+        TenantCommand::Set { id, fields } => set(id, fields, &arguments.folder, output),
+    }
+}
+
+fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
+    let tenants = folder.open()?.list_tenants()?;
+    if output.json() {
+        return output.array(|item| {
+            tenants.iter().try_for_each(|(id, spelling)| {
+                let json = to_raw_value(&shown(id, spelling)).map_err(|error| {
+                    Failure::failed(format!("the result cannot be written: {error}"))
+                })?;
+                item(&json)
+            })
+        });
+    }
+    let header: Vec<String> =
+        ["tenant"].into_iter().chain(TenantSpelling::FIELDS).map(str::to_uppercase).collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> = tenants
+        .iter()
+        .map(|(id, spelling)| {
+            let fields = spelling.fields().into_iter();
+            let fields = fields.map(|(_, value)| value.unwrap_or_else(|| "-".to_owned()));
+            std::iter::once(id.to_string()).chain(fields).collect()
+        })
+        .collect();
+    output.table(&header, &rows)
+}
+
+fn shown(id: &TenantId, spelling: &TenantSpelling) -> Map<String, Value> {
+    let fields = spelling.fields().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+    std::iter::once(("id".to_owned(), id.as_str().into())).chain(fields).collect()
+}
+
+fn set(
+    id: &TenantId,
+    fields: &[String],
+    folder: &DataFolder,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    // A mistake in what was written is told before the folder is looked for.
+    fields.iter().try_for_each(|field| change(&mut TenantSpelling::default(), field))?;
+    let catalog = folder.open()?;
+    let tenants = catalog.list_tenants()?;
+    let known = tenants.into_iter().find(|(known, _)| known == id);
+    let mut spelling = known.map(|(_, spelling)| spelling).unwrap_or_default();
+    fields.iter().try_for_each(|field| change(&mut spelling, field))?;
+    catalog.set_spelling(id, spelling.clone())?;
+    if output.json() {
+        return output.line(&Value::Object(shown(id, &spelling)).to_string());
+    }
+    output.note(&format!("changed tenant {id}"));
+    Ok(())
+}
+
+/// Applies one `FIELD=VALUE`.
+fn change(spelling: &mut TenantSpelling, text: &str) -> Result<(), Failure> {
+    let Some((field, value)) = text.split_once('=') else {
+        return Err(Failure::usage(format!("'{text}' is not of the form FIELD=VALUE")));
+    };
+    let outcome = match value {
+        "" => spelling.clear(field).then_some(Ok(())),
+        _ => spelling.set(field, value),
+    };
+    match outcome {
+        Some(Ok(())) => Ok(()),
+        Some(Err(rule)) => Err(Failure::usage(format!("{field} '{value}': {rule}"))),
+        None => {
+            let nearest = nearest(field);
+            let what = format!("unknown field '{field}'; the nearest known field is '{nearest}'");
+            Err(Failure::usage(what))
+        }
+    }
+}
+
+fn nearest(field: &str) -> &'static str {
+    let normal = field.to_lowercase().replace('-', "_");
+    let likeness = |known: &str| strsim::jaro_winkler(known, &normal);
+    let fields = TenantSpelling::FIELDS.into_iter();
+    fields.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default()
+}
+
+fn tenant(text: &str) -> Result<TenantId, CatalogError> {
+    parse_key_tenant(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_set_cleared_and_known() {
+        let mut spelling = TenantSpelling::default();
+        change(&mut spelling, "ctyun_tenant=7000").unwrap();
+        assert_eq!(spelling.ctyun_tenant, Some(7000));
+        change(&mut spelling, "ctyun_tenant=").unwrap();
+        assert_eq!(spelling, TenantSpelling::default());
+        let refused = |text| change(&mut TenantSpelling::default(), text).unwrap_err().what;
+        assert!(refused("tencent-appid=1").contains("tencent_app_id"));
+        assert!(refused("aws=").contains("unknown"));
+        assert!(refused("tencent_app_id=many").contains("digits"));
+        assert!(refused("tencent_app_id").contains("FIELD=VALUE"));
+    }
+}
