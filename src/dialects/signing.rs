@@ -7,12 +7,16 @@ use axum::http::request::Parts;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::Signed;
 use crate::domain::{Caller, Key, KeyId, TenantId, Timestamp};
+
+#[cfg(test)]
+pub(super) mod mutations;
 
 /// Everything that is not an RFC 3986 unreserved character is escaped.
 pub(super) const ESCAPED: &AsciiSet =
@@ -88,6 +92,22 @@ pub(super) fn check_skew(
         true => Ok(()),
         false => Err(Denied::Skewed { signed, now }),
     }
+}
+
+/// Reads a time in the basic form of ISO 8601 to the second, `20250102T030405Z`, without deciding
+/// whose clock it is on: not everyone means UTC by the `Z`.
+pub(super) fn basic_time(text: &str) -> Option<DateTime> {
+    const FORM: &[u8; 16] = b"00000000T000000Z";
+    let fits = |(&byte, &form): (&u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == form,
+    };
+    if text.len() != FORM.len() || !text.as_bytes().iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let part = |from: usize| text.get(from..from + 2)?.parse::<i8>().ok();
+    let year = text.get(..4)?.parse::<i16>().ok()?;
+    DateTime::new(year, part(4)?, part(6)?, part(9)?, part(11)?, part(13)?, 0).ok()
 }
 
 /// Computes an HMAC-SHA256.
@@ -191,6 +211,31 @@ mod tests {
     fn texts_are_the_same_or_not() {
         assert!(is_same(b"", b"") && is_same(b"secret", b"secret"));
         assert!(!is_same(b"secret", b"secreT") && !is_same(b"secret", b"secret1"));
+    }
+
+    #[test]
+    fn a_time_has_exactly_its_form() {
+        assert_eq!(
+            basic_time("20250102T030405Z"),
+            Some(jiff::civil::datetime(2025, 1, 2, 3, 4, 5, 0))
+        );
+        for bad in [
+            "",
+            "20250102",
+            "20250102T030405",
+            "20250102T030405z",
+            "20250102 030405Z",
+            "2025-01-02T03:04:05Z",
+            "20250230T030405Z",
+            "20251302T030405Z",
+            "20250102T240000Z",
+            "20250102T030460Z",
+            "+0250102T030405Z",
+            "2025010 T030405Z",
+            "\u{661}250102T03040Z",
+        ] {
+            assert_eq!(basic_time(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -6,10 +6,14 @@ use serde::Serialize;
 
 use super::CODE_MAX;
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The form of `X-Sdk-Date`.
+const SDK_DATE: &str = "%Y%m%dT%H%M%SZ";
 
 /// A refusal, not yet tied to its request.
 #[derive(Clone, Debug)]
@@ -108,6 +112,16 @@ impl ApiError {
 
     pub(super) fn not_json(reason: &str) -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, "FSS.0406", format!("Not acceptable. ({reason})"))
+    }
+
+    /// Says what the gateway says of every token that it does not take.
+    pub(super) fn bad_token() -> Self {
+        Self::not_let_in("decrypt token fail")
+    }
+
+    fn not_let_in(reason: impl std::fmt::Display) -> Self {
+        let message = format!("Incorrect IAM authentication information: {reason}");
+        Self::new(StatusCode::UNAUTHORIZED, "APIGW.0301", message)
     }
 
     fn too_large(text: &str) -> Self {
@@ -216,12 +230,40 @@ impl From<CatalogError> for ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing => Self::not_let_in("x-auth-token not found"),
+            Denied::Malformed(reason) => {
+                Self::not_let_in(format_args!("authorization cannot be read: {reason}"))
+            }
+            Denied::UnknownKey(id) => {
+                let id = cut(&id).0;
+                Self::not_let_in(format_args!("Get secretKey failed,ak:{id},err:ak not exist"))
+            }
+            Denied::BadSignature => Self::not_let_in("verify aksk signature fail"),
+            Denied::Skewed { signed, now } => {
+                let (signed, now) = (signed.strftime(SDK_DATE), now.strftime(SDK_DATE));
+                Self::not_let_in(format_args!(
+                    "signature expired, signature time:{signed},server time:{now}"
+                ))
+            }
+        }
+    }
+}
+
 /// Quotes what a client sent, cut where it would only fill the screen.
 pub(super) fn quote(text: &str) -> String {
+    let (shown, rest) = cut(text);
+    format!("'{shown}{rest}'")
+}
+
+/// The beginning of a text, and what stands for the rest of it.
+fn cut(text: &str) -> (&str, &'static str) {
     const SHOWN: usize = 80;
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("'{}…'", &text[..end]),
-        None => format!("'{text}'"),
+        Some((end, _)) => (&text[..end], "…"),
+        None => (text, ""),
     }
 }
 

@@ -13,12 +13,19 @@
 //! - `marker` is an offset. `next_marker` is never 0 behind rows: one client would start again.
 //! - The version list has no page size of its own: without `maxitems` it is the whole list.
 //! - Times are texts in UTC with seconds, but epoch seconds in dependencies.
+//! - A signature covers the headers that its own list names; `X-Sdk-Date` must be among them. The
+//!   path that it covers ends with a slash, is encoded anew, and by some clients encoded twice.
 //! - Refusals of the service are `FSS.…`, those of the gateway `APIGW.…` with the request's id; every
 //!   answer carries it in `X-Request-Id`.
 //!
 //! Decided here, where the documents are silent:
 //! - A refusal's text is the vendor's; where it would leave a reader guessing, the field and its
 //!   limit follow in parentheses. A missing or mistyped field has the code of that field.
+//! - A token is a key's id and secret, `X-Auth-Token: <key id>.<secret>`: there is no IAM here that
+//!   hands out others. A request that has an `Authorization` is let in by that or not at all.
+//! - An `Authorization` that cannot be read, of another algorithm (SM3, ECDSA, SM2, V11), or without
+//!   its date is APIGW.0301 with words of our own; a disabled key is one that does not exist.
+//! - A key is not locked after wrong signatures, as the vendor does for five minutes.
 //! - Code by reference (`obs`, `func_code.link`) is refused: there is no OBS here.
 //! - A dependency's archive that is no zip is FSS.1024, like other bad dependencies.
 //! - A dependency that lost all versions is gone from the lists; made again, it goes on counting.
