@@ -6,17 +6,26 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
 
 /// The Python core copies it into an answer's `traceId`.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
+/// The gateway's number for an access key that it cannot find out or does not know.
+const INVALID_KEY: u16 = 10002;
+
+/// The gateway's number for a signature that is not the request's.
+const BAD_SIGNATURE: u16 = 10009;
+
 /// A refusal, not yet tied to its request.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     by: Refuser,
     status: StatusCode,
+    /// Told inside the body; the status, where there is no number of the vendor's.
+    code: u16,
     message: String,
 }
 
@@ -53,11 +62,19 @@ struct Nothing {}
 
 impl ApiError {
     fn service(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { by: Refuser::Service, status, message: message.into() }
+        Self { by: Refuser::Service, status, code: status.as_u16(), message: message.into() }
     }
 
     fn gateway(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { by: Refuser::Gateway, status, message: message.into() }
+        Self { by: Refuser::Gateway, status, code: status.as_u16(), message: message.into() }
+    }
+
+    fn invalid_key(message: impl Into<String>) -> Self {
+        Self { code: INVALID_KEY, ..Self::gateway(StatusCode::UNAUTHORIZED, message) }
+    }
+
+    fn bad_signature(message: impl Into<String>) -> Self {
+        Self { code: BAD_SIGNATURE, ..Self::gateway(StatusCode::FORBIDDEN, message) }
     }
 
     /// Says which rule a parameter breaks.
@@ -133,6 +150,23 @@ impl From<CatalogError> for ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing => Self::invalid_key("invalid AK/SK: Eop-Authorization is missing"),
+            Denied::Malformed(reason) => Self::invalid_key(format!(
+                "invalid AK/SK: Eop-Authorization is not valid: {reason}"
+            )),
+            Denied::UnknownKey(_) => Self::invalid_key("invalid AK/SK"),
+            Denied::BadSignature => Self::bad_signature("signature verification failed"),
+            Denied::Skewed { now, .. } => Self::bad_signature(format!(
+                "signature verification failed: eop-date is too far from {}",
+                now.strftime("%Y%m%dT%H%M%SZ (UTC)")
+            )),
+        }
+    }
+}
+
 /// Stays in the answer's extensions until [`complete`] knows the request. Until then it has its
 /// real status, so that it is not taken for a page that can be given again.
 impl IntoResponse for ApiError {
@@ -170,7 +204,7 @@ pub(super) fn complete(call: &Call, mut response: Response) -> Response {
 }
 
 fn by_service(error: &ApiError) -> Response {
-    let status_code = error.status.as_u16();
+    let status_code = error.code;
     let refusal =
         ServiceRefusal { status_code, error: format!("CF_{status_code}"), message: &error.message };
     answer::json(StatusCode::OK, &refusal)
@@ -179,13 +213,13 @@ fn by_service(error: &ApiError) -> Response {
 fn by_gateway(call: &Call, error: &ApiError) -> Response {
     let sent = call.client_id.as_ref().and_then(|id| id.to_str().ok());
     let sent = sent.filter(|id| !id.is_empty()).map(str::to_owned);
-    let code = error.status.as_str();
+    let code = error.code.to_string();
     let refusal = GatewayRefusal {
         request_id: sent.unwrap_or_else(|| call.request_id.to_string()),
-        error: code,
-        code,
+        error: &code,
+        code: &code,
         message: format!("ctyun-EOP: {}", error.message),
-        eop_err_code: code,
+        eop_err_code: &code,
         status_code: format!("CTAPI_{code}"),
         return_obj: Nothing {},
     };

@@ -14,6 +14,8 @@
 //! - A size is spelled `codeSize` and `codesize`; documents and clients differ, so both are sent.
 //! - `codeChecksum` is an object storage's ETag: the MD5 inside double quotes of its own.
 //! - The list of a layer's versions has no pages.
+//! - A signature covers the named headers, the query and the body, but neither method nor path nor
+//!   `regionId`. `Eop-date` ends in `Z` and is Beijing time, the machine's or UTC, by the client.
 //! - The official Python core sends no body at all in place of an empty one.
 //!
 //! Decided here, where the documents are silent: versions are listed with the highest number first;
@@ -21,7 +23,9 @@
 //! `code.zipFile` creates a layer version without a bucket, and wins over a reference. No bucket is
 //! configured in this release, so that the object of every reference is not found. All layer
 //! operations answer with the same, whole record. `x-trace-id`, which the Python core reads, is the
-//! request's id in our log. A name that the catalog cannot hold, say for a control character, is an
+//! request's id in our log. What a key's role does not allow is refused by the gateway as CTAPI_403,
+//! for which no number is documented: the credentials are good, so that 10002 and 10009 would
+//! mislead. An `Eop-date` of any age is taken unless a limit is set. A name that the catalog cannot hold, say for a control character, is an
 //! invalid parameter when it is read, too.
 
 mod auth;
