@@ -138,8 +138,9 @@ fn run(dialect: &str, path: &Path) -> Result<(), String> {
         return Err(format!("{lost} is gone"));
     }
     let headers = case["request"]["headers"].as_object();
-    let has_own_signature = headers
-        .is_some_and(|headers| headers.keys().any(|name| name.to_lowercase().contains("auth")));
+    let signs =
+        |name: &String| ["auth", "eop"].iter().any(|word| name.to_lowercase().contains(word));
+    let has_own_signature = headers.is_some_and(|headers| headers.keys().any(signs));
     let text = answer.text();
     if !has_own_signature && NOT_LET_IN.iter().any(|word| text.contains(word)) {
         return Err(format!("not let in: {text}"));

@@ -1,0 +1,120 @@
+//! What the owner of the node changes holds at once, and what a tenant may keep.
+
+use layerbase::config::Auth;
+use layerbase::domain::{Role, TenantId, TenantSpelling};
+use serde_json::Value;
+
+use crate::support::sign::TestKey;
+use crate::support::{Answer, Request, TestServer, zips};
+
+const WRITER: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
+
+fn publish(server: &TestServer, name: &str) -> Answer {
+    let path = format!("/api/v1/layers/{name}/versions");
+    server.send(&Request::new("POST", &path).body(zips::vector("tencent")))
+}
+
+/// Asks three times: by then the page is one that was kept.
+fn layers(server: &TestServer) -> Value {
+    let ask = || server.send(&Request::get("/2021-04-06/layers")).json()["layers"][0].clone();
+    (ask(), ask(), ask()).2
+}
+
+#[test]
+fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
+    let server = TestServer::start();
+    assert_eq!(publish(&server, "demo").status, 201);
+    let before = layers(&server);
+    let link = |layer: &Value| layer["code"]["location"].as_str().unwrap().to_owned();
+    assert_eq!(Request::get(&link(&before)).send("").status, 200);
+
+    let local = server.local();
+    local.rotate_link_secret([9; 32]).unwrap();
+    let after = layers(&server);
+    assert_ne!(link(&before), link(&after));
+    assert_eq!(Request::get(&link(&before)).send("").status, 403);
+    assert_eq!(Request::get(&link(&after)).send("").status, 200);
+
+    let mut spelling = TenantSpelling::default();
+    spelling.set("alibaba_account", "1234567890123456").unwrap().unwrap();
+    local.set_spelling(&TenantId::default_tenant(), spelling.clone()).unwrap();
+    let arn = "acs:fc:local-1:1234567890123456:layers/demo/versions/1";
+    assert_eq!(layers(&server)["arnV2"], arn);
+    let other = TenantId::parse("other").unwrap();
+    let taken = local.set_spelling(&other, spelling).unwrap_err().to_string();
+    assert_eq!(taken, "tenant 'alibaba_account of default' already exists");
+}
+
+#[test]
+fn a_key_is_let_in_and_out_at_once_and_its_use_is_written_down() {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    let ask = || server.send(&WRITER.native(Request::get("/api/v1/layers"))).status;
+    assert_eq!(ask(), 401);
+    server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
+    assert_eq!(ask(), 200);
+    let local = server.local();
+    let key = || local.list_keys().unwrap().remove(0);
+    let used = |at| (0..100_000).any(|_| key().last_used == Some(at));
+    assert!(used(server.now()));
+    // Not with each request, but after a while.
+    let first = server.now();
+    server.pass_seconds(300);
+    assert_eq!(ask(), 200);
+    server.pass_seconds(300);
+    assert!(key().last_used == Some(first));
+    assert_eq!(ask(), 200);
+    assert!(used(server.now()));
+
+    local.enable_key(&key().id, false).unwrap();
+    assert_eq!(ask(), 401);
+    local.enable_key(&key().id, true).unwrap();
+    assert_eq!(ask(), 200);
+    local.delete_key(&key().id).unwrap();
+    assert_eq!(ask(), 401);
+}
+
+#[test]
+fn a_tenant_keeps_no_more_code_than_it_may_and_deleting_makes_room() {
+    let size = zips::vector("tencent").len() as u64;
+    let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size + 1));
+    assert_eq!(publish(&server, "one").status, 201);
+    // Equal contents count each time, as in the clouds.
+    assert_eq!(publish(&server, "two").status, 201);
+    let before = server.footprint();
+    let refused = publish(&server, "three");
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    let wanted = format!(
+        "bytes of all versions of the tenant: {} is more than the limit of {}",
+        3 * size,
+        2 * size + 1
+    );
+    assert_eq!(refused.json()["detail"], wanted.as_str());
+    let function = "/api/v1/functions/demo?runtime=python3.10&handler=a.b";
+    let function = Request::new("POST", function).body(zips::vector("huawei"));
+    assert_eq!(server.send(&function).status, 413);
+    assert_eq!(server.footprint(), before);
+
+    let deleted = server.send(&Request::new("DELETE", "/api/v1/layers/two/versions/1"));
+    assert_eq!(deleted.status, 204);
+    assert_eq!(server.send(&function).status, 201);
+    // Each version of a function counts beside its head.
+    let published = Request::new("POST", "/api/v1/functions/demo/versions");
+    let room = 2 * size + 1 - size - zips::vector("huawei").len() as u64;
+    let fits = zips::vector("huawei").len() as u64 <= room;
+    assert_eq!(server.send(&published).status, if fits { 201 } else { 413 });
+}
+
+#[test]
+fn a_key_has_so_many_requests_a_second() {
+    let server = TestServer::start_with(|config| {
+        config.auth = Auth::On;
+        config.rate_limit = Some(2);
+    });
+    server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
+    let ask = || server.send(&WRITER.native(Request::get("/api/v1/layers")));
+    assert_eq!([ask().status, ask().status], [200, 200]);
+    let refused = ask();
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (429, Some("too_many_requests")));
+    server.pass_seconds(1);
+    assert_eq!(ask().status, 200);
+}
