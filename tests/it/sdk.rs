@@ -5,11 +5,13 @@
 //! `LAYERBASE_SKIP_SDK_TESTS=1` passes all of them by, and says so.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::support::process::Process;
+use crate::support::process::{BINARY, Process};
+use crate::support::sign::TestKey;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -92,19 +94,60 @@ fn node() -> &'static Path {
     })
 }
 
-/// Runs a script twice against one server: names of the first run must not disturb the second.
-fn passes(mut command: Command, name: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Process::serve(&folder.path().join("data"), &[]);
-    command.arg(server.base());
-    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
-        command.env_remove(variable);
+/// The key that a script works with, one that may only read, and one that is disabled.
+const KEYS: [(&str, TestKey, &str); 3] = [
+    ("", test_key("AKIDTESTWRITER01", "SKtestWriter00000001"), "write"),
+    ("READ_", test_key("AKIDTESTREADER01", "SKtestReader00000001"), "read"),
+    ("DISABLED_", test_key("AKIDTESTASLEEP01", "SKtestAsleep00000001"), "write"),
+];
+
+const fn test_key(id: &'static str, secret: &'static str) -> TestKey {
+    TestKey { id, secret, tenant: "default" }
+}
+
+/// Makes the keys on the data folder of a running server; returns what tells a script of them.
+fn hand_out_keys(data: &Path) -> Vec<(String, String)> {
+    let layerbase = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--data").arg(data);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "{arguments:?}");
+    };
+    let mut environment =
+        vec![("AUTH".to_owned(), "on".to_owned()), ("CTYUN_SKEW".to_owned(), "on".to_owned())];
+    for (name, key, role) in KEYS {
+        let add = ["key", "add", "--role", role, "--id", key.id, "--secret-stdin"];
+        layerbase(&add, &format!("{}\n", key.secret));
+        environment.push((format!("{name}KEY_ID"), key.id.to_owned()));
+        environment.push((format!("{name}KEY_SECRET"), key.secret.to_owned()));
+        environment.push((format!("{name}TOKEN"), key.token()));
     }
-    for attempt in ["the first run", "the second run"] {
-        let text = run(&mut command, &format!("{name}, {attempt}"));
+    layerbase(&["key", "disable", KEYS[2].1.id], "");
+    environment.iter_mut().for_each(|(name, _)| name.insert_str(0, "LAYERBASE_TEST_"));
+    environment
+}
+
+/// Runs a script twice against a server that lets everyone in, for names of the first run must not
+/// disturb the second, and once against one that verifies signatures.
+fn passes(script: impl Fn() -> Command, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = Process::serve(&folder.path().join("open"), &[]);
+    let data = folder.path().join("closed");
+    let closed = Process::serve(&data, &["--auth", "on", "--ctyun-skew", "15m"]);
+    let attempt = |what: &str, server: &Process, environment: &[(String, String)]| {
+        let mut command = script();
+        command.arg(server.base()).envs(environment.iter().cloned());
+        for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
+            command.env_remove(variable);
+        }
+        let text = run(&mut command, &format!("{name}, {what}"));
         let last = text.lines().rfind(|line| line.starts_with("ok ")).unwrap_or_default();
         assert!(last.ends_with(" checks"), "{name} did not say how much it checked:\n{text}");
-    }
+    };
+    attempt("the first run", &open, &[]);
+    attempt("the second run", &open, &[]);
+    attempt("with signatures verified", &closed, &hand_out_keys(&data));
 }
 
 fn python_passes(script: &str) {
@@ -112,11 +155,14 @@ fn python_passes(script: &str) {
         return;
     }
     let bin = python();
-    let mut command = Command::new(bin.join("python"));
     let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{}:{path}", bin.display()));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    command.arg(root().join("tests/sdk/python").join(script));
+    let command = || {
+        let mut command = Command::new(bin.join("python"));
+        command.env("PATH", format!("{}:{path}", bin.display()));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(root().join("tests/sdk/python").join(script));
+        command
+    };
     passes(command, script);
 }
 
@@ -129,8 +175,11 @@ fn node_passes(script: &str) {
     for name in ["support.js", script] {
         fs::copy(root().join("tests/sdk/node").join(name), folder.join(name)).unwrap();
     }
-    let mut command = Command::new("node");
-    command.arg(folder.join(script));
+    let command = || {
+        let mut command = Command::new("node");
+        command.arg(folder.join(script));
+        command
+    };
     passes(command, script);
 }
 

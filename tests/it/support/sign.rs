@@ -69,8 +69,8 @@ impl TestKey {
             .header("Eop-Authorization", &authorization)
     }
 
-    /// openyuanrong.md section 9.
-    fn token(&self) -> String {
+    /// A token that never expires, openyuanrong.md section 9.
+    pub fn token(&self) -> String {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode_to_string(text);
         let head = encode(r#"{"alg":"HS256","typ":"JWT"}"#);
         let payload = format!(r#"{{"exp":-1,"role":"developer","sub":"{}"}}"#, self.tenant);
