@@ -9,6 +9,7 @@
 
 const support = require("./support");
 const { BasicCredentials } = require("@huaweicloud/huaweicloud-sdk-core");
+const { AKSKSigner } = require("@huaweicloud/huaweicloud-sdk-core/auth/AKSKSigner");
 const fgs = require("@huaweicloud/huaweicloud-sdk-functiongraph/v2/public-api");
 
 require("log4js").configure({ // The SDK logs every refusal at length, also the wanted ones.
@@ -17,9 +18,12 @@ require("log4js").configure({ // The SDK logs every refusal at length, also the 
 
 const PROJECT = "0123456789abcdef0123456789abcdef";
 
-function client(url) {
-  const keys = new BasicCredentials().withAk(support.keys.id).withSk(support.keys.secret).withProjectId(PROJECT);
-  return fgs.FunctionGraphClient.newBuilder().withCredential(keys).withEndpoint(url).build();
+function credentials(key) {
+  return new BasicCredentials().withAk(key.id).withSk(key.secret).withProjectId(PROJECT);
+}
+
+function client(url, key = support.keys) {
+  return fgs.FunctionGraphClient.newBuilder().withCredential(credentials(key)).withEndpoint(url).build();
 }
 
 function code(content) {
@@ -121,8 +125,53 @@ async function dependencies(check, graph) {
   check.equal("one is left", (await graph.listDependencyVersion(ask)).dependencies.map((row) => row.version), [1]);
 }
 
+/** Who is not let in, and in which words; what a key may not do. */
+async function authentication(check, url, graph) {
+  const [name, content] = [support.unique("hw-node-auth"), functionZip("auth")];
+  const unknown = support.unique("AKNOBODY");
+  const disabled = support.otherKey("DISABLED");
+  const notLetIn = async (what, words, promise) => {
+    const error = await check.rejects(what, promise);
+    check.equal(`${what}: status and code`, [error.httpStatusCode, error.errorCode], [401, "APIGW.0301"]);
+    check.equal(`${what}: ${error.errorMsg}`, error.errorMsg.startsWith(`Incorrect IAM authentication information: ${words}`), true);
+  };
+  for (const [what, key, words] of [
+    ["a wrong secret", { id: support.keys.id, secret: `${support.keys.secret}x` }, "verify aksk signature fail"],
+    ["an unknown key", { id: unknown, secret: support.keys.secret }, `Get secretKey failed,ak:${unknown},err:ak not exist`],
+    ["a disabled key", disabled, `Get secretKey failed,ak:${disabled.id},err:ak not exist`],
+  ]) await notLetIn(what, words, create(client(url, key), name, content));
+
+  const now = Date.now;
+  Date.now = () => now() - 3600000;
+  const late = create(graph, name, content); // It signs before it first waits for something.
+  await notLetIn("a clock an hour behind", "signature expired, signature time:", late.finally(() => { Date.now = now; }));
+
+  const reader = client(url, support.otherKey("READ"));
+  await checkError(check, "a reader that publishes", create(reader, name, content), 403, "FSS.0403");
+  const listed = await reader.listDependencies(new fgs.ListDependenciesRequest().withName(name));
+  check.equal("a reader that lists", listed.count, 0);
+  await changedBody(check, url, name);
+}
+
+/** The SDK's own signature over one body, sent with it and with another one. */
+async function changedBody(check, url, name) {
+  const target = `${url}/v2/${PROJECT}/fgs/functions/urn:fss:local-1:${PROJECT}:function:default:${name}/versions`;
+  const data = { version: "v1" };
+  const headers = { "content-type": "application/json", "x-project-id": PROJECT };
+  const request = { endpoint: target, method: "POST", headers, queryParams: {}, data };
+  const signed = AKSKSigner.sign(request, credentials(support.keys));
+  for (const [what, body, wanted] of [
+    ["the signed body", JSON.stringify(data), [404, "FSS.1051"]], // Nothing of this name was ever stored.
+    ["another body", JSON.stringify({ version: "v2" }), [401, "APIGW.0301"]],
+  ]) {
+    const answer = await support.send("POST", target, signed, body);
+    check.equal(`${what}: status and code`, [answer.status, JSON.parse(answer.body).error_code], wanted);
+  }
+}
+
 support.main("huawei (node)", async (url, check) => {
   const graph = client(url);
   await functions(check, graph);
   await dependencies(check, graph);
+  if (support.authOn) await authentication(check, url, graph);
 });

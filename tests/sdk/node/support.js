@@ -18,6 +18,14 @@ const keys = {
   secret: process.env.LAYERBASE_TEST_KEY_SECRET || "SKtestLayerbase00000000000000001",
 };
 
+// Only a server that checks signatures has something to say of the wrong ones.
+const authOn = process.env.LAYERBASE_TEST_AUTH === "on";
+
+/** The key that is made for a test: `READ` may only read, `DISABLED` is let in nowhere. */
+function otherKey(kind) {
+  return { id: process.env[`LAYERBASE_TEST_${kind}_KEY_ID`], secret: process.env[`LAYERBASE_TEST_${kind}_KEY_SECRET`] };
+}
+
 /** Counts what was compared; the first difference ends the script. */
 class Checks {
   constructor() {
@@ -72,13 +80,18 @@ function main(name, story) {
 }
 
 function get(url) {
+  return send("GET", url, {});
+}
+
+/** One plain request: status and bytes, for any status. */
+function send(method, url, headers, body) {
   return new Promise((resolve, reject) => {
-    http.get(url, { agent: false }, (answer) => {
+    http.request(url, { agent: false, method, headers }, (answer) => {
       const parts = [];
       answer.on("data", (part) => parts.push(part));
       answer.on("end", () => resolve({ status: answer.statusCode, body: Buffer.concat(parts) }));
       answer.on("error", reject);
-    }).on("error", reject);
+    }).on("error", reject).end(body);
   });
 }
 
@@ -138,4 +151,4 @@ function hex(algorithm, data) {
   return crypto.createHash(algorithm).update(data).digest("hex");
 }
 
-module.exports = { crc64, hex, keys, layerZip, main, makeZip, unique };
+module.exports = { authOn, crc64, hex, keys, layerZip, main, makeZip, otherKey, send, unique };

@@ -8,11 +8,15 @@ creating, listing and deleting layer versions and both kinds of error.
 
 import contextlib
 import io
+import json
+import os
 import re
+import types
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import support
-from ctyun_python_sdk_core import Credential, CtyunClient
+from ctyun_python_sdk_core import Credential, CtyunClient, ctyun_client, sign_util
 
 REGION = "local-region-1"
 CTRN = re.compile(r"ctrn:cf:([^:]+):[0-9a-f]{32}:layers/([^/]+)/versions/(\d+)")
@@ -23,9 +27,9 @@ OBJECT_NAME = re.compile(r"layer/\d+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Cloud:
     """One server, one region; answers (HTTP status, JSON)."""
 
-    def __init__(self, url, region=REGION):
+    def __init__(self, url, region=REGION, key_id=support.KEY_ID, secret=support.KEY_SECRET):
         self.base, self.region = f"{url}/openapi/v1", region
-        self.core, self.keys = CtyunClient(verify_tls=False), Credential(support.KEY_ID, support.KEY_SECRET)
+        self.core, self.keys = CtyunClient(verify_tls=False), Credential(key_id, secret)
 
     def call(self, method, path, params=None, body=None):
         headers = {"regionId": self.region} if self.region else {}
@@ -169,12 +173,73 @@ def errors(check, cloud):
         check.true(f"{what}: requestId and message", body["requestId"] and body["message"], body)
 
 
+def check_by_gateway(check, what, answer, status, number):
+    """The gateway's refusals have a real status, and texts where the service has numbers."""
+    got, body = answer
+    check.equal(f"{what}: HTTP status", got, status)
+    check.equal(f"{what}: statusCode, error, code, eopErrCode",
+                (body["statusCode"], body["error"], body["code"], body["eopErrCode"]), (f"CTAPI_{number}",) + (number,) * 3)
+    check.true(f"{what}: message", body["message"].startswith("ctyun-EOP: "), body)
+    check.equal(f"{what}: returnObj", body["returnObj"], {})
+    check.true(f"{what}: requestId", body["requestId"])
+
+
+def authentication(check, url, cloud):
+    """Who is not let in, and with which number; what a key may not do."""
+    name, content = support.unique("ct-auth"), support.layer_zip("auth")
+    for what, key, status, number in [
+        ("a wrong secret", (support.KEY_ID, support.KEY_SECRET + "x"), 403, "10009"),
+        ("an unknown key", (support.unique("AKNOBODY"), support.KEY_SECRET), 401, "10002"),
+        ("a disabled key", support.other_key("DISABLED"), 401, "10002"),
+    ]:
+        stranger = Cloud(url, REGION, *key)
+        check_by_gateway(check, what, stranger.publish(name, content), status, number)
+        check_by_gateway(check, f"{what} that reads", stranger.versions(name), status, number)
+    if os.environ.get("LAYERBASE_TEST_CTYUN_SKEW") == "on":
+        with mock.patch.object(ctyun_client, "datetime", an_hour_behind()):
+            check_by_gateway(check, "a clock an hour behind", cloud.publish(name, content), 403, "10009")
+
+    reader = Cloud(url, REGION, *support.other_key("READ"))
+    check_by_gateway(check, "a reader that publishes", reader.publish(name, content), 403, "403")
+    check.equal("a reader that lists: nothing was stored", check_ok(check, "reader", reader.versions(name)), [])
+    changed_body(check, url, name)
+    check_by_gateway(check, "no credentials", plain("GET", f"{url}/openapi/v1/layers/{name}/versions"), 401, "10002")
+
+
+def an_hour_behind():
+    """What the core takes for the module `datetime`; its own clock is the machine's."""
+    def now():
+        return datetime.now() - timedelta(hours=1)
+    return types.SimpleNamespace(datetime=types.SimpleNamespace(now=now))
+
+
+def plain(method, url, headers=None, body=None):
+    status, _, answer = support.http(method, url, {"regionId": REGION, **(headers or {})}, body)
+    return status, json.loads(answer)
+
+
+def changed_body(check, url, name):
+    """The core's own signature over one body and one query, sent with them and with others."""
+    body = {"compatibleRuntime": ["python3.10"]}
+    date, request_id = datetime.now().strftime("%Y%m%dT%H%M%SZ"), "00000000-0000-4000-8000-000000000001"
+    keys = Credential(support.KEY_ID, support.KEY_SECRET)
+    headers = {"Content-Type": "application/json", "ctyun-eop-request-id": request_id, "Eop-date": date,
+               "Eop-Authorization": sign_util.sign(keys, {}, body, request_id, date)}
+    target, signed = f"{url}/openapi/v1/layers/{name}/versions", json.dumps(body).encode()
+    check_refused(check, "the signed body", plain("POST", target, headers, signed), 400)
+    for what, where, sent in [("another body", target, signed.replace(b"3.10", b"3.11")),
+                              ("no body", target, None), ("a query", f"{target}?acl=1", signed)]:
+        check_by_gateway(check, what, plain("POST", where, headers, sent), 403, "10009")
+
+
 def story(url, check):
     cloud = Cloud(url)
     create_and_list(check, cloud)
     regions(check, url, cloud)
     delete(check, cloud)
     errors(check, cloud)
+    if support.AUTH_ON:
+        authentication(check, url, cloud)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,17 @@
 Covers functions with their versions, and dependencies, Huawei's word for layers.
 """
 
+import json
 import re
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import huaweicloudsdkfunctiongraph.v2 as fgs
 import support
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ServiceResponseException
+from huaweicloudsdkcore.sdk_request import SdkRequest
+from huaweicloudsdkcore.signer import signer
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 AUTO_NAME = re.compile(r"v\d{8}-\d{6}")
@@ -19,8 +23,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 HANDLER = "def handler(event, context):\n    return {!r}\n"
 
 
-def client(url):
-    keys = BasicCredentials(support.KEY_ID, support.KEY_SECRET, PROJECT)
+def client(url, key_id=support.KEY_ID, secret=support.KEY_SECRET):
+    keys = BasicCredentials(key_id, secret, PROJECT)
     return fgs.FunctionGraphClient.new_builder().with_credentials(keys).with_endpoint(url).build()
 
 
@@ -267,6 +271,72 @@ def refused_layers(check, graph):
                 "00000000-0000-4000-8000-000000000000")
 
 
+class HourBehind(datetime):
+    """What the signer takes for a clock."""
+
+    @classmethod
+    def utcnow(cls):
+        return datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(hours=1)
+
+
+def authentication(check, url, graph):
+    """Who is not let in, and in which words; what a key may not do."""
+    name, content = support.unique("hw-auth"), support.layer_zip("auth")
+    disabled_id, disabled_secret = support.other_key("DISABLED")
+    unknown_id = support.unique("AKNOBODY")
+    signature, unknown = "verify aksk signature fail", "Get secretKey failed,ak:{},err:ak not exist"
+    for what, key, words in [
+        ("a wrong secret", (support.KEY_ID, support.KEY_SECRET + "x"), signature),
+        ("an unknown key", (unknown_id, support.KEY_SECRET), unknown.format(unknown_id)),
+        ("a disabled key", (disabled_id, disabled_secret), unknown.format(disabled_id)),
+    ]:
+        check_not_let_in(check, what, words, add_dependency, client(url, *key), name, content)
+        check_not_let_in(check, f"{what} that reads", words, dependencies, client(url, *key))
+    with mock.patch.object(signer, "datetime", HourBehind):
+        check_not_let_in(check, "a clock an hour behind", "signature expired, signature time:",
+                         add_dependency, graph, name, content)
+
+    reader = client(url, *support.other_key("READ"))
+    check_error(check, "a reader that publishes", 403, "FSS.0403", add_dependency, reader, name, content)
+    check.equal("a reader that lists: nothing was stored", dependencies(reader, name=name).count, 0)
+    changed_body(check, url)
+    tokens(check, url)
+
+
+def check_not_let_in(check, what, words, call, *arguments):
+    error = check.raises(what, ServiceResponseException, call, *arguments)
+    check.equal(f"{what}: status and code", (error.status_code, error.error_code), (401, "APIGW.0301"))
+    check.true(f"{what}: message", error.error_msg.startswith(f"Incorrect IAM authentication information: {words}"),
+               error.error_msg)
+    check.true(f"{what}: request id", error.request_id)
+
+
+def changed_body(check, url):
+    """The SDK's own signature over one body, sent with it and with another one."""
+    name = support.unique("hw-nobody")
+    ask = SdkRequest("POST", "http", support.host_and_port(url), f"/v2/{PROJECT}/fgs/functions/{urn_of(name)}/versions",
+                     query_params=[], header_params={"Content-Type": "application/json"},
+                     body=json.dumps({"version": "v1"}))
+    ask = signer.Signer(BasicCredentials(support.KEY_ID, support.KEY_SECRET, PROJECT)).sign(ask)
+    for what, body, wanted in [("the signed body", ask.body, (404, "FSS.1051")),
+                               ("another body", ask.body.replace(b"v1", b"v2"), (401, "APIGW.0301")),
+                               ("no body", None, (401, "APIGW.0301"))]:
+        status, _, answer = support.http("POST", url + ask.uri, ask.header_params, body)
+        check.equal(f"{what}: status and code", (status, json.loads(answer)["error_code"]), wanted)
+
+
+def tokens(check, url):
+    """A key's token, as the documentation's curl lines send one."""
+    target = f"{url}/v2/{PROJECT}/fgs/dependencies"
+    good = f"{support.KEY_ID}.{support.KEY_SECRET}"
+    for what, headers, wanted in [("a key's token", {"X-Auth-Token": good}, 200),
+                                  ("a wrong token", {"X-Auth-Token": good + "x"}, 401),
+                                  ("no credentials", {}, 401)]:
+        status, _, answer = support.http("GET", target, headers)
+        check.equal(f"{what}: status", status, wanted)
+        check.equal(f"{what}: code", json.loads(answer).get("error_code"), "APIGW.0301" if wanted == 401 else None)
+
+
 def story(url, check):
     graph = client(url)
     create_functions(check, graph)
@@ -274,6 +344,8 @@ def story(url, check):
     publish_versions(check, graph)
     layers(check, graph)
     refused_layers(check, graph)
+    if support.AUTH_ON:
+        authentication(check, url, graph)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 KEY_ID = os.environ.get("LAYERBASE_TEST_KEY_ID", "AKTESTLAYERBASE000001")
 KEY_SECRET = os.environ.get("LAYERBASE_TEST_KEY_SECRET", "SKtestLayerbase00000000000000001")
 
+# Only a server that checks signatures has something to say of the wrong ones.
+AUTH_ON = os.environ.get("LAYERBASE_TEST_AUTH") == "on"
+
+
+def other_key(kind):
+    """(id, secret) of the key that is made for a test: `READ` may only read, `DISABLED` is let in nowhere."""
+    return os.environ[f"LAYERBASE_TEST_{kind}_KEY_ID"], os.environ[f"LAYERBASE_TEST_{kind}_KEY_SECRET"]
+
 
 class CheckFailed(Exception):
     """A check found something else than it expected."""
