@@ -41,8 +41,9 @@ fn identify(request: Signed<'_>) -> Result<Caller, Denied> {
 
 /// How far `Eop-date` may be from now; `None`: it is not looked at. The default, because clients
 /// write Beijing time, their machine's or UTC, all with a `Z`.
-fn skew_max(_app: &App) -> Option<SignedDuration> {
-    None
+fn skew_max(app: &App) -> Option<SignedDuration> {
+    let max = app.config().ctyun_skew?;
+    Some(SignedDuration::try_from(max).unwrap_or(SignedDuration::MAX))
 }
 
 /// Lets in what `check` lets in under one of the two readings of a date: Beijing time as the

@@ -25,8 +25,9 @@
 //! operations answer with the same, whole record. `x-trace-id`, which the Python core reads, is the
 //! request's id in our log. What a key's role does not allow is refused by the gateway as CTAPI_403,
 //! for which no number is documented: the credentials are good, so that 10002 and 10009 would
-//! mislead. An `Eop-date` of any age is taken unless a limit is set. A name that the catalog cannot hold, say for a control character, is an
-//! invalid parameter when it is read, too.
+//! mislead. An `Eop-date` of any age is taken unless the setting `ctyun_skew` limits it. A name that
+//! the catalog cannot hold, say for a control character, is an invalid parameter when it is read,
+//! too.
 
 mod auth;
 mod errors;
