@@ -1,17 +1,22 @@
 //! `layerbase key`: who is let in by a server that runs with `--auth on`.
 //!
-//! Works on the data folder, and shows a secret once: when the key is made.
+//! Works on the data folder, and shows a secret once: when the key is made. A token that is made
+//! from it does not tell it.
 
 use std::io::{self, Read};
 
 use clap::{Args, Subcommand};
+use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::to_raw_value;
 
 use super::failure::Failure;
 use super::folder::{DataFolder, random};
 use super::output::Output;
-use crate::domain::{CatalogError, Key, KeyId, Role, Secret, TenantId, parse_key_tenant};
+use crate::config::duration;
+use crate::dialects::openyuanrong_token;
+use crate::domain::{CatalogError, Key, KeyId, Noun, Role, Secret, TenantId, parse_key_tenant};
 
 /// What every generated id starts with.
 const ID_START: &str = "LB";
@@ -59,6 +64,16 @@ enum KeyCommand {
         #[arg(value_parser = key_id)]
         id: KeyId,
     },
+    /// Print a token for openYuanrong's X-Auth, as yrcli --jwt-token takes it
+    #[command(after_help = TOKEN_HELP)]
+    Token {
+        /// The key's id
+        #[arg(value_parser = key_id)]
+        id: KeyId,
+        /// How long the token is good, such as 15m, 12h or 90d [default: as long as the key]
+        #[arg(long, value_name = "DURATION", value_parser = length)]
+        expires: Option<SignedDuration>,
+    },
     /// Make every download link useless that was given out before
     RotateLinks,
 }
@@ -102,7 +117,16 @@ Examples:
 
 Id and secret are what each cloud's SDK signs with: access key id and secret, AK and SK, SecretId
 and SecretKey. The token is both in one, for the native API (Authorization: Bearer), this command
-line (LAYERBASE_KEY) and Huawei's X-Auth-Token. The secret cannot be shown again.";
+line (LAYERBASE_KEY) and Huawei's X-Auth-Token; openYuanrong's clients take one of their own, which
+`layerbase key token` can make again. The secret cannot be shown again.";
+
+const TOKEN_HELP: &str = "\
+Examples:
+  layerbase key token LBX4T0V7Q2M9K1C8R5Z3
+  yrcli --jwt-token \"$(layerbase key token LBX4T0V7Q2M9K1C8R5Z3 --expires 12h)\" list
+
+The token is made from the key in the data folder, and sent nowhere. It lets in whoever has it: as
+the key's tenant, with the key's role, until it expires or the key is disabled or deleted.";
 
 /// Runs one command about keys.
 pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -125,6 +149,7 @@ pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Fa
             output.note(&format!("deleted key {id}"));
             Ok(())
         }
+        KeyCommand::Token { id, expires } => token(id, *expires, folder, output),
         KeyCommand::RotateLinks => {
             folder.open()?.rotate_link_secret(random()?)?;
             output.note("no download link that was given out before is good any longer");
@@ -143,6 +168,8 @@ struct Made<'a> {
     role: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    openyuanrong_token: Option<String>,
 }
 
 fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -166,6 +193,7 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
         tenant: key.tenant.as_str(),
         role: key.role.as_str(),
         token: secret.map(|secret| format!("{}.{secret}", key.id)),
+        openyuanrong_token: secret.map(|_| openyuanrong_token(&key.secret, &key.tenant, None)),
     };
     if output.json() {
         return output.line(&to_json(&made)?);
@@ -176,11 +204,38 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
         ("tenant", made.tenant.to_owned()),
         ("role", made.role.to_owned()),
         ("token", made.token.unwrap_or_default()),
+        ("openyuanrong", made.openyuanrong_token.unwrap_or_default()),
     ])?;
     if secret.is_some() {
         output.note("keep the secret now: it is not shown again");
     }
     Ok(())
+}
+
+fn token(
+    id: &KeyId,
+    expires: Option<SignedDuration>,
+    folder: &DataFolder,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let keys = folder.open()?.list_keys()?;
+    let key = keys.into_iter().find(|key| key.id == *id);
+    let key = key.ok_or_else(|| CatalogError::not_found(Noun::Key, id))?;
+    let until = match expires {
+        Some(length) => Some(output.now().checked_add(length).map_err(|_| {
+            Failure::usage("the token would be good longer than times can be told")
+        })?),
+        None => None,
+    };
+    let token = openyuanrong_token(&key.secret, &key.tenant, until);
+    if !key.enabled {
+        output.note(&format!("key {id} is disabled, and so are its tokens"));
+    }
+    if output.json() {
+        let expires_at = until.map(|at| at.to_string());
+        return output.line(&json!({ "token": token, "expires_at": expires_at }).to_string());
+    }
+    output.line(&token)
 }
 
 /// A key as lists show it.
@@ -244,6 +299,12 @@ fn key_id(text: &str) -> Result<KeyId, CatalogError> {
 
 fn tenant(text: &str) -> Result<TenantId, CatalogError> {
     parse_key_tenant(text)
+}
+
+fn length(text: &str) -> Result<SignedDuration, String> {
+    let length = duration::parse(text).filter(|length| !length.is_zero());
+    let length = length.and_then(|length| SignedDuration::try_from(length).ok());
+    length.ok_or_else(|| format!("must be {} and above 0", duration::FORMS))
 }
 
 fn random_text(letters: &[u8], length: usize) -> Result<String, Failure> {

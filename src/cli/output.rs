@@ -42,6 +42,11 @@ impl<'a> Output<'a> {
         Self { results, notes, form, now }
     }
 
+    /// The time that ages are told from.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     pub(super) fn json(&self) -> bool {
         self.form.json
     }

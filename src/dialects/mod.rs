@@ -35,6 +35,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::domain::{Access, Caller, CatalogError, Timestamp};
 use crate::ingest::{Measure, Spool};
+pub(crate) use openyuanrong::mint as openyuanrong_token;
 use params::Params;
 
 /// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.

@@ -24,7 +24,7 @@ pub(super) const ESCAPED: &AsciiSet =
 
 /// Signed with in place of the secret of a key that is not there, so that asking for one takes as
 /// long as signing wrongly with one that is.
-const NOBODY: &str = "the secret of a key that does not exist";
+pub(super) const NOBODY: &str = "the secret of a key that does not exist";
 
 /// Why a request is not let in. Each dialect words all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["catalog", "domain", "config", "ingest"]),
     ("dialects", &["dialects", "app", "catalog", "domain", "ingest"]),
     ("server", &["dialects", "app", "catalog", "config", "domain", "store"]),
-    ("cli", &["server", "catalog", "config", "store", "domain"]),
+    ("cli", &["server", "dialects", "catalog", "config", "store", "domain"]),
 ];
 
 /// Crates that only some modules may name.

@@ -1,4 +1,9 @@
-//! Who calls: with authentication off, whoever the headers name (openyuanrong.md sections 5 and 9).
+//! Who calls: whose token it is, and with authentication off whoever the headers name
+//! (openyuanrong.md sections 5 and 9).
+
+mod token;
+
+use std::borrow::Cow;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,7 +13,11 @@ use super::errors::ApiError;
 use super::wire::upload::header;
 use crate::dialects::Signed;
 use crate::dialects::gate::Rejected;
-use crate::domain::{Caller, TenantId};
+use crate::dialects::params::Params;
+use crate::dialects::signing::{self, Denied, NOBODY};
+use crate::domain::{Caller, Key, TenantId};
+use token::Token;
+pub(crate) use token::mint;
 
 /// The headers that every answer depends on.
 pub(super) const TENANT_HEADERS: &[&str] = &[TENANT, PRODUCT];
@@ -16,33 +25,94 @@ pub(super) const TENANT_HEADERS: &[&str] = &[TENANT, PRODUCT];
 const TENANT: &str = "x-tenant-id";
 const PRODUCT: &str = "x-product-id";
 
+/// Where a token is looked for, in this order.
+const HEADER: &str = "x-auth";
+const PARAMETER: &str = "token";
+const COOKIE: &str = "iam_token";
+
 /// Yields the tenant of `X-Tenant-Id`, divided by `X-Product-Id` where there is one. `X-Auth` may
 /// be there and is not looked at.
 pub(super) fn anonymous(head: &Parts) -> Result<Caller, Box<Response>> {
-    let refused = |refusal: ApiError| Box::new(refusal.into_response());
-    for name in TENANT_HEADERS {
-        let value = head.headers.get(*name).map(|value| value.as_bytes()).unwrap_or_default();
-        if std::str::from_utf8(value).is_err() {
-            // What cannot be kept as it is would make one tenant of two.
-            return Err(refused(ApiError::invalid(format!("{name} must be UTF-8"))));
-        }
+    let tenant = readable(head, TENANT).and_then(|tenant| match tenant.is_empty() {
+        true => divided(head, TenantId::default_tenant().as_str()),
+        false => divided(head, &tenant),
+    });
+    tenant.map(Caller::new_anonymous).map_err(refused)
+}
+
+/// Yields the caller whose token the request carries: the tenant of the key that made it, divided
+/// by `X-Product-Id` where there is one. `X-Tenant-Id` may be there and is not looked at.
+pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    let key = identify(request).map_err(|denied| refused(denied.into()))?;
+    let tenant = divided(request.head, key.tenant.as_str()).map_err(refused)?;
+    request.app.note_use(key);
+    Ok(Caller::new(tenant, key.role, key.id.clone()))
+}
+
+fn identify(request: Signed<'_>) -> Result<&Key, Denied> {
+    let text = sent(request.head).ok_or(Denied::Missing)?;
+    let token = Token::parse(&text)?;
+    let keys = request.access.keys.values();
+    let theirs: Vec<&Key> =
+        keys.filter(|key| key.enabled && key.tenant.as_str() == token.tenant).collect();
+    if theirs.is_empty() {
+        // A tenant that is not there takes as long as one that has a key.
+        token.is_signed_with(NOBODY.as_bytes());
     }
-    let mut tenant = header(&head.headers, TENANT);
-    if tenant.is_empty() {
-        TenantId::default_tenant().as_str().clone_into(&mut tenant);
+    let makers: Vec<&Key> = theirs
+        .into_iter()
+        .filter(|key| token.is_signed_with(key.secret.reveal().as_bytes()))
+        .collect();
+    // Of keys that share a secret, the one that may do the least.
+    let maker = makers.into_iter().min_by_key(|key| (key.role, &key.id));
+    let maker = maker.ok_or(Denied::BadSignature)?;
+    match token.is_expired(request.app.clock().now()) {
+        true => Err(Denied::Malformed("it is expired")),
+        false => Ok(maker),
     }
-    tenant.push_str(&suffix(&header(&head.headers, PRODUCT)));
-    TenantId::parse(tenant).map(Caller::new_anonymous).map_err(|refusal| refused(refusal.into()))
+}
+
+/// Finds the token: in the header, else in the query, else in a cookie; an empty one is none.
+fn sent(head: &Parts) -> Option<Cow<'_, str>> {
+    let full = |text: &str| !text.is_empty();
+    if let Some(token) = signing::header(head, HEADER).filter(|token| full(token)) {
+        return Some(token.into());
+    }
+    let query = Params::parse(head.uri.query().unwrap_or_default());
+    if let Some(token) = query.get(PARAMETER) {
+        return Some(token.to_owned().into());
+    }
+    let cookies = head.headers.get_all("cookie").iter();
+    let cookies = cookies.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let mut pairs =
+        cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(name, value)| name.trim() == COOKIE && full(value.trim()));
+    found.map(|(_, value)| value.trim().into())
+}
+
+/// Divides a tenant by the product that the request names.
+fn divided(head: &Parts, tenant: &str) -> Result<TenantId, ApiError> {
+    let product = suffix(&readable(head, PRODUCT)?);
+    Ok(TenantId::parse(format!("{tenant}{product}"))?)
+}
+
+/// Reads a header that names a part of the tenant.
+fn readable(head: &Parts, name: &str) -> Result<String, ApiError> {
+    let value = head.headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+    match std::str::from_utf8(value) {
+        Ok(_) => Ok(header(&head.headers, name)),
+        // What cannot be kept as it is would make one tenant of two.
+        Err(_) => Err(ApiError::invalid(format!("{name} must be UTF-8"))),
+    }
+}
+
+fn refused(refusal: ApiError) -> Box<Response> {
+    Box::new(refusal.into_response())
 }
 
 /// What follows the tenant in identifiers and in the catalog.
 fn suffix(product: &str) -> String {
     if product.is_empty() { String::new() } else { format!("@{product}") }
-}
-
-/// Refuses everyone.
-pub(super) fn verify(_request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    Err(Box::new(ApiError::invalid("").into_response()))
 }
 
 /// The caller as this cloud shows him: tenant and product apart.

@@ -1,7 +1,6 @@
 //! Refusals: `{"code", "message"}`, with a status that depends on the route (openyuanrong.md
-//! section 8).
+//! section 8), and the gateway's `{"error"}` of who is not let in (section 9).
 
-use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::wire::encoding;
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
 
@@ -19,17 +19,31 @@ const NO_FUNCTION: u32 = 4115;
 const INTERNAL: u32 = 121_000;
 
 /// A refusal. Its status is 500 unless the route says otherwise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(super) struct ApiError {
-    code: u32,
-    message: String,
-    #[serde(skip)]
+    body: Body,
     status: StatusCode,
+}
+
+/// The two forms of a refusal.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum Body {
+    /// The service's.
+    Service { code: u32, message: String },
+    /// The gateway's, whose status no route changes.
+    Gateway { error: String },
 }
 
 impl ApiError {
     pub(super) fn new(code: u32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), status: StatusCode::INTERNAL_SERVER_ERROR }
+        let body = Body::Service { code, message: message.into() };
+        Self { body, status: StatusCode::INTERNAL_SERVER_ERROR }
+    }
+
+    /// What the gateway turns away.
+    fn gateway(status: StatusCode, what: &str, why: impl std::fmt::Display) -> Self {
+        Self { body: Body::Gateway { error: format!("{what}: {why}") }, status }
     }
 
     /// A parameter that breaks a rule.
@@ -105,13 +119,15 @@ impl ApiError {
 
     /// Where the route answers a bad request with 400.
     pub(super) fn bad_request(mut self) -> Self {
-        self.status = StatusCode::BAD_REQUEST;
+        if matches!(self.body, Body::Service { .. }) {
+            self.status = StatusCode::BAD_REQUEST;
+        }
         self
     }
 
     /// Where the route answers a missing function with 404.
     pub(super) fn or_404(mut self) -> Self {
-        if self.code == NO_FUNCTION {
+        if matches!(self.body, Body::Service { code: NO_FUNCTION, .. }) {
             self.status = StatusCode::NOT_FOUND;
         }
         self
@@ -152,8 +168,12 @@ impl From<CatalogError> for ApiError {
                     Self::new(4127, format!("zip file count [{actual}] is larger than {limit}"))
                 }
                 Limit::FunctionVersions => Self::too_many_versions(actual),
-                Limit::TenantCode | Limit::RequestRate | Limit::Requests | Limit::Uploads => {
-                    Self::invalid(text)
+                Limit::TenantCode => Self::invalid(text),
+                Limit::RequestRate => {
+                    Self::gateway(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text)
+                }
+                Limit::Requests | Limit::Uploads => {
+                    Self::gateway(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", text)
                 }
             },
             CatalogError::BadArchive(problem) => problem.into(),
@@ -169,12 +189,30 @@ impl From<CatalogError> for ApiError {
                 );
                 Self::new(4112, message)
             }
-            CatalogError::Forbidden { .. } => Self::invalid(text),
+            CatalogError::Forbidden { .. } => {
+                Self::gateway(StatusCode::FORBIDDEN, "Permission denied", text)
+            }
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());
                 Self::new(INTERNAL, "internal system error")
             }
         }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let why = match denied {
+            Denied::Missing => {
+                "no token in X-Auth, in the parameter token or in the cookie iam_token".to_owned()
+            }
+            Denied::Malformed(reason) => format!("the token is not accepted: {reason}"),
+            // Which of them it is is nobody's business who has no key.
+            Denied::UnknownKey(_) | Denied::BadSignature | Denied::Skewed { .. } => {
+                "the token is of no tenant with a key here, or its signature is wrong".to_owned()
+            }
+        };
+        Self::gateway(StatusCode::UNAUTHORIZED, "Authentication failed", why)
     }
 }
 
@@ -197,7 +235,7 @@ impl From<ArchiveProblem> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        encoding::json(self.status, &self)
+        encoding::json(self.status, &self.body)
     }
 }
 
@@ -227,7 +265,7 @@ fn is_layer_action(call: &Call) -> bool {
 
 /// The answer of the vendor's router, also to a wrong method.
 fn not_found() -> Response {
-    let mut response = Response::new(Body::from("404 page not found"));
+    let mut response = "404 page not found".into_response();
     *response.status_mut() = StatusCode::NOT_FOUND;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response

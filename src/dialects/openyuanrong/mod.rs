@@ -31,7 +31,16 @@
 //! - A tenant has the URN's form in the catalog, so that `a@b` without a product and `a` with the
 //!   product `b` are one; a tenant that is no name of the catalog is refused.
 //!
+//! With authentication on (openyuanrong.md section 9), which the vendor has in his gateway alone:
+//! - The token is asked for on all routes, not only below `/admin/v1`.
+//! - It is signed with the secret of any enabled key of the tenant `sub`, which is told apart by
+//!   trying. The key's role counts; the token's own `role` and its limits are not looked at.
+//! - `X-Product-Id` still divides the tenant, within itself; `X-Tenant-Id` is not looked at.
+//! - Its parts have no `=` at their ends, and `exp` and `sub` must be there.
+//!
 //! Decided where the reference is silent:
+//! - What a key's role does not cover, too many requests and too many at a time are refused by 403,
+//!   429 and 503 in the form of the gateway's 401: `{"error": …}`.
 //! - `GET /layers` shows each layer by its newest version, or by the version asked for.
 //! - `isAdmin` shows an empty list as `[]`, and a registered function without its `id`.
 //! - A qualifier that looks like an alias and is none means the head in a GET, whatever its name.
@@ -51,6 +60,7 @@ use axum::response::Response;
 
 use super::{Call, Dialect, Operation, Refusal, Signed};
 use crate::domain::Caller;
+pub(crate) use auth::mint;
 
 /// Largest zip: 300 MiB (openyuanrong.md section 3).
 const ZIP_MAX: u64 = 300 << 20;
