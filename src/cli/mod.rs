@@ -12,6 +12,7 @@ mod folder;
 mod function;
 mod key;
 mod layer;
+mod log;
 mod output;
 mod pack;
 #[cfg(test)]
@@ -99,6 +100,9 @@ enum Command {
     /// List tenants and set how the clouds call them
     #[command(after_help = tenant::HELP)]
     Tenant(tenant::TenantArgs),
+    /// Show who changed what
+    #[command(after_help = log::HELP)]
+    Log(log::Log),
     /// Print what to set so that a cloud's SDK and CLI talk to the server
     #[command(after_help = env::HELP)]
     Env(env::Env),
@@ -147,6 +151,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Function(command) => function::run(command, &Client::new(&access(line)?)?, output),
         Command::Key(arguments) => key::run(arguments, output),
         Command::Tenant(arguments) => tenant::run(arguments, output),
+        Command::Log(log) => log::run(log, &Client::new(&access(line)?)?, output),
         Command::Env(env) => env::run(env, client::check_address(server(line))?, output),
         Command::Completions { shell } => {
             // The generator panics where it cannot write, so it writes to memory.

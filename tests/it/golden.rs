@@ -18,7 +18,7 @@
 //! not empty, `{{uuid}}` a UUID, `{{number}}` any number, and `{{link NAME}}` a download link that
 //! serves exactly the bytes of that vector. A header that must be absent is `null`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -30,6 +30,7 @@ use layerbase::domain::{KeyId, Role, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::audit;
 use crate::support::{Answer, Request, TestServer, zips};
 
 const CASES_AT_ONCE: usize = 4;
@@ -60,6 +61,7 @@ fn run_all(dialect: &str) {
     assert!(!cases.is_empty(), "{dialect} has no golden case");
     let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let written = Mutex::new(BTreeSet::new());
     // Each case has a server of its own and mostly waits for the disk.
     std::thread::scope(|scope| {
         for _ in 0..CASES_AT_ONCE {
@@ -68,10 +70,13 @@ fn run_all(dialect: &str) {
                     cases.get(next.fetch_add(1, Ordering::SeqCst))
                 {
                     let name = format!("{operation}/{}", path.file_name().unwrap().display());
-                    if path.to_string_lossy().contains(&only)
-                        && let Err(failure) = run(path)
-                    {
-                        failures.lock().unwrap().push(format!("{name}: {failure}"));
+                    if !path.to_string_lossy().contains(&only) {
+                        continue;
+                    }
+                    match run(path, (dialect, operation)) {
+                        Ok(true) => drop(written.lock().unwrap().insert(operation.as_str())),
+                        Ok(false) => {}
+                        Err(failure) => failures.lock().unwrap().push(format!("{name}: {failure}")),
                     }
                 }
             });
@@ -79,6 +84,12 @@ fn run_all(dialect: &str) {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
+    let changing: BTreeSet<&str> = cases
+        .iter()
+        .map(|case| case.1.as_str())
+        .filter(|operation| only.is_empty() && audit::changes(operation))
+        .collect();
+    assert!(written.into_inner().unwrap().is_superset(&changing), "some leave no line in the log");
 }
 
 macro_rules! dialects {
@@ -92,7 +103,8 @@ macro_rules! dialects {
 
 dialects! { alibaba ctyun huawei native openyuanrong tencent }
 
-fn run(path: &Path) -> Result<(), String> {
+/// Runs one case; tells whether it left a line in the log of changes.
+fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
     let case: Value = serde_json::from_slice(&fs::read(path).unwrap())
         .map_err(|failure| format!("the case is not JSON: {failure}"))?;
     let keys = case["keys"].as_array();
@@ -128,12 +140,14 @@ fn run(path: &Path) -> Result<(), String> {
             saved.insert(name.clone(), text);
         }
     }
-    let before = server.footprint();
+    let (before, lines) = (server.footprint(), audit::lines(&server).len());
     let answer = send(&server, &case["request"], &saved)?;
+    audit::check(&server, lines, operation, answer.status)?;
     if case["unchanged"] == true && server.footprint() != before {
         return Err(format!("rows or files changed: {before:?} became {:?}", server.footprint()));
     }
-    compare(&server, &case["answer"], &answer, &saved)
+    compare(&server, &case["answer"], &answer, &saved)?;
+    Ok(audit::lines(&server).len() > lines)
 }
 
 /// Changes the settings that a case names.

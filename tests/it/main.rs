@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod access;
+mod audit;
 mod bounds;
 mod catalog;
 mod cli;

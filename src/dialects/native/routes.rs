@@ -2,6 +2,7 @@
 
 mod functions;
 mod layers;
+mod log;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut operations = layers::operations();
     operations.extend(functions::operations());
     operations.push(Operation::new("GetCode", "/api/v1/code/{sha256}", get(get_code)));
+    operations.extend(log::operations());
     operations
 }
 

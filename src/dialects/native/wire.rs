@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::dialects::links::Links;
-use crate::domain::{Acl, Artifact, FunctionVersion, LayerVersion, Timestamp};
+use crate::domain::{Acl, Artifact, AuditEntry, FunctionVersion, LayerVersion, Timestamp};
 
 /// One page of a list.
 #[derive(Serialize)]
@@ -39,6 +39,34 @@ impl Code {
             md5: Some(hex::encode(code.digests.md5)),
             crc64: Some(code.digests.crc64.to_string()),
             download_url: Some(download_url),
+        }
+    }
+}
+
+/// One line of the log of changes.
+#[derive(Serialize)]
+pub(super) struct ChangeBody {
+    sequence: u64,
+    at: String,
+    tenant: String,
+    key: Option<String>,
+    dialect: String,
+    operation: String,
+    subject: String,
+    request_id: Option<String>,
+}
+
+impl From<AuditEntry> for ChangeBody {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: time(entry.at),
+            tenant: entry.tenant.to_string(),
+            key: entry.key,
+            dialect: entry.dialect,
+            operation: entry.operation,
+            subject: entry.subject,
+            request_id: entry.request,
         }
     }
 }
