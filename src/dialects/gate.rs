@@ -122,7 +122,7 @@ impl Gate {
     /// Reads the body, unless the head says already that it is refused.
     async fn receive(&self, head: &Parts, body: HttpBody) -> Result<Spool, CatalogError> {
         let limit = self.body.limit(self.dialect, &self.app);
-        let measure = self.body.measure(self.app.verifies_signatures());
+        let measure = self.body.measure(self.app.verifies_signatures(), head);
         // Where the body is the code, the query is what is kept of it.
         if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
             return Err(CatalogError::invalid("query", "must be UTF-8"));

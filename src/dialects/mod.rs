@@ -29,6 +29,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::Response;
 use axum::routing::MethodRouter;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -153,12 +154,14 @@ impl BodyRule {
         }
     }
 
-    /// What is computed while the body passes; signatures cover its SHA-256.
-    fn measure(self, is_verified: bool) -> Measure {
-        match (self, is_verified) {
-            (Self::Raw, _) => Measure::All,
-            (Self::Small | Self::Upload, true) => Measure::Sha256,
-            (Self::Small | Self::Upload, false) => Measure::Nothing,
+    /// What is computed while the body passes: signatures cover its SHA-256, and a few its MD5
+    /// in the header that HTTP has for it.
+    fn measure(self, is_verified: bool, head: &Parts) -> Measure {
+        match self {
+            Self::Raw => Measure::All,
+            Self::Small | Self::Upload if !is_verified => Measure::Nothing,
+            _ if head.headers.contains_key("content-md5") => Measure::Md5AndSha256,
+            Self::Small | Self::Upload => Measure::Sha256,
         }
     }
 }
@@ -203,7 +206,7 @@ pub struct Signed<'r> {
     pub access: &'r Access,
     /// The request's head as it was sent.
     pub head: &'r Parts,
-    /// The request's body, whose SHA-256 was measured.
+    /// The request's body, whose SHA-256 was measured, and its MD5 where a header speaks of it.
     pub body: &'r Spool,
 }
 
@@ -211,6 +214,11 @@ impl Signed<'_> {
     /// The body's SHA-256, also where there is no body.
     pub fn body_sha256(&self) -> [u8; 32] {
         self.body.sha256().unwrap_or_else(|| Sha256::digest(b"").into())
+    }
+
+    /// The body's MD5, for a request with the header `Content-MD5`.
+    pub fn body_md5(&self) -> [u8; 16] {
+        self.body.md5().unwrap_or_else(|| Md5::digest(b"").into())
     }
 }
 

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 pub use super::content::MEMORY_MAX;
@@ -19,6 +20,8 @@ pub enum Measure {
     Nothing,
     /// The SHA-256 that signatures cover.
     Sha256,
+    /// The same, and the MD5 that a header speaks of.
+    Md5AndSha256,
     /// All four digests, for a body that is itself the code.
     All,
 }
@@ -28,6 +31,7 @@ pub enum Measure {
 pub struct Spool {
     content: Content,
     len: u64,
+    md5: Option<[u8; 16]>,
     sha256: Option<[u8; 32]>,
     digests: Option<Digests>,
 }
@@ -41,7 +45,7 @@ impl Spool {
     /// Makes a spool of bytes that are in memory already; no digests.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
-        Self { content: Content::Memory(bytes), len, sha256: None, digests: None }
+        Self { content: Content::Memory(bytes), len, md5: None, sha256: None, digests: None }
     }
 
     /// Length of the body in bytes.
@@ -67,6 +71,11 @@ impl Spool {
     /// Fails with `Internal` when the temporary file cannot be opened again.
     pub fn reader(&self) -> Result<ContentReader, CatalogError> {
         Ok(self.content.reader()?)
+    }
+
+    /// MD5 of the body, when it was measured.
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        self.md5
     }
 
     /// SHA-256 of the body, when it was measured.
@@ -110,6 +119,7 @@ pub struct SpoolWriter {
 enum Meter {
     Nothing,
     Sha256(Sha256),
+    Md5AndSha256(Md5, Sha256),
     All(Box<Digester>),
 }
 
@@ -119,6 +129,7 @@ impl SpoolWriter {
         let meter = match measure {
             Measure::Nothing => Meter::Nothing,
             Measure::Sha256 => Meter::Sha256(Sha256::new()),
+            Measure::Md5AndSha256 => Meter::Md5AndSha256(Md5::new(), Sha256::new()),
             Measure::All => Meter::All(Box::default()),
         };
         Self { content: ContentWriter::new(incoming), len: 0, limit, meter }
@@ -139,6 +150,10 @@ impl SpoolWriter {
         match &mut self.meter {
             Meter::Nothing => {}
             Meter::Sha256(sha256) => sha256.update(&chunk),
+            Meter::Md5AndSha256(md5, sha256) => {
+                md5.update(&chunk);
+                sha256.update(&chunk);
+            }
             Meter::All(digester) => digester.update(chunk),
         }
         Ok(())
@@ -146,15 +161,18 @@ impl SpoolWriter {
 
     /// Ends the body.
     pub fn finish(self) -> Result<Spool, CatalogError> {
-        let (sha256, digests) = match self.meter {
-            Meter::Nothing => (None, None),
-            Meter::Sha256(sha256) => (Some(sha256.finalize().into()), None),
+        let (md5, sha256, digests) = match self.meter {
+            Meter::Nothing => (None, None, None),
+            Meter::Sha256(sha256) => (None, Some(sha256.finalize().into()), None),
+            Meter::Md5AndSha256(md5, sha256) => {
+                (Some(md5.finalize().into()), Some(sha256.finalize().into()), None)
+            }
             Meter::All(digester) => {
                 let (_, digests) = digester.finish();
-                (Some(digests.sha256), Some(digests))
+                (Some(digests.md5), Some(digests.sha256), Some(digests))
             }
         };
-        Ok(Spool { content: self.content.finish(), len: self.len, sha256, digests })
+        Ok(Spool { content: self.content.finish(), len: self.len, md5, sha256, digests })
     }
 }
 
@@ -203,14 +221,17 @@ mod tests {
         let signed = spool(&incoming, &bytes, Measure::Sha256).unwrap();
         assert!(signed.digests().is_none());
         let raw = spool(&incoming, &bytes, Measure::All).unwrap();
-        assert_eq!(signed.sha256(), raw.sha256());
+        assert_eq!((signed.md5(), signed.sha256()), (None, raw.sha256()));
+        let both = spool(&incoming, &bytes, Measure::Md5AndSha256).unwrap();
+        assert_eq!((both.md5(), both.sha256()), (raw.md5(), raw.sha256()));
+        assert!(both.digests().is_none());
         sample.assert_digests(raw.digests().unwrap());
     }
 
     #[test]
     fn past_the_limit_nothing_is_left() {
         let incoming = Incoming::new();
-        for measure in [Measure::Nothing, Measure::Sha256, Measure::All] {
+        for measure in [Measure::Nothing, Measure::Sha256, Measure::Md5AndSha256, Measure::All] {
             let refused = spool(&incoming, &noise((1 << 20) + 1), measure).unwrap_err();
             assert!(matches!(
                 refused,
