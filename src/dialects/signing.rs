@@ -3,6 +3,9 @@
 //! Each dialect's `auth.rs` reads its own headers and builds its own text to sign; here are the
 //! keys, the codes and the comparison, which takes the same time for every wrong answer.
 
+use std::borrow::Cow;
+
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -151,15 +154,29 @@ pub(super) fn header<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
     std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
 
-/// Writes `name:value` and a line's end for each header of a list, in its order; a header that is
-/// absent has an empty value.
+/// Returns a header as a signature covers it: without the blanks around it, empty when it is
+/// absent, joined with commas when it was sent more than once.
+///
+/// What is not UTF-8 becomes U+FFFD: it must not count as absent, for then nothing would cover it.
+pub(super) fn covered_header<'h>(head: &'h Parts, name: &str) -> Cow<'h, str> {
+    let mut values = head.headers.get_all(name).iter();
+    let text = |value: &'h HeaderValue| match String::from_utf8_lossy(value.as_bytes()) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
+    let first = values.next().map(text).unwrap_or_default();
+    values.map(text).fold(first, |all, next| Cow::Owned(format!("{all},{next}")))
+}
+
+/// Writes `name:value` and a line's end for each header of a list, in its order, with the values
+/// of [`covered_header`].
 pub(super) fn header_lines<'n>(head: &Parts, names: impl IntoIterator<Item = &'n str>) -> String {
     let mut lines = String::new();
     for name in names {
         let name = name.to_ascii_lowercase();
         lines.push_str(&name);
         lines.push(':');
-        lines.push_str(header(head, &name).unwrap_or_default());
+        lines.push_str(&covered_header(head, &name));
         lines.push('\n');
     }
     lines
@@ -236,6 +253,20 @@ mod tests {
         ] {
             assert_eq!(basic_time(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_header_is_covered_however_it_is_sent() {
+        let head = axum::http::Request::builder()
+            .header("one", " a b ")
+            .header("two", "x")
+            .header("two", "y ")
+            .header("three", HeaderValue::from_bytes(b"\xff").expect("a header may hold it"))
+            .body(())
+            .map(|request| request.into_parts().0)
+            .expect("a request");
+        let lines = "one:a b\ntwo:x,y\nthree:\u{fffd}\nfour:\n";
+        assert_eq!(header_lines(&head, ["One", "two", "three", "four"]), lines);
     }
 
     #[test]
