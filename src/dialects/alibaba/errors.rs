@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::wire::Generation;
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{CatalogError, Limit, Noun};
 use crate::ingest::json::JsonError;
@@ -53,6 +54,12 @@ impl ApiError {
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
+    }
+
+    /// A header that the request's signature needs is not there.
+    pub(super) fn missing_header(name: &str) -> Self {
+        let message = format!("required HTTP header {name} was not specified");
+        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredHeader", message)
     }
 
     fn not_found(code: &'static str, message: impl Into<String>) -> Self {
@@ -141,6 +148,31 @@ impl From<CatalogError> for ApiError {
                 )
             }
         }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let (code, message) = match denied {
+            Denied::Missing => return Self::missing_header("Authorization"),
+            Denied::Malformed(reason) => {
+                return Self::invalid(format!("the Authorization header cannot be read: {reason}"));
+            }
+            Denied::UnknownKey(id) => {
+                ("InvalidAccessKeyID", format!("invalid access key ID '{id}'"))
+            }
+            Denied::BadSignature => (
+                "SignatureNotMatch",
+                "The request signature we calculated does not match the signature you provided. \
+                 Check your access key and signing method"
+                    .to_owned(),
+            ),
+            Denied::Skewed { signed, now } => (
+                "AccessDenied",
+                format!("the request was signed at {signed}, too far from the server's time {now}"),
+            ),
+        };
+        Self::new(StatusCode::FORBIDDEN, code, message)
     }
 }
 

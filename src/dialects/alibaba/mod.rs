@@ -14,6 +14,10 @@
 //! - An answer without a body has no media type: a client parses whatever calls itself JSON.
 //! - The checksum is CRC-64/XZ as an unsigned decimal text.
 //! - An unknown path and a wrong method are both a 400, `PathNotSupported`.
+//! - There are three ways to sign, and each is taken in front of every date: an option of the newer
+//!   clients goes back to the older one. `FC` covers neither query nor body, and `acs` no body
+//!   without a `Content-MD5`; only `ACS3-HMAC-SHA256` is safe where others can change what is sent.
+//! - `FC` is signed over the path as sent by one client and over the decoded one by another.
 //!
 //! Decided here, where the documents are silent or disagree:
 //! - A token is the plain name of the next layer, inclusive, in every generation.
@@ -25,6 +29,12 @@
 //! - The first generation's ARN starts with the MD5 of the account id. An ARN of another account
 //!   names nothing here; its region is not looked at.
 //! - The `ETag` of a layer version is its own id, which is as immutable as the version.
+//! - A signature of every scheme is good for 15 minutes before and after, and must cover the time
+//!   of signing. Within them it may be sent again: nonces are not remembered.
+//! - `Content-MD5` is not compared with the body for `FC`, whose clients spell it as they like. For
+//!   `acs` it must fit the body in one of their spellings: it is all that protects the body.
+//! - Credentials that cannot be read, and a date that is none, are an `InvalidArgument`; a body of
+//!   another digest than the signed one is a `SignatureNotMatch`.
 //! - A deletion answers 204 in all generations; a function that uses the version keeps its code.
 
 mod auth;
