@@ -18,7 +18,7 @@ use crate::golden;
 use crate::support::sign::TestKey;
 use crate::support::{Answer, TestServer};
 
-const OWNER: TestKey = TestKey { id: "OWNER001", secret: "secret-of-the-owner", tenant: "owner" };
+const OWNER: TestKey = TestKey { id: "OWNER001", secret: "secret-of-the-owner", tenant: "default" };
 
 const STRANGER: TestKey =
     TestKey { id: "STRANGER", secret: "secret-of-the-stranger", tenant: "stranger" };
@@ -37,15 +37,15 @@ const NOT_LET_IN: [&str; 6] = [
 
 /// All rows of the owner.
 const ROWS: [&str; 7] = [
-    "SELECT * FROM tenants WHERE id = 'owner'",
-    "SELECT * FROM layers WHERE tenant = 'owner'",
-    "SELECT v.* FROM layer_versions v JOIN layers l ON l.id = v.layer WHERE l.tenant = 'owner'",
-    "SELECT * FROM functions WHERE tenant = 'owner'",
+    "SELECT * FROM tenants WHERE id = 'default'",
+    "SELECT * FROM layers WHERE tenant = 'default'",
+    "SELECT v.* FROM layer_versions v JOIN layers l ON l.id = v.layer WHERE l.tenant = 'default'",
+    "SELECT * FROM functions WHERE tenant = 'default'",
     "SELECT v.* FROM function_versions v JOIN functions f ON f.id = v.function
-     WHERE f.tenant = 'owner'",
+     WHERE f.tenant = 'default'",
     "SELECT b.* FROM function_layers b JOIN functions f ON f.id = b.function
-     WHERE f.tenant = 'owner'",
-    "SELECT * FROM audit WHERE tenant = 'owner'",
+     WHERE f.tenant = 'default'",
+    "SELECT * FROM audit WHERE tenant = 'default'",
 ];
 
 fn server(case: &Value) -> TestServer {
@@ -105,7 +105,7 @@ fn plain(server: &TestServer, answer: &Answer) -> String {
         let length = rest.bytes().take_while(|byte| is_id(byte)).count();
         match length {
             0 => plain.push(first),
-            32 | 36 => plain.push('#'),
+            32..=36 => plain.push('#'),
             _ => plain.push_str(&rest[..length]),
         }
         rest = &rest[length.max(if length == 0 { first.len_utf8() } else { 0 })..];
