@@ -49,7 +49,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::dialects::alibaba::auth::samples;
+    use crate::dialects::alibaba::auth::samples::{self, decide};
 
     /// The vectors of section 9.1.
     #[test]
@@ -71,7 +71,7 @@ mod tests {
             let texts = strings_to_sign(&head);
             assert_eq!(String::from_utf8_lossy(&texts[0]), text);
             assert_eq!(texts.len(), spellings, "{text}");
-            assert!(sample.is_signed(), "{text}");
+            assert!(decide(&sample).is_ok(), "{text}");
         }
     }
 
@@ -80,6 +80,6 @@ mod tests {
         let sample = samples::fc_by_arn_decoded();
         let texts = strings_to_sign(&sample.head().unwrap());
         assert!(texts[1].ends_with(b"/abeac07d3c28c1bef9e730002c753ed4#node-lay#1"));
-        assert!(sample.is_signed());
+        assert!(decide(&sample).is_ok());
     }
 }

@@ -3,78 +3,39 @@
 
 #![allow(clippy::unwrap_used)]
 
-use axum::http::request::{Parts, Request};
-use axum::http::{HeaderValue, Uri};
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use md5::{Digest, Md5};
 
 use super::{Body, claim};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::signing::Denied;
+use crate::dialects::signing::mutations::Sample;
 
-pub(super) const KEY_ID: &str = "LTAItestAccessKey0001";
-pub(super) const SECRET: &str = "testSecret/AbCdEf0123456789xyz";
+const KEY_ID: &str = "LTAItestAccessKey0001";
+const SECRET: &[u8] = b"testSecret/AbCdEf0123456789xyz";
 
 /// The zip of section 4.
 const ZIP: &str = "UEsDBBQAAAAAAAAAIViHyjLQIgAAACIAAAAIAAAAaW5kZXgucHlkZWYgaGFuZGxlcihlLGMpOgogICAg\
                    cmV0dXJuICJoaSIKUEsBAhQDFAAAAAAAAAAhWIfKMtAiAAAAIgAAAAgAAAAAAAAAAAAAAIABAAAAAGlu\
                    ZGV4LnB5UEsFBgAAAAABAAEANgAAAEgAAAAAAA==";
 
-/// A request byte for byte, also one that cannot be sent.
-#[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) method: &'static str,
-    pub(super) target: Vec<u8>,
-    pub(super) headers: Vec<(&'static str, Vec<u8>)>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Sample {
-    fn new(method: &'static str, target: &str, headers: &[(&'static str, &str)]) -> Self {
-        let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes().to_vec()));
-        let (target, headers) = (target.into(), headers.collect());
-        Self { method, target, headers, body: Vec::new() }
-    }
-
-    fn body(mut self, start: &str, end: &str) -> Self {
-        self.body = format!("{start}{ZIP}{end}").into_bytes();
-        self
-    }
-
-    /// The head, unless HTTP has no such request.
-    pub(super) fn head(&self) -> Option<Parts> {
-        let target = Uri::try_from(self.target.as_slice()).ok()?;
-        let mut request = Request::builder().method(self.method).uri(target);
-        for (name, value) in &self.headers {
-            request = request.header(*name, HeaderValue::from_bytes(value).ok()?);
-        }
-        request.body(()).ok().map(|request| request.into_parts().0)
-    }
-
-    pub(super) fn digests(&self) -> Body {
-        Body { md5: Md5::digest(&self.body).into(), sha256: Sha256::digest(&self.body).into() }
-    }
-
-    /// A header that is there.
-    pub(super) fn header(&self, name: &str) -> &str {
-        let (_, value) = self.headers.iter().find(|(known, _)| *known == name).unwrap();
-        std::str::from_utf8(value).unwrap()
-    }
-
-    /// Whether the key is the one above and its secret made the signature.
-    pub(super) fn is_signed(&self) -> bool {
-        decide(&self.head().unwrap(), &self.digests()).is_ok()
-    }
-}
-
 /// Decides as the dialect does where the key above is the only one, at the time of signing.
-pub(super) fn decide(head: &Parts, body: &Body) -> Result<(), ApiError> {
-    let claim = claim(head, body)?;
-    match (claim.key_id == KEY_ID, claim.is_made_with(SECRET.as_bytes())) {
+pub(super) fn decide(sample: &Sample) -> Result<(), ApiError> {
+    let head = sample.head().unwrap();
+    let body = digests(sample);
+    let claim = claim(&head, &body)?;
+    match (claim.key_id == KEY_ID, claim.is_made_with(SECRET)) {
         (true, true) => Ok(()),
         (true, false) => Err(Denied::BadSignature.into()),
         (false, _) => Err(Denied::UnknownKey(claim.key_id.to_owned()).into()),
     }
+}
+
+pub(super) fn digests(sample: &Sample) -> Body {
+    Body { md5: Md5::digest(&sample.body).into(), sha256: sample.body_sha256() }
+}
+
+fn with_zip(start: &str, end: &str) -> String {
+    format!("{start}{ZIP}{end}")
 }
 
 pub(super) fn fc_list() -> Sample {
@@ -89,11 +50,12 @@ pub(super) fn fc_list() -> Sample {
                 "FC LTAItestAccessKey0001:64tlOaU+14tb69oGcWKDTxVEhihpsW+RRV3vqDGMv+g=",
             ),
         ],
+        "",
     )
 }
 
 pub(super) fn fc_publish() -> Sample {
-    let sample = Sample::new(
+    Sample::new(
         "POST",
         "/2016-08-15/layers/node-lay/versions",
         &[
@@ -106,9 +68,11 @@ pub(super) fn fc_publish() -> Sample {
                 "FC LTAItestAccessKey0001:+ST/tyMcwLjDzrVo+VXLmOZbv4VncVOm4LYFZuMMhWY=",
             ),
         ],
-    );
-    let end = r#""},"description":"n","compatibleRuntime":["nodejs14"]}"#;
-    sample.body(r#"{"code":{"zipFile":""#, end)
+        &with_zip(
+            r#"{"code":{"zipFile":""#,
+            r#""},"description":"n","compatibleRuntime":["nodejs14"]}"#,
+        ),
+    )
 }
 
 pub(super) fn fc_by_arn() -> Sample {
@@ -123,6 +87,7 @@ pub(super) fn fc_by_arn() -> Sample {
                 "FC LTAItestAccessKey0001:A4Z0qHDwGAs14jqCeDK3EL04WDEgiP/QBdvIqGxexx8=",
             ),
         ],
+        "",
     )
 }
 
@@ -139,6 +104,7 @@ pub(super) fn fc_by_arn_decoded() -> Sample {
                 "FC LTAItestAccessKey0001:oBRvzJuc6Uubxw8mxWSHqOOLNtQNrn+TQHXl/5xuo0Y=",
             ),
         ],
+        "",
     )
 }
 
@@ -167,11 +133,12 @@ pub(super) fn acs3_list() -> Sample {
                  ae93b5ff03c87c8469bdaba352673f500c33d25e011188a69cf68a7267227a01",
             ),
         ],
+        "",
     )
 }
 
 pub(super) fn acs3_publish() -> Sample {
-    let sample = Sample::new(
+    Sample::new(
         "POST",
         "/2023-03-30/layers/lay-a/versions",
         &[
@@ -196,8 +163,8 @@ pub(super) fn acs3_publish() -> Sample {
                  Signature=7e5433adeb036367de26e4e03fdb9afa64f3582a732ada7d085133e820fa78f2",
             ),
         ],
-    );
-    sample.body(PUBLISH_START, PUBLISH_END)
+        &with_zip(PUBLISH_START, PUBLISH_END),
+    )
 }
 
 const PUBLISH_START: &str = r#"{"code":{"checksum":"1958513839837250936","zipFile":""#;
@@ -221,6 +188,7 @@ pub(super) fn roa_list() -> Sample {
             ("x-acs-version", "2023-03-30"),
             ("authorization", "acs LTAItestAccessKey0001:mJ6Z8aIJbduyqBq1YVl9w7OBGBE="),
         ],
+        "",
     )
 }
 
@@ -250,6 +218,6 @@ fn roa_publish_with(more: &[(&'static str, &str)]) -> Sample {
         ("x-acs-version", "2023-03-30"),
     ];
     let headers = [&headers, more].concat();
-    let sample = Sample::new("POST", "/2023-03-30/layers/lay-a/versions", &headers);
-    sample.body(PUBLISH_START, PUBLISH_END)
+    let body = with_zip(PUBLISH_START, PUBLISH_END);
+    Sample::new("POST", "/2023-03-30/layers/lay-a/versions", &headers, &body)
 }
