@@ -13,9 +13,9 @@ const FC = require("@alicloud/fc2");
 const ARN = /^[0-9a-f]{32}#([^#]+)#(\d+)$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
-function client(url) {
+function client(url, key = support.keys) {
   return new FC("1234567890123456", {
-    accessKeyID: support.keys.id, accessKeySecret: support.keys.secret, region: "cn-hangzhou", endpoint: url,
+    accessKeyID: key.id, accessKeySecret: key.secret, region: "cn-hangzhou", endpoint: url,
   });
 }
 
@@ -85,10 +85,69 @@ async function errors(check, fc) {
   await checkError(check, "nothing was stored", fc.listLayerVersions(name), "LayerNotFound");
 }
 
+/** Runs a call while the client's clock is an hour behind. */
+async function anHourBehind(call) {
+  const Now = Date;
+  global.Date = class extends Now {
+    constructor(...parts) {
+      super(...(parts.length ? parts : [Now.now() - 3600000]));
+    }
+  };
+  try {
+    return await call();
+  } finally {
+    global.Date = Now;
+  }
+}
+
+/** Who is not let in, and in which words; what a key may not do. */
+async function authentication(check, url, fc) {
+  const name = support.unique("node_auth");
+  const content = support.layerZip("auth");
+  for (const [what, code, key] of [
+    ["a wrong secret", "SignatureNotMatch", { ...support.keys, secret: `${support.keys.secret}x` }],
+    ["an unknown key", "InvalidAccessKeyID", { ...support.keys, id: support.unique("AKNOBODY") }],
+    ["a disabled key", "InvalidAccessKeyID", support.otherKey("DISABLED")],
+  ]) {
+    const other = client(url, key);
+    await checkError(check, what, publish(other, name, content), code);
+    await checkError(check, `${what} that reads`, other.listLayers(), code);
+  }
+  await checkError(check, "a clock an hour behind", anHourBehind(() => publish(fc, name, content)), "AccessDenied");
+  const reader = client(url, support.otherKey("READ"));
+  await checkError(check, "a reader that publishes", publish(reader, name, content), "AccessDenied");
+  check.equal("a reader that lists: nothing was stored", (await reader.listLayers({ prefix: name })).data.layers, []);
+  const { arn } = await publish(fc, name, content);
+  check.equal("an ARN in the path, signed as it is escaped", (await fc.getLayerVersionByArn(arn)).data.layerName, name);
+  await otherRequests(check, url);
+}
+
+/** The client's own signature of one request, sent with it and with others. */
+async function otherRequests(check, url) {
+  const signed = { date: new Date().toUTCString(), "content-type": "application/json", "x-fc-account-id": "1234567890123456" };
+  const target = `/2016-08-15/layers/${support.unique("node_other")}/versions`;
+  signed.authorization = FC.getSignature(support.keys.id, support.keys.secret, "GET", target, signed);
+  const { authorization, ...unsigned } = signed;
+  for (const [what, method, path, headers, status, code] of [
+    ["the signed request", "GET", target, signed, 404, "LayerNotFound"],
+    ["another path", "GET", target.replace("node_other", "node_another"), signed, 403, "SignatureNotMatch"],
+    ["another method", "POST", target, signed, 403, "SignatureNotMatch"],
+    ["another type", "GET", target, { ...signed, "content-type": "text/plain" }, 403, "SignatureNotMatch"],
+    ["another account", "GET", target, { ...signed, "x-fc-account-id": "1" }, 403, "SignatureNotMatch"],
+    ["a header more", "GET", target, { ...signed, "x-fc-more": "1" }, 403, "SignatureNotMatch"],
+    ["no signature", "GET", target, unsigned, 400, "MissingRequiredHeader"],
+    ["another scheme", "GET", target, { ...signed, authorization: authorization.replace("FC", "OSS") }, 400, "InvalidArgument"],
+  ]) {
+    const answer = await support.send(method, url + path, headers);
+    check.equal(what, [answer.status, JSON.parse(answer.body).ErrorCode], [status, code]);
+  }
+}
+
 support.main("alibaba (node)", async (url, check) => {
   const fc = client(url);
   await publishAndGet(check, fc);
   await pages(check, fc);
   await versionsAndDelete(check, fc);
   await errors(check, fc);
+  if (support.authOn) await authentication(check, url, fc);
 });

@@ -11,13 +11,18 @@ import hashlib
 import hmac
 import json
 import re
+import time
+from datetime import datetime, timedelta
 from email.utils import formatdate
+from unittest import mock
 from urllib.parse import urlencode
 
 import support
 from alibabacloud_fc_open20210406 import models
 from alibabacloud_fc_open20210406.client import Client
+from alibabacloud_tea_openapi import utils
 from alibabacloud_tea_openapi.models import Config
+from darabonba.core import DaraCore
 from Tea.exceptions import TeaException
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -25,8 +30,8 @@ ARN_V1 = re.compile(r"[0-9a-f]{32}#([^#]+)#(\d+)")
 ARN_V2 = re.compile(r"acs:fc:[^:]+:[^:]+:layers/([^/]+)/versions/(\d+)")
 
 
-def client(url):
-    return Client(Config(access_key_id=support.KEY_ID, access_key_secret=support.KEY_SECRET,
+def client(url, key_id=support.KEY_ID, secret=support.KEY_SECRET, algorithm=None):
+    return Client(Config(access_key_id=key_id, access_key_secret=secret, signature_algorithm=algorithm,
                          endpoint=support.host_and_port(url), protocol="http", region_id="cn-hangzhou"))
 
 
@@ -195,13 +200,94 @@ def without_a_date(check, url):
         check.equal("its errors", (status, json.loads(body).get("ErrorCode")), (404, "LayerVersionNotFound"))
 
 
-def signed_get(url, path, **query):
+def signed_get(url, path, key=(support.KEY_ID, support.KEY_SECRET), late=0, **query):
     """A GET signed with the first generation's `FC` scheme, which leaves the query out."""
-    date = formatdate(usegmt=True)
+    date = formatdate(time.time() - late, usegmt=True)
     text = f"GET\n\n\n{date}\n{path}"
-    signature = hmac.new(support.KEY_SECRET.encode(), text.encode(), hashlib.sha256).digest()
-    headers = {"Date": date, "Authorization": f"FC {support.KEY_ID}:{base64.b64encode(signature).decode()}"}
+    signature = hmac.new(key[1].encode(), text.encode(), hashlib.sha256).digest()
+    headers = {"Date": date, "Authorization": f"FC {key[0]}:{base64.b64encode(signature).decode()}"}
     return support.http("GET", f"{url}{path}?{urlencode(query)}", headers)
+
+
+class HourBehind(datetime):
+    """What the client takes for a clock."""
+
+    @classmethod
+    def utcnow(cls):
+        return datetime.utcnow() - timedelta(hours=1)
+
+
+def authentication(check, url):
+    """Who is not let in, and in which words; what a key may not do; for both ways to sign."""
+    for algorithm in (None, "v2"):
+        not_let_in(check, url, algorithm)
+        all_is_covered(check, url, algorithm)
+    without_a_date_not_let_in(check, url)
+
+
+def not_let_in(check, url, algorithm):
+    name, content = support.unique("ali21_auth"), support.layer_zip("auth")
+    for what, code, key in [
+        ("a wrong secret", "SignatureNotMatch", (support.KEY_ID, support.KEY_SECRET + "x")),
+        ("an unknown key", "InvalidAccessKeyID", (support.unique("AKNOBODY"), support.KEY_SECRET)),
+        ("a disabled key", "InvalidAccessKeyID", support.other_key("DISABLED")),
+    ]:
+        fc = client(url, *key, algorithm)
+        check_error(check, what, 403, code, publish, fc, name, content)
+        check_error(check, f"{what} that reads", 403, code, layers, fc)
+    with mock.patch.object(utils, "datetime", HourBehind):
+        check_error(check, "a clock an hour behind", 403, "AccessDenied", publish, client(url, algorithm=algorithm),
+                    name, content)
+    reader = client(url, *support.other_key("READ"), algorithm)
+    check_error(check, "a reader that publishes", 403, "AccessDenied", publish, reader, name, content)
+    check.equal("a reader that lists: nothing was stored", layers(reader, prefix=name).layers, [])
+
+
+def all_is_covered(check, url, algorithm):
+    """The client's own signatures: with all that a query may hold, and over another request."""
+    fc, name, content = client(url, algorithm=algorithm), support.unique("ali21_signed"), support.layer_zip("signed")
+    publish(fc, name, content, description="第二 & more")
+    check.equal("an empty value", names(layers(fc, prefix=name, next_token="", limit=1)), [name])
+    check.equal("blanks and signs", layers(fc, prefix="a b+c%&=~*第", public=False).layers, [])
+
+    def error_of_changed(what, change, call, *arguments):
+        with changed(change):
+            check_error(check, what, 403, "SignatureNotMatch", call, *arguments)
+
+    error_of_changed("another path", lambda ask: setattr(ask, "pathname", ask.pathname + "x"),
+                     fc.get_layer_version, name, "1")
+    error_of_changed("another query", lambda ask: ask.query.update(limit="2"), layers, fc)
+    error_of_changed("another action", lambda ask: ask.headers.update({"x-acs-action": "GetLayer"}), layers, fc)
+    if algorithm is None:
+        error_of_changed("another body", lambda ask: setattr(ask, "body", ask.body + " "), publish, fc, name, content)
+    check.equal("nothing was stored", numbers(versions(fc, name)), [1])
+
+
+def changed(change):
+    """Changes what the client signed right before it is sent."""
+    send = DaraCore.do_action
+
+    def changed_and_sent(ask, runtime=None):
+        change(ask)
+        return send(ask, runtime)
+
+    return mock.patch.object(DaraCore, "do_action", changed_and_sent)
+
+
+def without_a_date_not_let_in(check, url):
+    """The words of the first generation, on the path that no SDK sends."""
+    mine, (disabled, _) = (support.KEY_ID, support.KEY_SECRET), support.other_key("DISABLED")
+    for what, code, key, late in [
+        ("a wrong secret", "SignatureNotMatch", (support.KEY_ID, support.KEY_SECRET + "x"), 0),
+        ("an unknown key", "InvalidAccessKeyID", ("AKNOBODY", support.KEY_SECRET), 0),
+        ("a disabled key", "InvalidAccessKeyID", (disabled, support.KEY_SECRET), 0),
+        ("a clock an hour behind", "AccessDenied", mine, 3600),
+        ("a clock an hour ahead", "AccessDenied", mine, -3600),
+    ]:
+        status, _, body = signed_get(url, "/layers", key, late)
+        check.equal(f"GET /layers, {what}", (status, json.loads(body)["ErrorCode"]), (403, code))
+    status, _, body = support.http("GET", f"{url}/layers")
+    check.equal("GET /layers, no credentials", (status, json.loads(body)["ErrorCode"]), (400, "MissingRequiredHeader"))
 
 
 def story(url, check):
@@ -210,6 +296,8 @@ def story(url, check):
     list_and_delete_versions(check, url)
     errors(check, url)
     without_a_date(check, url)
+    if support.AUTH_ON:
+        authentication(check, url)
 
 
 if __name__ == "__main__":

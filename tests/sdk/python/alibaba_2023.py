@@ -2,23 +2,31 @@
 
     python alibaba_2023.py http://127.0.0.1:PORT
 
-Covers the five layer operations and the checksum that a caller may send along.
+Covers the five layer operations, the checksum that a caller may send along, and both ways of
+this client to sign.
 """
 
+import base64
+import hashlib
 import re
+from datetime import datetime, timedelta
+from unittest import mock
 
 import support
 from alibabacloud_fc20230330 import models
 from alibabacloud_fc20230330.client import Client
+from alibabacloud_tea_openapi import utils
 from alibabacloud_tea_openapi.utils_models import Config
+from darabonba.core import DaraCore
+from darabonba.runtime import RuntimeOptions
 from Tea.exceptions import TeaException
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ARN = re.compile(r"acs:fc:[^:]+:[^:]+:layers/([^/]+)/versions/(\d+)")
 
 
-def client(url):
-    return Client(Config(access_key_id=support.KEY_ID, access_key_secret=support.KEY_SECRET,
+def client(url, key_id=support.KEY_ID, secret=support.KEY_SECRET, algorithm=None):
+    return Client(Config(access_key_id=key_id, access_key_secret=secret, signature_algorithm=algorithm,
                          endpoint=support.host_and_port(url), protocol="http", region_id="cn-hangzhou"))
 
 
@@ -141,11 +149,99 @@ def errors(check, url):
     check.equal("and answered", made.code_checksum, support.crc64(content))
 
 
+class HourBehind(datetime):
+    """What the client takes for a clock."""
+
+    @classmethod
+    def utcnow(cls):
+        return datetime.utcnow() - timedelta(hours=1)
+
+
+def authentication(check, url):
+    """Who is not let in, and in which words; what a key may not do; for both ways to sign."""
+    for algorithm in (None, "v2"):
+        not_let_in(check, url, algorithm)
+        all_is_covered(check, url, algorithm)
+    body_of_the_older_way(check, url)
+
+
+def not_let_in(check, url, algorithm):
+    name, content = support.unique("ali23_auth"), support.layer_zip("auth")
+    for what, code, key in [
+        ("a wrong secret", "SignatureNotMatch", (support.KEY_ID, support.KEY_SECRET + "x")),
+        ("an unknown key", "InvalidAccessKeyID", (support.unique("AKNOBODY"), support.KEY_SECRET)),
+        ("a disabled key", "InvalidAccessKeyID", support.other_key("DISABLED")),
+    ]:
+        fc = client(url, *key, algorithm)
+        check_error(check, what, 403, code, publish, fc, name, content)
+        check_error(check, f"{what} that reads", 403, code, layers, fc)
+    with mock.patch.object(utils, "datetime", HourBehind):
+        check_error(check, "a clock an hour behind", 403, "AccessDenied", publish, client(url, algorithm=algorithm),
+                    name, content)
+    reader = client(url, *support.other_key("READ"), algorithm)
+    check_error(check, "a reader that publishes", 403, "AccessDenied", publish, reader, name, content)
+    check.equal("a reader that lists: nothing was stored", layers(reader, prefix=name).layers, [])
+
+
+def all_is_covered(check, url, algorithm):
+    """The client's own signatures: with all that a query and a path may hold, and over another request."""
+    fc, name, content = client(url, algorithm=algorithm), support.unique("ali23_signed"), support.layer_zip("signed")
+    made = publish(fc, name, content, description="第二 & more")
+    check.equal("an ARN in the path", fc.get_layer_version_by_arn(made.layer_version_arn).body.layer_name, name)
+    check.equal("an empty value", names(layers(fc, prefix=name, next_token="", limit=1)), [name])
+    check.equal("blanks and signs", layers(fc, prefix="a b+c%&=~*第", public=False).layers, [])
+
+    def error_of_changed(what, change, call, *arguments):
+        with changed(change):
+            check_error(check, what, 403, "SignatureNotMatch", call, *arguments)
+
+    error_of_changed("another path", lambda ask: setattr(ask, "pathname", ask.pathname + "x"),
+                     fc.get_layer_version, name, "1")
+    error_of_changed("another query", lambda ask: ask.query.update(limit="2"), layers, fc)
+    error_of_changed("another action", lambda ask: ask.headers.update({"x-acs-action": "GetLayer"}), layers, fc)
+    error_of_changed("another type", lambda ask: ask.headers.update({"content-type": "text/plain"}),
+                     publish, fc, name, content)
+    if algorithm is None:
+        error_of_changed("another body", lambda ask: setattr(ask, "body", ask.body + " "), publish, fc, name, content)
+    check.equal("nothing was stored", numbers(versions(fc, name)), [1])
+
+
+def changed(change):
+    """Changes what the client signed right before it is sent."""
+    send = DaraCore.do_action
+
+    def changed_and_sent(ask, runtime=None):
+        change(ask)
+        return send(ask, runtime)
+
+    return mock.patch.object(DaraCore, "do_action", changed_and_sent)
+
+
+def body_of_the_older_way(check, url):
+    """`signature_algorithm="v2"` covers the body by a digest that the caller adds, or not at all."""
+    fc, name = client(url, algorithm="v2"), support.unique("ali23_v2")
+    code = models.InputCodeLocation(zip_file=support.to_base64(support.layer_zip("v2")))
+    ask = models.CreateLayerVersionRequest(body=models.CreateLayerVersionInput(code=code))
+
+    def publish_with(digest):
+        headers = {"content-md5": base64.b64encode(digest).decode()}
+        return fc.create_layer_version_with_options(name, ask, headers, RuntimeOptions()).body.version
+
+    sent = []
+    with changed(lambda ask: sent.append(ask.body)):
+        publish_with_none = fc.create_layer_version(name, ask).body.version
+    check.equal("no digest", publish_with_none, 1)
+    check.equal("the body's digest", publish_with(hashlib.md5(sent[0].encode()).digest()), 2)
+    check_error(check, "another body's digest", 403, "SignatureNotMatch", publish_with, hashlib.md5(b"{}").digest())
+
+
 def story(url, check):
     create_and_get(check, url)
     list_layers(check, url)
     list_and_delete_versions(check, url)
     errors(check, url)
+    if support.AUTH_ON:
+        authentication(check, url)
 
 
 if __name__ == "__main__":
