@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -144,6 +145,16 @@ impl App {
     ) -> Result<T, CatalogError> {
         let catalog = Arc::clone(&self.inner.catalog);
         tokio::task::spawn_blocking(move || work(&catalog)).await.map_err(CatalogError::internal)
+    }
+
+    /// Runs work that waits for the disk where it is, for a caller that cannot wait for another
+    /// thread; the other tasks of this one move on meanwhile.
+    pub fn in_place<T>(&self, work: impl FnOnce() -> T) -> T {
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+            // No other thread is there to move to.
+            _ => work(),
+        }
     }
 
     /// Reads a request's body once: into memory while it is small, into a file beyond that.
