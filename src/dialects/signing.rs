@@ -128,6 +128,42 @@ pub(super) fn is_hmac_sha1(key: &[u8], data: &[u8], given: &[u8]) -> bool {
     keyed::<Hmac<Sha1>>(key, data).verify_slice(given).is_ok()
 }
 
+/// An HMAC over a text that comes in pieces.
+pub(super) enum MovingHmac {
+    /// HMAC-SHA1.
+    Sha1(Hmac<Sha1>),
+    /// HMAC-SHA256.
+    Sha256(Hmac<Sha256>),
+}
+
+impl MovingHmac {
+    /// Starts an HMAC-SHA1.
+    pub(super) fn sha1(key: &[u8]) -> Self {
+        Self::Sha1(keyed(key, b""))
+    }
+
+    /// Starts an HMAC-SHA256.
+    pub(super) fn sha256(key: &[u8]) -> Self {
+        Self::Sha256(keyed(key, b""))
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        match self {
+            Self::Sha1(hmac) => hmac.update(piece),
+            Self::Sha256(hmac) => hmac.update(piece),
+        }
+    }
+
+    /// Tells in constant time whether `given` is the code of all that came.
+    pub(super) fn is(self, given: &[u8]) -> bool {
+        match self {
+            Self::Sha1(hmac) => hmac.verify_slice(given).is_ok(),
+            Self::Sha256(hmac) => hmac.verify_slice(given).is_ok(),
+        }
+    }
+}
+
 /// Tells whether two texts are the same, in a time that says nothing of either.
 pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
     is_hmac_sha256(b"", left, &hmac_sha256(b"", right))
@@ -222,6 +258,21 @@ mod tests {
             assert!(!is_hmac_sha256(key, data, &from_hex(wrong)), "{wrong}");
             assert!(!is_hmac_sha1(key, data, &from_base64(wrong)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_text_in_pieces_has_the_code_of_the_whole() {
+        let signed = |mut hmac: MovingHmac, code: &str| {
+            for piece in ["what do ya ", "", "want for nothing?"] {
+                hmac.update(piece.as_bytes());
+            }
+            hmac.is(&from_hex(code))
+        };
+        let sha256 = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert!(signed(MovingHmac::sha256(b"Jefe"), sha256));
+        let sha1 = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
+        assert!(signed(MovingHmac::sha1(b"Jefe"), sha1));
+        assert!(!signed(MovingHmac::sha1(b"Jefe"), sha256) && !signed(MovingHmac::sha1(b""), sha1));
     }
 
     #[test]

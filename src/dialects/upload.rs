@@ -9,7 +9,7 @@ use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
 use crate::ingest::{Leniency, Spool, Staged, Staging, form, json, stage_spool};
 
 /// Bytes of a body beside the code's text.
-const FIELDS_MAX: usize = 1 << 20;
+pub(super) const FIELDS_MAX: usize = 1 << 20;
 
 /// Where a dialect's JSON carries code, and how it writes it.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::dialects::answer::{self, log_internal};
+use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
 
@@ -139,6 +140,40 @@ impl From<CatalogError> for ApiError {
                 log_internal(source.as_ref());
                 Self::new("InternalError", "An internal error has occurred.")
             }
+        }
+    }
+}
+
+/// Section 8, "Gateway errors". A disabled key is told as one that is not there.
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing => Self::missing("Authorization"),
+            Denied::Malformed(reason) => Self::new(
+                "AuthFailure.InvalidAuthorization",
+                format!(
+                    "The request `Authorization` header does not conform to tencentcloud \
+                     standards: {reason}."
+                ),
+            ),
+            Denied::UnknownKey(_) => Self::new(
+                "AuthFailure.SecretIdNotFound",
+                "The SecretId is not found, please ensure that your SecretId is correct.",
+            ),
+            Denied::BadSignature => Self::new(
+                "AuthFailure.SignatureFailure",
+                "The provided credentials could not be validated. Please check your signature \
+                 is correct.",
+            ),
+            Denied::Skewed { now, .. } => Self::new(
+                "AuthFailure.SignatureExpire",
+                format!(
+                    "Signature expired. Please use local time and enable NTP service for time \
+                     synchronization to avoid a deviation between `Timestamp` and the server \
+                     time {}.",
+                    now.as_second()
+                ),
+            ),
         }
     }
 }

@@ -12,10 +12,19 @@
 //! - Numbers may arrive as digits in a text. Lists may arrive as one text.
 //! - Times are wall clock at UTC+8 without a zone.
 //! - A zip may be 50 MiB in every POST form, also where the vendor's gateway stops earlier.
+//! - The signed host has its port, or not, or a scheme before it: that depends on the client. The
+//!   scope's service is what the client took from its endpoint, and any is good.
+//! - The SDKs sign the media type, the host and the body, but not the header that names the action.
+//!   A parameter `Action` is signed, so that it goes before that header.
+//! - The older signature joins decoded parameters without escapes: a value with `&` and `=` in it
+//!   signs like two parameters. That is the vendor's, and cannot be told apart here.
 //!
 //! Decided here, where the documents are silent: layers are listed with the newest publication
 //! first, versions with the highest number first, and a `Limit` above 1000 means 1000. A region is
-//! accepted and not looked at.
+//! accepted and not looked at, and so is the token of temporary credentials. Credentials are checked
+//! before action and version, which a client notices only where both are wrong. A time that is no
+//! number is an `InvalidParameter`; a scope of another day than the time an
+//! `AuthFailure.InvalidAuthorization`; a `SignatureMethod` that does not exist fits no signature.
 
 mod auth;
 mod errors;

@@ -101,9 +101,10 @@ async fn dispatch(
     } else {
         read_json(&app, body).await?
     };
-    let name = header("x-tc-action").or(input.text("Action")?);
+    // Parameters are signed and these headers are not, so that a header must not overrule one.
+    let name = input.text("Action")?.or(header("x-tc-action"));
     let name = name.ok_or_else(|| ApiError::missing("Action"))?;
-    let version = header("x-tc-version").or(input.text("Version")?);
+    let version = input.text("Version")?.or(header("x-tc-version"));
     match version {
         Some(VERSION) => {}
         Some(other) => return Err(ApiError::wrong_version(other)),

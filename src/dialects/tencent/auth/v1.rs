@@ -1,0 +1,148 @@
+//! HmacSHA1 and HmacSHA256 over the parameters, which are the query of a GET and the form of a POST
+//! (tencent.md section 9.2).
+//!
+//! A form of any size is signed: its code is never in memory, but fed to the HMAC from the spool
+//! where the order of the names has it.
+
+use axum::http::Method;
+use axum::http::request::Parts;
+
+use super::{Claim, hosts, read_time};
+use crate::dialects::signing::{MovingHmac, from_base64};
+use crate::dialects::tencent::errors::ApiError;
+use crate::dialects::upload::FIELDS_MAX;
+use crate::domain::CatalogError;
+use crate::ingest::Spool;
+use crate::ingest::form::scan_form;
+
+/// Parameters that carry code (tencent.md section 3.1).
+const CODE: &[&str] = &["Code.ZipFile", "Content.ZipFile", "ZipFile"];
+
+/// What the signature is checked against.
+pub(super) struct Proof<'r> {
+    method: &'r str,
+    hosts: Vec<&'r str>,
+    source: Source<'r>,
+    /// All but the signature in the order of their names; the value of code is empty.
+    pairs: Vec<(String, String)>,
+    /// `None`: another one, which no signature fits.
+    algorithm: Option<Algorithm>,
+    signature: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Sha1,
+    Sha256,
+}
+
+/// Where the parameters are.
+#[derive(Clone, Copy)]
+enum Source<'r> {
+    Query(&'r str),
+    Form(&'r Spool),
+}
+
+/// Reads the parameters that say who signed; `None` when neither the key nor the signature is
+/// among them.
+///
+/// Of the other parameters none is looked at before the signature holds.
+pub(super) fn read<'r>(head: &'r Parts, body: &'r Spool) -> Option<Result<Claim<'r>, ApiError>> {
+    let source = match head.method == Method::GET {
+        true => Source::Query(head.uri.query().unwrap_or_default()),
+        false => Source::Form(body),
+    };
+    let mut pairs = match source.scan(|_, _| Ok(())) {
+        Ok(pairs) => pairs,
+        Err(refusal) => return Some(Err(refusal.into())),
+    };
+    let take = |name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_owned());
+    let (key_id, signature) = match (take("SecretId"), take("Signature")) {
+        (Some(key_id), Some(signature)) => (key_id, signature),
+        (None, None) => return None,
+        (None, Some(_)) => return Some(Err(ApiError::missing("SecretId"))),
+        (Some(_), None) => return Some(Err(ApiError::missing("Signature"))),
+    };
+    let (time, algorithm) =
+        (take("Timestamp"), Algorithm::parse(take("SignatureMethod").as_deref()));
+    pairs.retain(|(name, _)| name != "Signature");
+    // By bytes; what has the same name stays in the order in which it was sent.
+    pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let claim = read_time(time.as_deref()).map(|signed| {
+        let (method, hosts) = (head.method.as_str(), hosts(head));
+        let signature = from_base64(&signature);
+        let proof = Proof { method, hosts, source, pairs, algorithm, signature };
+        Claim { key_id, signed, proof: super::Proof::V1(proof) }
+    });
+    Some(claim)
+}
+
+impl Algorithm {
+    /// `@tencent-sdk/capi` leaves it out and means HmacSHA1.
+    fn parse(name: Option<&str>) -> Option<Self> {
+        match name {
+            None | Some("HmacSHA1") => Some(Self::Sha1),
+            Some("HmacSHA256") => Some(Self::Sha256),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Takes the parameters apart and hands the code over, decoded and in pieces.
+    fn scan(
+        self,
+        take: impl FnMut(usize, &[u8]) -> Result<(), CatalogError>,
+    ) -> Result<Vec<(String, String)>, CatalogError> {
+        match self {
+            Self::Query(text) => scan_form(text.as_bytes(), CODE, FIELDS_MAX, take),
+            Self::Form(body) => scan_form(body.reader()?, CODE, FIELDS_MAX, take),
+        }
+    }
+}
+
+impl Proof<'_> {
+    /// Fails when the body's file cannot be read again.
+    pub(super) fn is_made_with(&self, secret: &[u8]) -> Result<bool, CatalogError> {
+        let Some(algorithm) = self.algorithm else { return Ok(false) };
+        for host in &self.hosts {
+            let mut hmac = match algorithm {
+                Algorithm::Sha1 => MovingHmac::sha1(secret),
+                Algorithm::Sha256 => MovingHmac::sha256(secret),
+            };
+            self.write_text(host, |piece| hmac.update(piece))?;
+            if hmac.is(&self.signature) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes the text to sign for one spelling of the host.
+    pub(super) fn write_text(
+        &self,
+        host: &str,
+        mut write: impl FnMut(&[u8]),
+    ) -> Result<(), CatalogError> {
+        for part in [self.method, host, "/?"] {
+            write(part.as_bytes());
+        }
+        for (index, (name, value)) in self.pairs.iter().enumerate() {
+            if index > 0 {
+                write(b"&");
+            }
+            write(name.as_bytes());
+            write(b"=");
+            write(value.as_bytes());
+            if let Some(wanted) = CODE.iter().position(|code| code == name) {
+                self.source.scan(|found, piece| {
+                    if found == wanted {
+                        write(piece);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
