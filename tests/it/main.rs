@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod auth_tencent;
 mod bounds;
 mod catalog;
 mod cli;
