@@ -4,19 +4,21 @@
  *     node tencent.js http://127.0.0.1:PORT
  *
  * This client signs its host without the port and takes the service name from the host,
- * unlike the Python SDK; the five layer actions with each signature and method.
+ * unlike the Python SDK; the five layer actions with each signature and method. With
+ * LAYERBASE_TEST_AUTH=on also who is not let in; the keys are those that tencent.py names.
  */
 "use strict";
 
 const support = require("./support");
 const { scf } = require("tencentcloud-sdk-nodejs-scf");
+const { default: Sign } = require("tencentcloud-sdk-nodejs-common/tencentcloud/common/sign");
 
 const WAYS = ["TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"].flatMap((sign) => [[sign, "POST"], [sign, "GET"]]);
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-function client(url, signMethod = "TC3-HMAC-SHA256", reqMethod = "POST") {
+function client(url, signMethod = "TC3-HMAC-SHA256", reqMethod = "POST", key = support.keys) {
   return new scf.v20180416.Client({
-    credential: { secretId: support.keys.id, secretKey: support.keys.secret },
+    credential: { secretId: key.id, secretKey: key.secret },
     region: "ap-guangzhou",
     profile: { signMethod, httpProfile: { protocol: "http://", endpoint: url.split("://")[1], reqMethod } },
   });
@@ -83,8 +85,81 @@ async function errors(check, url) {
   await checkError(check, "nothing was stored", numbers(client(url), name), /^ResourceNotFound\.Layer$/);
 }
 
+function keyOf(kind) {
+  return { id: process.env[`LAYERBASE_TEST_${kind}_KEY_ID`], secret: process.env[`LAYERBASE_TEST_${kind}_KEY_SECRET`] };
+}
+
+async function authentication(check, url) {
+  const name = support.unique("tc-node-auth");
+  const content = support.layerZip("signed");
+  const ask = { LayerName: name, LayerVersion: 1 };
+  await publish(client(url), name, content);
+  const refused = [
+    ["wrong secret", { id: support.keys.id, secret: `${support.keys.secret}x` }, /^AuthFailure\.SignatureFailure$/],
+    ["unknown key", { id: "AKNOBODY000000000001", secret: support.keys.secret }, /^AuthFailure\.SecretIdNotFound$/],
+    ["disabled key", keyOf("DISABLED"), /^AuthFailure\.SecretIdNotFound$/],
+  ];
+  for (const [sign, method] of WAYS) {
+    for (const [what, key, code] of refused) {
+      const other = client(url, sign, method, key);
+      await checkError(check, `${what} gets, ${sign} ${method}`, other.GetLayerVersion(ask), code);
+      await checkError(check, `${what} publishes, ${sign} ${method}`, publish(other, name, content), code);
+    }
+    const reader = client(url, sign, method, keyOf("READ"));
+    check.equal(`a reader lists, ${sign} ${method}`, await numbers(reader, name), [1]);
+    await checkError(check, `a reader publishes, ${sign} ${method}`, publish(reader, name, content), /^UnauthorizedOperation\.CAM$/);
+    for (const hours of [-1, 1]) {
+      const late = atHour(hours, () => client(url, sign, method).GetLayerVersion(ask));
+      await checkError(check, `a clock ${hours} h off, ${sign} ${method}`, late, /^AuthFailure\.SignatureExpire$/);
+    }
+  }
+  const skipped = client(url).request("GetLayerVersion", ask, { skipSign: true });
+  await checkError(check, "skipSign", skipped, /^MissingParameter$/);
+  check.equal("nothing of it was stored", await numbers(client(url), name), [1]);
+  const long = support.makeZip("nodejs/noise.js", "x".repeat(600_000));
+  for (const [index, sign] of ["TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"].entries()) {
+    check.equal(`a long upload, ${sign}`, await publish(client(url, sign), name, long), index + 2);
+  }
+  await changedBody(check, url, ask);
+}
+
+/** Runs a call to its end while this process has its clock off by some hours. */
+async function atHour(hours, call) {
+  const { now } = Date;
+  const { getTime } = Date.prototype;
+  Date.now = () => now() + hours * 3_600_000;
+  // The v3 signature asks `new Date()` for its time.
+  Date.prototype.getTime = function shifted() {
+    return getTime.call(this) + hours * 3_600_000;
+  };
+  try {
+    return await call();
+  } finally {
+    Date.now = now;
+    Date.prototype.getTime = getTime;
+  }
+}
+
+/** A request with the SDK's own signature, once over the body that is sent and once over another. */
+async function changedBody(check, url, ask) {
+  const timestamp = Math.floor(Date.now() / 1000);
+  const headers = { "Content-Type": "application/json" };
+  const { id: secretId, secret: secretKey } = support.keys;
+  const Authorization = Sign.sign3({ url: `${url}/`, payload: ask, timestamp, service: "127", secretId, secretKey, headers });
+  const common = { "X-TC-Action": "GetLayerVersion", "X-TC-Version": "2018-04-16", "X-TC-Timestamp": `${timestamp}` };
+  const send = async (body) => {
+    const answer = await fetch(`${url}/`, { method: "POST", headers: { ...headers, ...common, Authorization }, body: JSON.stringify(body) });
+    return (await answer.json()).Response;
+  };
+  check.equal("the SDK's own signature", (await send(ask)).LayerName, ask.LayerName);
+  const changed = await send({ ...ask, LayerVersion: 2 });
+  check.equal("another body", changed.Error.Code, "AuthFailure.SignatureFailure");
+  check.matches("another body: RequestId", changed.RequestId, UUID);
+}
+
 support.main("tencent (node)", async (url, check) => {
   await everyWay(check, url);
   await versionsAndDelete(check, url);
   await errors(check, url);
+  if (process.env.LAYERBASE_TEST_AUTH === "on") await authentication(check, url);
 });

@@ -3,7 +3,12 @@
     python tencent.py http://127.0.0.1:PORT
 
 Covers the five layer actions with every signature the SDK can make: TC3-HMAC-SHA256 and the
-older HmacSHA1 and HmacSHA256, each with POST and GET.
+older HmacSHA1 and HmacSHA256, each with POST and GET. With LAYERBASE_TEST_AUTH=on also who is not
+let in; then the server must have three keys:
+
+    LAYERBASE_TEST_KEY_ID, LAYERBASE_TEST_KEY_SECRET                     may write
+    LAYERBASE_TEST_READ_KEY_ID, LAYERBASE_TEST_READ_KEY_SECRET           may read
+    LAYERBASE_TEST_DISABLED_KEY_ID, LAYERBASE_TEST_DISABLED_KEY_SECRET   is disabled
 """
 
 import json
@@ -12,25 +17,30 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from unittest import mock
 
 import support
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.http.request import RequestInternal
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.scf.v20180416 import models
 from tencentcloud.scf.v20180416.scf_client import ScfClient
 
 SIGNATURES = ["TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"]
+TCCLI = Path(sys.executable).parent / "tccli"
+GOOD_KEY = (support.KEY_ID, support.KEY_SECRET)
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def client(url, signature="TC3-HMAC-SHA256", method="POST"):
+def client(url, signature="TC3-HMAC-SHA256", method="POST", key=GOOD_KEY):
     http = HttpProfile(protocol="http", endpoint=support.host_and_port(url), reqMethod=method)
     profile = ClientProfile(signMethod=signature, httpProfile=http)
-    return ScfClient(Credential(support.KEY_ID, support.KEY_SECRET), "ap-guangzhou", profile)
+    return ScfClient(Credential(*key), "ap-guangzhou", profile)
 
 
 def request(kind, **fields):
@@ -200,25 +210,25 @@ def errors(check, url):
 
 def command_line(check, url):
     """The same five actions through `tccli`, in a home folder of its own."""
-    program = Path(sys.executable).parent / "tccli"
-    if not program.exists():
+    if TCCLI.exists():
+        tell_tccli(check, url)
+    else:
         print("note: tccli is not installed, its part is left out")
-        return
+
+
+def tccli(url, key, action, *arguments):
     with tempfile.TemporaryDirectory() as home:
-        tell_tccli(check, url, program, home)
-
-
-def tell_tccli(check, url, program, home):
-    name, content = support.unique("tc-cli"), support.layer_zip("tccli")
-    environment = dict(os.environ, HOME=home, TENCENTCLOUD_REGION="ap-guangzhou",
-                       TENCENTCLOUD_SECRET_ID=support.KEY_ID, TENCENTCLOUD_SECRET_KEY=support.KEY_SECRET)
-
-    def tccli(action, *arguments):
-        line = [program, "scf", action, *arguments, "--endpoint", url]
+        environment = dict(os.environ, HOME=home, TENCENTCLOUD_REGION="ap-guangzhou",
+                           TENCENTCLOUD_SECRET_ID=key[0], TENCENTCLOUD_SECRET_KEY=key[1])
+        line = [TCCLI, "scf", action, *arguments, "--endpoint", url]
         return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
 
+
+def tell_tccli(check, url):
+    name, content = support.unique("tc-cli"), support.layer_zip("tccli")
+
     def answer(action, *arguments):
-        run = tccli(action, *arguments)
+        run = tccli(url, GOOD_KEY, action, *arguments)
         check.equal(f"tccli {action}: exit code ({run.stderr.strip()})", run.returncode, 0)
         return json.loads(run.stdout)
 
@@ -235,9 +245,107 @@ def tell_tccli(check, url, program, home):
     listed = answer("ListLayerVersions", "--LayerName", name, "--CompatibleRuntime", '["Python3.9"]')
     check.equal("tccli ListLayerVersions", [layer["LayerVersion"] for layer in listed["LayerVersions"]], [1])
     answer("DeleteLayerVersion", *this)
-    refused = tccli("GetLayerVersion", *this)
+    refused = tccli(url, GOOD_KEY, "GetLayerVersion", *this)
     check.equal("tccli: exit code of an error", refused.returncode, 255)
     check.true("tccli: the error's code", "ResourceNotFound.LayerVersion" in refused.stderr, refused.stderr)
+
+
+def key_of(kind):
+    return os.environ[f"LAYERBASE_TEST_{kind}_KEY_ID"], os.environ[f"LAYERBASE_TEST_{kind}_KEY_SECRET"]
+
+
+def authentication(check, url):
+    """Who is not let in, with every signature and method, and what a reader may do."""
+    name, content = support.unique("tc-auth"), support.layer_zip("signed")
+    check.equal("a good key publishes", publish(client(url), name, content), 1)
+    refused = [
+        ("wrong secret", (support.KEY_ID, support.KEY_SECRET + "x"), "AuthFailure.SignatureFailure"),
+        ("unknown key", ("AKNOBODY000000000001", support.KEY_SECRET), "AuthFailure.SecretIdNotFound"),
+        ("disabled key", key_of("DISABLED"), "AuthFailure.SecretIdNotFound"),
+    ]
+    for signature in SIGNATURES:
+        for method in ["POST", "GET"]:
+            way = f"{signature} {method}"
+            for what, key, code in refused:
+                other = client(url, signature, method, key)
+                check_error(check, f"{what} gets, {way}", code, get, other, name, 1)
+                check_error(check, f"{what} publishes, {way}", code, publish, other, name, content)
+            reader = client(url, signature, method, key_of("READ"))
+            got = get(reader, name, 1)
+            check.equal(f"a reader gets, {way}", got.CodeSha256, support.sha256(content))
+            check.download(f"a reader's Location, {way}", got.Location, content)
+            check_error(check, f"a reader publishes, {way}", "UnauthorizedOperation.CAM", publish, reader, name, content)
+            check_error(check, f"a reader deletes, {way}", "UnauthorizedOperation.CAM", delete, reader, name, 1)
+            wrong_clock(check, url, signature, method, name)
+            changed_on_the_way(check, url, signature, method, name)
+    unsigned(check, url, name)
+    check.equal("nothing of it was stored or deleted", versions(client(url), name), [1])
+    long_forms(check, url, name)
+    if TCCLI.exists():
+        refused_tccli(check, url, name, refused)
+
+
+def wrong_clock(check, url, signature, method, name):
+    scf, now = client(url, signature, method), time.time
+    for hours in (-1, 1):
+        with mock.patch("time.time", lambda: now() + 3600 * hours):
+            check_error(check, f"a clock {hours} h off, {signature} {method}", "AuthFailure.SignatureExpire",
+                        get, scf, name, 1)
+    with mock.patch("time.time", lambda: now() - 240):
+        check.equal("a clock four minutes off", get(scf, name, 1).LayerVersion, 1)
+
+
+def changed_on_the_way(check, url, signature, method, name):
+    """Sends a request that the SDK signed, once as it is and once with another value in it."""
+    scf = client(url, signature, method)
+    sent = RequestInternal(scf._get_endpoint(), method, scf._requestPath)
+    scf._build_req_inter("GetLayerVersion", {"LayerName": name, "LayerVersion": 1}, sent)
+
+    def answer(text):
+        if method == "GET":
+            return json.loads(support.http("GET", f"{url}/?{text}", sent.header)[2])["Response"]
+        return json.loads(support.http("POST", f"{url}/", sent.header, text.encode())[2])["Response"]
+
+    check.equal(f"the SDK's own request, {signature} {method}", answer(sent.data).get("LayerName"), name)
+    changed = answer(sent.data.replace(name, "another-layer"))
+    check.equal(f"another value, {signature} {method}", changed["Error"]["Code"], "AuthFailure.SignatureFailure")
+    check.matches(f"another value: RequestId, {signature} {method}", changed["RequestId"], UUID)
+
+
+def unsigned(check, url, name):
+    """Requests without a signature, and one that leaves out the body."""
+    ask = {"LayerName": name, "LayerVersion": 1}
+    for method in ["POST", "GET"]:
+        scf = client(url, method=method)
+        check_error(check, f"SkipSign {method}", "MissingParameter", scf.call_json, "GetLayerVersion", ask,
+                    options={"SkipSign": True})
+        scf.profile.unsignedPayload = True
+        check.equal(f"unsignedPayload {method}", get(scf, name, 1).LayerName, name)
+        scf = client(url, method=method, key=("AKNOBODY000000000001", "some-secret"))
+        scf.profile.unsignedPayload = True
+        check_error(check, f"unsignedPayload {method}, unknown key", "AuthFailure.SecretIdNotFound", get, scf, name, 1)
+
+
+def long_forms(check, url, name):
+    """Signed uploads that the server has in a file and not in memory."""
+    content = support.make_zip({"noise.txt": os.urandom(400_000).hex()})
+    for number, signature in enumerate(SIGNATURES, start=2):
+        check.equal(f"a long upload, {signature}", publish(client(url, signature), name, content), number)
+        key = (support.KEY_ID, support.KEY_SECRET + "x")
+        check_error(check, f"a long upload with a wrong secret, {signature}", "AuthFailure.SignatureFailure",
+                    publish, client(url, signature, key=key), name, content)
+    check.equal("its sha", get(client(url), name, 2).CodeSha256, support.sha256(content))
+
+
+def refused_tccli(check, url, name, refused):
+    this = ["--LayerName", name, "--LayerVersion", "1"]
+    check.equal("tccli with a good key", tccli(url, GOOD_KEY, "GetLayerVersion", *this).returncode, 0)
+    check.equal("tccli with a reader's key", tccli(url, key_of("READ"), "GetLayerVersion", *this).returncode, 0)
+    reads = ("a reader deletes", key_of("READ"), "UnauthorizedOperation.CAM")
+    for what, key, code in [*refused, reads]:
+        run = tccli(url, key, "DeleteLayerVersion", *this)
+        check.equal(f"tccli, {what}: exit code", run.returncode, 255)
+        check.true(f"tccli, {what}: the error's code", f"code:{code} " in run.stderr, run.stderr)
 
 
 def story(url, check):
@@ -247,6 +355,8 @@ def story(url, check):
     list_and_delete_versions(check, url)
     errors(check, url)
     command_line(check, url)
+    if os.environ.get("LAYERBASE_TEST_AUTH") == "on":
+        authentication(check, url)
 
 
 if __name__ == "__main__":
