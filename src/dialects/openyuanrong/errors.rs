@@ -270,3 +270,35 @@ fn not_found() -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Role;
+
+    fn shape(error: CatalogError) -> (u16, String) {
+        // No route makes another status of what the gateway says.
+        let error = ApiError::from(error).bad_request().or_404();
+        (error.status.as_u16(), serde_json::to_string(&error.body).unwrap_or_default())
+    }
+
+    #[test]
+    fn the_gateway_has_a_form_and_statuses_of_its_own() {
+        let limit = |what| CatalogError::LimitExceeded { what, limit: 1, actual: 2 };
+        for (error, status, start) in [
+            (limit(Limit::RequestRate), 429, r#"{"error":"Too many requests: "#),
+            (limit(Limit::Requests), 503, r#"{"error":"Service unavailable: "#),
+            (limit(Limit::Uploads), 503, r#"{"error":"Service unavailable: "#),
+            (
+                CatalogError::Forbidden { role: Role::Read, needed: Role::Write },
+                403,
+                r#"{"error":"Permission denied: "#,
+            ),
+            (limit(Limit::BodySize), 400, r#"{"code":4104,"message":""#),
+        ] {
+            let (found, body) = shape(error);
+            assert_eq!(found, status, "{body}");
+            assert!(body.starts_with(start), "{body}");
+        }
+    }
+}
