@@ -6,9 +6,11 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::access::KEY;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::DIALECTS;
+use crate::domain::KeyId;
 
 /// Which cloud's clients.
 #[derive(Debug, Args)]
@@ -25,17 +27,33 @@ Examples:
   eval \"$(layerbase env tencent --server http://127.0.0.1:8470)\"
   layerbase env huawei --json
 
-Variables are printed as exports for a POSIX shell, what goes into code as comments.";
+Variables are printed as exports for a POSIX shell, what goes into code as comments. Where
+LAYERBASE_KEY is set, the exports take id and secret from it; the secret itself is never printed.";
 
-/// One dialect's clients; `{url}`, `{host}` and `{scheme}` stand for the server's.
+/// The values that are halves of a key.
+const ID: &str = "{id}";
+const SECRET: &str = "{secret}";
+
+/// What stands for a key's halves where the server asks for none.
+const ANY: &str = "local";
+
+/// One dialect's clients; `{url}`, `{host}` and `{scheme}` stand for the server's, a value that is
+/// `{id}` or `{secret}` for a half of the key.
 struct Guide {
     title: &'static str,
+    /// Where a key goes.
+    key: &'static str,
     variables: &'static [(&'static str, &'static str)],
     code: &'static str,
 }
 
-/// Prints what to set.
-pub(super) fn run(env: &Env, server: &str, output: &mut Output<'_>) -> Result<(), Failure> {
+/// Prints what to set; `key_id` is the public half of the key in the environment.
+pub(super) fn run(
+    env: &Env,
+    server: &str,
+    key_id: Option<&KeyId>,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let server = server.trim_end_matches('/');
     // Alibaba's uploader puts its bucket before a host name; only an address stays as it is.
     let url = match server.strip_prefix("http://localhost") {
@@ -57,17 +75,32 @@ pub(super) fn run(env: &Env, server: &str, output: &mut Output<'_>) -> Result<()
         let variables: Map<String, Value> = guide
             .variables
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), fill(text).into()))
+            .filter(|(_, text)| *text != SECRET || key_id.is_none())
+            .map(|(name, text)| {
+                let text = match *text {
+                    ID => key_id.map_or(ANY, KeyId::as_str).to_owned(),
+                    SECRET => ANY.to_owned(),
+                    text => fill(text),
+                };
+                ((*name).to_owned(), text.into())
+            })
             .chain(["NO_PROXY", "no_proxy"].map(|name| (name.to_owned(), host.into())))
             .collect();
         return output.line(&Value::Object(variables).to_string());
     }
     output.line(&format!("# {} at {url}", guide.title))?;
-    output.line(
-        "# While the server runs with --auth off, it takes any key; these are placeholders.",
-    )?;
+    for line in about_keys(guide, key_id).lines() {
+        output.line(&format!("# {line}"))?;
+    }
     for (name, text) in guide.variables {
-        output.line(&format!("export {name}={}", quote(&fill(text))))?;
+        let value = match (*text, key_id) {
+            // Taken apart by the shell that reads this, so that no secret is printed.
+            (ID, Some(_)) => format!("\"${{{KEY}%%.*}}\""),
+            (SECRET, Some(_)) => format!("\"${{{KEY}#*.}}\""),
+            (ID | SECRET, None) => ANY.to_owned(),
+            (text, _) => quote(&fill(text)),
+        };
+        output.line(&format!("export {name}={value}"))?;
     }
     for name in ["NO_PROXY", "no_proxy"] {
         output.line(&format!("export {name}={}\"${{{name}:+,${name}}}\"", quote(host)))?;
@@ -76,6 +109,20 @@ pub(super) fn run(env: &Env, server: &str, output: &mut Output<'_>) -> Result<()
         output.line(format!("# {line}").trim_end())?;
     }
     Ok(())
+}
+
+/// Says which key to use and where it goes.
+fn about_keys(guide: &Guide, key_id: Option<&KeyId>) -> String {
+    let place = guide.key;
+    match key_id {
+        Some(id) => format!(
+            "The key {id} of {KEY}, <key id>.<secret>, goes where \"{ANY}\" stands below:\n{place}."
+        ),
+        None => format!(
+            "With --auth off the server takes any key; \"{ANY}\" stands for it. With --auth on, make\n\
+             one with `layerbase key add` and set {KEY}=<key id>.<secret>; it goes into\n{place}."
+        ),
+    }
 }
 
 /// Quotes a text for a POSIX shell where it needs it.
@@ -101,6 +148,7 @@ fn guide(dialect: &str) -> &'static Guide {
 
 const ALIBABA: Guide = Guide {
     title: "Alibaba Cloud Function Compute (2016-08-15, 2021-04-06, 2023-03-30)",
+    key: "access_key_id and access_key_secret of the client; in s cli, `s config add`",
     variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}")],
     code: r#"
 Serverless Devs reads the variable; its region must be a known name. It lists layers; it cannot
@@ -119,6 +167,7 @@ curl:
 
 const CTYUN: Guide = Guide {
     title: "CTyun function compute",
+    key: "access key and secret key, the two texts of Credential",
     variables: &[],
     code: r#"
 CTyun's clients read no variable. Python, ctyun_python_sdk_core:
@@ -136,9 +185,10 @@ curl:
 
 const HUAWEI: Guide = Guide {
     title: "Huawei Cloud FunctionGraph v2",
+    key: "AK and SK; or all of it, <key id>.<secret>, into the header X-Auth-Token",
     variables: &[
-        ("HUAWEICLOUD_SDK_AK", "local"),
-        ("HUAWEICLOUD_SDK_SK", "local"),
+        ("HUAWEICLOUD_SDK_AK", ID),
+        ("HUAWEICLOUD_SDK_SK", SECRET),
         ("HUAWEICLOUD_SDK_PROJECT_ID", "0123456789abcdef0123456789abcdef"),
         ("HUAWEICLOUD_SDK_REGION_FUNCTIONGRAPH_LOCAL_1", "{url}"),
     ],
@@ -160,6 +210,7 @@ curl:
 
 const OPENYUANRONG: Guide = Guide {
     title: "openYuanrong",
+    key: "a token, that `layerbase key token <key id>` makes: yrcli --jwt-token, or the header X-Auth",
     variables: &[],
     code: r#"
 yrcli, from the Python package openyuanrong-sdk, reads no variable:
@@ -172,9 +223,10 @@ curl:
 
 const TENCENT: Guide = Guide {
     title: "Tencent Cloud SCF (2018-04-16)",
+    key: "SecretId and SecretKey",
     variables: &[
-        ("TENCENTCLOUD_SECRET_ID", "local"),
-        ("TENCENTCLOUD_SECRET_KEY", "local"),
+        ("TENCENTCLOUD_SECRET_ID", ID),
+        ("TENCENTCLOUD_SECRET_KEY", SECRET),
         ("TENCENTCLOUD_REGION", "ap-guangzhou"),
     ],
     code: r#"
@@ -196,6 +248,7 @@ curl:
 
 const NATIVE: Guide = Guide {
     title: "the native API",
+    key: "LAYERBASE_KEY or --key-file of this command line, the header Authorization: Bearer of others",
     variables: &[("LAYERBASE_SERVER", "{url}")],
     code: r#"
 This command line reads the variable:
@@ -211,10 +264,14 @@ mod tests {
     use super::*;
 
     fn printed(dialect: &str, server: &str, json: bool) -> String {
+        printed_with(dialect, server, None, json)
+    }
+
+    fn printed_with(dialect: &str, server: &str, key_id: Option<&KeyId>, json: bool) -> String {
         let (mut results, mut notes) = (Vec::new(), Vec::new());
         let form = Form { json, quiet: false };
         let mut output = Output::new(&mut results, &mut notes, form, jiff::Timestamp::UNIX_EPOCH);
-        run(&Env { dialect: dialect.to_owned() }, server, &mut output).unwrap();
+        run(&Env { dialect: dialect.to_owned() }, server, key_id, &mut output).unwrap();
         String::from_utf8(results).unwrap()
     }
 
@@ -247,5 +304,27 @@ mod tests {
             assert!(!text.contains("\"http\"") && !text.contains("SCHEME"), "{text}");
         }
         assert_eq!(quote("a'b c"), "'a'\\''b c'");
+    }
+
+    #[test]
+    fn the_key_is_taken_from_the_environment_by_the_shell() {
+        let key = KeyId::parse("LBTEST").unwrap();
+        for dialect in DIALECTS {
+            let without = printed(dialect, "http://h:1", false);
+            assert!(without.contains("layerbase key add"), "{without}");
+            let with = printed_with(dialect, "http://h:1", Some(&key), false);
+            assert!(with.contains("LBTEST") && !with.contains("=local\n"), "{with}");
+        }
+        let text = printed_with("tencent", "http://h:1", Some(&key), false);
+        let exports: Vec<&str> =
+            text.lines().filter(|line| line.contains("TENCENTCLOUD_SECRET")).collect();
+        let script = format!("{KEY}=LBTEST.a.b\n{}\n", exports.join("\n"));
+        let print = "echo \"$TENCENTCLOUD_SECRET_ID $TENCENTCLOUD_SECRET_KEY\"";
+        let shell = std::process::Command::new("sh").args(["-c", &(script + print)]).output();
+        assert_eq!(String::from_utf8(shell.unwrap().stdout).unwrap(), "LBTEST a.b\n");
+        let json = printed_with("huawei", "http://h:1", Some(&key), true);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["HUAWEICLOUD_SDK_AK"], "LBTEST");
+        assert!(json.get("HUAWEICLOUD_SDK_SK").is_none());
     }
 }

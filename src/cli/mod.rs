@@ -33,6 +33,7 @@ use self::access::{Access, KEY, Key};
 use self::client::Client;
 use self::failure::{Failure, Kind};
 use self::output::{Form, Output};
+use crate::domain::KeyId;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -152,7 +153,15 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Key(arguments) => key::run(arguments, output),
         Command::Tenant(arguments) => tenant::run(arguments, output),
         Command::Log(log) => log::run(log, &Client::new(&access(line)?)?, output),
-        Command::Env(env) => env::run(env, client::check_address(server(line))?, output),
+        Command::Env(env) => {
+            // An id that is one cannot end the comment that it is printed in.
+            let id = key_in_environment().map(|key| {
+                Key::parse(&key, KEY)?;
+                Ok::<_, Failure>(KeyId::parse(key.split('.').next().unwrap_or_default())?)
+            });
+            let id = id.transpose()?;
+            env::run(env, client::check_address(server(line))?, id.as_ref(), output)
+        }
         Command::Completions { shell } => {
             // The generator panics where it cannot write, so it writes to memory.
             let mut script = Vec::new();
@@ -167,11 +176,16 @@ fn server(line: &CommandLine) -> &str {
     if line.server.is_empty() { DEFAULT_SERVER } else { &line.server }
 }
 
+fn key_in_environment() -> Option<String> {
+    let key = std::env::var_os(KEY).filter(|key| !key.is_empty())?;
+    Some(key.to_string_lossy().trim().to_owned())
+}
+
 fn access(line: &CommandLine) -> Result<Access, Failure> {
     // A secret is never an argument: others on the machine can read those.
-    let key = match (&line.key_file, std::env::var_os(KEY).filter(|key| !key.is_empty())) {
+    let key = match (&line.key_file, key_in_environment()) {
         (Some(path), _) => Some(Key::read(path)?),
-        (None, Some(key)) => Some(Key::parse(&key.to_string_lossy(), KEY)?),
+        (None, Some(key)) => Some(Key::parse(&key, KEY)?),
         (None, None) => None,
     };
     let ca = line.ca.clone().filter(|path| !path.is_empty());

@@ -213,6 +213,10 @@ fn every_command_explains_itself() {
         &["layer", "publish", "--help"],
         &["function", "create", "--help"],
         &["env", "--help"],
+        &["key", "--help"],
+        &["key", "add", "--help"],
+        &["tenant", "set", "--help"],
+        &["log", "--help"],
     ] {
         let output = process::run(command);
         assert_eq!(output.status.code(), Some(0), "{command:?}");
