@@ -266,7 +266,7 @@ fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
     let keys: Vec<Listed> = folder.open()?.list_keys()?.iter().map(Listed::from).collect();
     if output.json() {
         return output.array(|item| {
-            keys.iter().try_for_each(|key| item(&*to_raw_value(key).map_err(unwritten)?))
+            keys.iter().try_for_each(|key| item(&to_raw_value(key).map_err(unwritten)?))
         });
     }
     if keys.is_empty() {

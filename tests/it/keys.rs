@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::process;
+use crate::support::process::{self, Process};
+use crate::support::{Answer, Request, zips};
 
 /// A data folder that need not be there yet.
 struct Folder {
@@ -163,6 +164,149 @@ fn the_folder_is_found_as_serve_finds_it() {
     assert!(there("variable"));
 }
 
+/// A key as `key add` showed it.
+struct Made {
+    id: String,
+    secret: String,
+    token: String,
+}
+
+impl Folder {
+    fn add(&self, arguments: &[&str]) -> Made {
+        let made = self.json(&[&["key", "add"], arguments].concat());
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        Made { id: text("id"), secret: text("secret"), token: text("token") }
+    }
+}
+
+fn publish(server: &Process, token: &str, layer: &str) -> Answer {
+    let request = Request::new("POST", &format!("/api/v1/layers/{layer}/versions"));
+    let request = request.header("Authorization", &format!("Bearer {token}"));
+    server.send(&request.body(zips::vector("tencent")))
+}
+
+fn list(server: &Process, token: &str) -> Answer {
+    let bearer = format!("Bearer {token}");
+    server.send(&Request::get("/api/v1/layers").header("Authorization", &bearer))
+}
+
+#[test]
+fn a_running_server_honours_every_change_at_once() {
+    let folder = Folder::new();
+    let server = Process::serve(&folder.data, &["--auth", "on"]);
+    let key = folder.add(&[]);
+    assert_eq!(publish(&server, &key.token, "demo").status, 201);
+    folder.ok(&["key", "disable", &key.id]);
+    assert_eq!(list(&server, &key.token).status, 401);
+    folder.ok(&["key", "enable", &key.id]);
+    assert_eq!(list(&server, &key.token).status, 200);
+    let reader = folder.add(&["--role", "read"]);
+    assert_eq!(publish(&server, &reader.token, "demo").status, 403);
+    assert_eq!(list(&server, &reader.token).json()["items"][0]["version"], 1);
+    folder.ok(&["key", "rm", &key.id]);
+    assert_eq!(list(&server, &key.token).status, 401);
+    let keys = folder.json(&["key", "ls"]);
+    assert_eq!(keys[0]["id"], *reader.id);
+}
+
+#[test]
+fn rotated_links_are_refused_at_once_and_new_lists_carry_new_ones() {
+    let folder = Folder::new();
+    let server = Process::serve(&folder.data, &[]);
+    let published = publish(&server, "any", "demo").json();
+    let listed = || list(&server, "any").json()["items"][0]["download_url"].clone();
+    let status = |link: &Value| Request::get(link.as_str().unwrap()).send("").status;
+    // Often enough for the page to be kept and given again.
+    let links: Vec<Value> = (0..4).map(|_| listed()).collect();
+    assert_eq!((status(&published["download_url"]), status(&links[3])), (200, 200));
+    folder.ok(&["key", "rotate-links"]);
+    assert_eq!((status(&published["download_url"]), status(&links[3])), (403, 403));
+    let new = listed();
+    assert_ne!(new, links[3]);
+    assert_eq!(status(&new), 200);
+}
+
+#[test]
+fn a_tenants_new_name_is_seen_at_once() {
+    let folder = Folder::new();
+    let server = Process::serve(&folder.data, &[]);
+    publish(&server, "any", "demo");
+    let arn = || {
+        let answer = server.send(&Request::get("/2023-03-30/layers/demo/versions/1"));
+        answer.json()["layerVersionArn"].as_str().unwrap().to_owned()
+    };
+    assert!(!arn().contains("4242424242424242"));
+    folder.ok(&["tenant", "set", "default", "alibaba_account=4242424242424242"]);
+    assert!(arn().contains("4242424242424242"), "{}", arn());
+}
+
+#[test]
+fn a_secret_is_told_once_and_never_again() {
+    let folder = Folder::new();
+    let log = folder.data.with_extension("log");
+    let file = fs::File::create(&log).unwrap();
+    let arguments = ["--auth", "on", "--log", "trace"];
+    let server = Process::serve_with_log(&folder.data, &arguments, file);
+    let key = folder.add(&["--role", "admin"]);
+    let yuanrong = folder.ok(&["key", "token", &key.id]);
+    let yuanrong = yuanrong.trim();
+    assert_eq!(publish(&server, &key.token, "demo").status, 201);
+    let with_query = format!("/serverless/v1/functions?token={yuanrong}");
+    assert_eq!(server.send(&Request::get(&with_query)).status, 200);
+    let shown = [
+        list(&server, &key.token).text(),
+        list(&server, &format!("{}x", key.token)).text(),
+        list(&server, &format!("nobody.{}", key.secret)).text(),
+        server.send(&Request::get(&format!("{with_query}x"))).text(),
+        folder.ok(&["key", "ls"]),
+        folder.ok(&["key", "ls", "--json"]),
+        folder.ok(&["tenant", "ls", "--json"]),
+        String::from_utf8(folder.run(&["key", "add", "--id", &key.id]).stderr).unwrap(),
+        log_of(&server, &key.token),
+    ];
+    folder.ok(&["key", "disable", &key.id]);
+    assert_eq!(server.terminate(), Some(0));
+    let written = fs::read_to_string(&log).unwrap();
+    assert!(written.contains("answered"), "the log has its lines: {written}");
+    for text in shown.iter().chain([&written]) {
+        assert!(!text.contains(&key.secret) && !text.contains(yuanrong), "{text}");
+    }
+}
+
+/// What `layerbase log` prints, with the key in the environment.
+fn log_of(server: &Process, token: &str) -> String {
+    let mut command = process::binary();
+    command.args(["log", "--server", server.base()]).env("LAYERBASE_KEY", token);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_log_is_read_from_the_command_line() {
+    let folder = Folder::new();
+    let server = Process::serve(&folder.data, &["--auth", "on"]);
+    let (admin, writer) = (folder.add(&["--role", "admin"]), folder.add(&[]));
+    for layer in ["a", "b", "c"] {
+        assert_eq!(publish(&server, &writer.token, layer).status, 201);
+    }
+    let printed = log_of(&server, &admin.token);
+    assert!(printed.contains("PublishLayerVersion") && printed.contains("layer/c/1"), "{printed}");
+    let log = |token: &str, arguments: &[&str]| {
+        let mut command = process::binary();
+        command.args(["log", "--json", "--server", server.base()]).args(arguments);
+        command.env("LAYERBASE_KEY", token).output().unwrap()
+    };
+    let output = log(&admin.token, &["--after", "2", "--limit", "2"]);
+    let lines: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let subjects: Vec<&str> =
+        lines.as_array().unwrap().iter().map(|line| line["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["layer/a/1", "layer/b/1"]);
+    assert_eq!(lines[0]["key"], *writer.id);
+    assert_eq!(log(&writer.token, &[]).status.code(), Some(4));
+    assert_eq!(log(&admin.token, &["--after", "99"]).stdout, b"[]\n");
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_made_is_its_owners_alone() {
@@ -178,6 +322,10 @@ fn what_is_made_is_its_owners_alone() {
     }
 
     let folder = Folder::new();
+    folder.ok(&["key", "add"]);
+    check(&folder.data);
+    let server = Process::serve(&folder.data, &[]);
+    assert_eq!(publish(&server, "any", "demo").status, 201);
     folder.ok(&["key", "add"]);
     check(&folder.data);
 }

@@ -22,19 +22,20 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC")
 REVISION = re.compile(r"\d{14,17}")
 BOUNDARY = "layerbase-boundary-7d1"
 TOKEN = os.environ.get("LAYERBASE_TEST_TOKEN")
+AUTH_IS_ON = os.environ.get("LAYERBASE_TEST_AUTH") == "on"
 UNKNOWN_FUNCTION = {"functions": None, "pageInfo": {"pageIndex": "1", "pageSize": "1000", "total": 0}}
 
 
 class Cloud:
     """One server, spoken to by the command line and by plain requests."""
 
-    def __init__(self, url, folder):
-        self.url, self.folder = url, Path(folder)
+    def __init__(self, url, folder, token=TOKEN):
+        self.url, self.folder, self.token = url, Path(folder), token
         self.program = Path(sys.executable).parent / "yrcli"
 
     def yrcli(self, *arguments):
         """Runs one command; what it prints goes to one text, as a person would read it."""
-        login = ["--jwt-token", TOKEN] if TOKEN else []
+        login = ["--jwt-token", self.token] if self.token else []
         line = [self.program, "--server-address", support.host_and_port(self.url), *login, *arguments]
         environment = dict(os.environ, HOME=str(self.folder))
         run = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, cwd=self.folder)
@@ -49,7 +50,7 @@ class Cloud:
         """One request; answers (status, JSON)."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
-        login = {"X-Auth": TOKEN} if TOKEN else {}
+        login = {"X-Auth": self.token} if self.token else {}
         url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         status, _, text = support.http(method, url, {"Content-Type": "application/json", **login, **(headers or {})}, body)
         return status, json.loads(text or b"null")
@@ -264,6 +265,39 @@ def check_layer(check, what, got, name, number, content):
     check.true(f"{what}: createTime", got["createTime"].startswith("20") and "T" in got["createTime"], got["createTime"])
 
 
+def access(check, url, folder):
+    """Who is not let in hears so on every route, and a key that may only read changes nothing."""
+    name = f"0@svc@{support.unique('fn')}"
+    disabled, reader = os.environ["LAYERBASE_TEST_DISABLED_TOKEN"], os.environ["LAYERBASE_TEST_READ_TOKEN"]
+    changed = TOKEN[:-1] + ("A" if TOKEN[-1] != "A" else "Q")
+    for what, token in [("no token", None), ("a bad token", "garbage"), ("a changed token", changed),
+                        ("a disabled key's token", disabled)]:
+        cloud = Cloud(url, folder, token)
+        for path in ("/serverless/v1/functions", "/admin/v1/functions", f"/serverless/v1/functions/{name}/versions",
+                     "/function-repository/v1/layers"):
+            status, answer = cloud.call("GET", path)
+            check.equal(f"{what}: {path}", (status, list(answer)), (401, ["error"]))
+            check.true(f"{what}: the error", answer["error"].startswith("Authentication failed: "), answer)
+        code, text = cloud.deploy(function(name, "by nobody"))
+        check.true(f"yrcli deploy with {what}", "Authentication failed" in text, (code, text))
+        # The client takes every refusal of its list for an empty one.
+        code, text = cloud.yrcli("list")
+        check.true(f"yrcli list with {what}", "has no function" in text, (code, text))
+
+    cloud = Cloud(url, folder, reader)
+    code, text = cloud.yrcli("list")
+    check.true("yrcli list with a reader's token", code == 0 and "failed" not in text, (code, text))
+    code, text = cloud.deploy(function(name, "by a reader"))
+    check.true("yrcli deploy with a reader's token", "Permission denied" in text, (code, text))
+    for what, (status, answer) in [
+        ("register", cloud.call("POST", "/serverless/v1/functions", body=function(name, "by a reader"))),
+        ("layer upload", cloud.publish_layer(support.unique("yr-layer"), support.layer_zip("one"))),
+    ]:
+        check.equal(f"{what} with a reader's token", (status, list(answer)), (403, ["error"]))
+        check.true(f"{what}: the error", answer["error"].startswith("Permission denied: "), answer)
+    check.equal("nothing was made", cloud.versions(name), (200, UNKNOWN_FUNCTION))
+
+
 def story(url, check):
     name = f"0@svc@{support.unique('fn')}"
     with tempfile.TemporaryDirectory() as folder:
@@ -273,6 +307,8 @@ def story(url, check):
         upload_code(check, cloud, name)
         delete_functions(check, cloud, name)
         layers(check, cloud)
+        if AUTH_IS_ON:
+            access(check, url, folder)
 
 
 if __name__ == "__main__":
