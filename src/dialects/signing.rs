@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use jiff::SignedDuration;
@@ -28,6 +28,9 @@ pub(super) const ESCAPED: &AsciiSet =
 /// Signed with in place of the secret of a key that is not there, so that asking for one takes as
 /// long as signing wrongly with one that is.
 pub(super) const NOBODY: &str = "the secret of a key that does not exist";
+
+/// Names in a list of signed headers; clients have up to ten.
+const SIGNED_MAX: usize = 32;
 
 /// Why a request is not let in. Each dialect words all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,6 +207,17 @@ pub(super) fn covered_header<'h>(head: &'h Parts, name: &str) -> Cow<'h, str> {
     values.map(text).fold(first, |all, next| Cow::Owned(format!("{all},{next}")))
 }
 
+/// Reads a list of signed headers: names of headers, none twice, [`SIGNED_MAX`] at the most.
+///
+/// Nobody is known yet when the list is read: each name costs a copy of the header's value.
+pub(super) fn signed_names(list: &str) -> Option<Vec<&str>> {
+    let names: Vec<&str> = list.split(';').take(SIGNED_MAX + 1).collect();
+    let count =
+        |wanted: &str| names.iter().filter(|name| name.eq_ignore_ascii_case(wanted)).count();
+    let is_good = |name: &&str| HeaderName::from_bytes(name.as_bytes()).is_ok() && count(name) == 1;
+    (names.len() <= SIGNED_MAX && names.iter().all(is_good)).then_some(names)
+}
+
 /// Writes `name:value` and a line's end for each header of a list, in its order, with the values
 /// of [`covered_header`].
 pub(super) fn header_lines<'n>(head: &Parts, names: impl IntoIterator<Item = &'n str>) -> String {
@@ -318,6 +332,19 @@ mod tests {
             .expect("a request");
         let lines = "one:a b\ntwo:x,y\nthree:\u{fffd}\nfour:\n";
         assert_eq!(header_lines(&head, ["One", "two", "three", "four"]), lines);
+    }
+
+    #[test]
+    fn signed_headers_are_names_none_twice_and_not_many() {
+        assert_eq!(signed_names("host;X-Date"), Some(vec!["host", "X-Date"]));
+        let many =
+            |count: usize| (0..count).map(|at| format!("h{at}")).collect::<Vec<_>>().join(";");
+        assert!(signed_names(&many(SIGNED_MAX)).is_some());
+        for bad in
+            ["", "host;", "host;HOST", "a:b", "a b", &many(SIGNED_MAX + 1), &"h;".repeat(9999)]
+        {
+            assert_eq!(signed_names(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
@@ -85,10 +84,8 @@ impl<'h> Claim<'h> {
             return Err(Denied::Malformed("it must be '<AK> Headers=<names> Signature=<base64>'"));
         };
         // The list itself is not signed: a name with a colon would be another header's line.
-        let signed_headers: Vec<&str> = listed.split(';').collect();
-        if signed_headers.iter().any(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
-            return Err(Denied::Malformed("Headers must be names parted by ';'"));
-        }
+        let signed_headers = signing::signed_names(listed)
+            .ok_or(Denied::Malformed("Headers must be up to 32 names parted by ';', none twice"))?;
         let lists =
             |wanted: &str| signed_headers.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         if !lists(REQUEST_ID) || !lists(DATE) {

@@ -74,7 +74,9 @@ impl<'h> Claim<'h> {
         if fields.next().is_some() {
             return Err(Denied::Malformed("it has more than three fields"));
         }
-        if !signed_headers.split(';').any(|name| name.eq_ignore_ascii_case("x-sdk-date")) {
+        let names = signing::signed_names(signed_headers)
+            .ok_or(Denied::Malformed("SignedHeaders must be up to 32 names, none twice"))?;
+        if !names.iter().any(|name| name.eq_ignore_ascii_case("x-sdk-date")) {
             return Err(Denied::Malformed("x-sdk-date is not among the signed headers"));
         }
         let no_date = Denied::Malformed("X-Sdk-Date is not a time such as 20250102T030405Z");

@@ -89,7 +89,9 @@ impl TestKey {
             _ => ("", &request.body[..]),
         };
         let body = hex::encode(Sha256::digest(body));
-        let canonical = format!("{}\n/\n{query}\nhost:{host}\n\nhost\n{body}", request.method);
+        let (method, kind) = (&request.method, header(&request, "content-type"));
+        let headers = format!("content-type:{kind}\nhost:{host}\n");
+        let canonical = format!("{method}\n/\n{query}\n{headers}\ncontent-type;host\n{body}");
         let canonical = hex::encode(Sha256::digest(canonical));
         let scope = format!("{date}/scf/tc3_request");
         let second = now.as_second();
@@ -97,7 +99,8 @@ impl TestKey {
         let key = hmac(format!("TC3{}", self.secret), &date);
         let signature = hex::encode(hmac(hmac(hmac(key, "scf"), "tc3_request"), text));
         let authorization = format!(
-            "TC3-HMAC-SHA256 Credential={}/{scope}, SignedHeaders=host, Signature={signature}",
+            "TC3-HMAC-SHA256 Credential={}/{scope}, SignedHeaders=content-type;host, \
+             Signature={signature}",
             self.id
         );
         request

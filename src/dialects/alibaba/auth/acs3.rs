@@ -26,7 +26,9 @@ pub(super) fn claim<'h>(
     let signed: Timestamp = sent
         .parse()
         .map_err(|_| ApiError::invalid("HTTP header x-acs-date must be YYYY-MM-DDTHH:MM:SSZ"))?;
-    if !signed_headers.split(';').any(|name| name == DATE) {
+    let names = signing::signed_names(signed_headers)
+        .ok_or(Denied::Malformed("SignedHeaders must be up to 32 names, none twice"))?;
+    if !names.contains(&DATE) {
         return Err(Denied::Malformed("SignedHeaders does not name x-acs-date").into());
     }
     if !head.headers.contains_key(BODY) {
