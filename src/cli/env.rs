@@ -210,7 +210,7 @@ curl:
 
 const OPENYUANRONG: Guide = Guide {
     title: "openYuanrong",
-    key: "a token, that `layerbase key token <key id>` makes: yrcli --jwt-token, or the header X-Auth",
+    key: "the token that `layerbase key token <key id>` makes, for yrcli --jwt-token or the header X-Auth",
     variables: &[],
     code: r#"
 yrcli, from the Python package openyuanrong-sdk, reads no variable:
