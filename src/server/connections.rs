@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
+use super::pace::{Noted, Pace, Patience, Told};
 use super::signals::Hangups;
 use super::tls::Tls;
 use crate::config::Config;
@@ -39,29 +40,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     connections: usize,
-    head_timeout: Duration,
+    patience: Patience,
     max_head: usize,
-    stall_max: Duration,
 }
 
 impl Limits {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             connections: config.max_connections,
-            head_timeout: config.head_timeout,
+            patience: Patience { head: config.head_timeout, stall: STALL_MAX },
             max_head: config.max_head,
-            stall_max: STALL_MAX,
         }
     }
 
-    /// HTTP/1 as these limits have it. A head that is too large is answered 431; one that takes
-    /// too long, as well as a connection that waits too long for the next one, is hung up on.
+    /// HTTP/1 as these limits have it; a head that is too large is answered 431.
     fn http(self) -> http1::Builder {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
-            .max_header_size(self.max_head)
-            .max_buf_size(self.max_head);
+        // The times are kept here, see `pace`.
+        http.header_read_timeout(None).max_header_size(self.max_head).max_buf_size(self.max_head);
         http
     }
 }
@@ -106,7 +102,7 @@ impl Connections {
             };
             let tls = self.tls.as_ref().map(Tls::acceptor);
             let (http, service) = (http.clone(), service.clone());
-            let connection = Connection { http, service, stall_max: self.limits.stall_max };
+            let connection = Connection { http, service, patience: self.limits.patience };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
@@ -163,7 +159,7 @@ fn reload(tls: Option<&mut Tls>) {
 struct Connection {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
-    stall_max: Duration,
+    patience: Patience,
 }
 
 impl Connection {
@@ -191,18 +187,32 @@ impl Connection {
 
     async fn exchange<S>(self, stream: S, mut stopped: watch::Receiver<()>)
     where
-        S: AsyncRead + AsyncWrite,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut stream = TimeoutWriter::new(stream);
-        stream.set_timeout(Some(self.stall_max));
-        let stream = TokioIo::new(Box::pin(stream));
-        let mut talk = pin!(self.http.serve_connection(stream, self.service));
-        let ended = tokio::select! {
-            ended = talk.as_mut() => ended,
-            // There is nothing to be sent there: this is the sender's end.
-            _ = stopped.changed() => {
-                talk.as_mut().graceful_shutdown();
-                talk.await
+        let pace = Pace::new();
+        let stream = TokioIo::new(Noted::new(stream, Arc::clone(&pace)));
+        let answer = service_fn(|request| {
+            let (answering, response) = (pace.begin(), self.service.call(request));
+            async move {
+                let told = |body| Told { body, _answering: answering };
+                response.await.map(|response| response.map(told))
+            }
+        });
+        let mut talk = pin!(self.http.serve_connection(stream, answer));
+        let mut used_up = pin!(pace.used_up(self.patience));
+        let mut is_last = false;
+        let ended = loop {
+            tokio::select! {
+                ended = talk.as_mut() => break ended,
+                // There is nothing to be sent there: this is the sender's end.
+                _ = stopped.changed(), if !is_last => {
+                    is_last = true;
+                    talk.as_mut().graceful_shutdown();
+                }
+                () = used_up.as_mut() => {
+                    tracing::debug!("a client took too long");
+                    return;
+                }
             }
         };
         if let Err(error) = ended {
@@ -225,9 +235,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             connections: 1,
-            head_timeout: Duration::from_secs(30),
+            patience: Patience { head: Duration::from_secs(30), stall: Duration::from_millis(50) },
             max_head: 64 << 10,
-            stall_max: Duration::from_millis(50),
         };
         // More than both sides' systems keep ready.
         let large = get(|| async { vec![0; 64 << 20] });

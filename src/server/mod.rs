@@ -5,6 +5,7 @@
 mod connections;
 mod downloads;
 mod health;
+mod pace;
 mod signals;
 mod tls;
 
