@@ -3,6 +3,7 @@
 //! The only place that knows SQLite. It keeps and finds rows and files; which version gets which
 //! number, and who may do what, is decided in `catalog`. See DESIGN.md section 4 for the rules.
 
+mod beside;
 mod blobs;
 mod code;
 mod functions;
@@ -30,6 +31,7 @@ pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, Timestamp};
+use beside::Beside;
 use writer::Failed;
 
 /// How long a statement waits for a lock that only another process could hold.
@@ -101,16 +103,17 @@ pub struct Store {
     catalog_path: PathBuf,
     changes: Arc<AtomicU64>,
     blobs: Blobs,
+    beside: Beside,
     /// None where another process may own the folder.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// One thread's connection.
 struct Reader {
     connection: RefCell<Connection>,
-    /// SQLite's number of the file's state as this connection last saw it, and the value that
+    /// Changes by this process and by others as this thread last saw them, and the value that
     /// `state.access` had then.
-    seen: Cell<(i64, u64)>,
+    seen: Cell<((u64, u64), u64)>,
 }
 
 impl Store {
@@ -160,6 +163,8 @@ impl Store {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let changes = Arc::new(AtomicU64::new(0));
+        let folder = catalog_path.parent().unwrap_or(&catalog_path);
+        let beside = Beside::open(folder).map_err(OpenError::io(folder))?;
         Ok(Self {
             readers: ThreadLocal::new(),
             writer: writer::Writer::start(connection, Arc::clone(&changes))
@@ -167,7 +172,8 @@ impl Store {
             catalog_path,
             changes,
             blobs,
-            _lock: lock,
+            beside,
+            lock,
         })
     }
 
@@ -186,17 +192,15 @@ impl Store {
     /// secret, whichever process made it.
     pub fn access_stamp(&self) -> Result<u64, CatalogError> {
         let reader = self.reader()?;
-        let connection = reader.connection.borrow();
-        let number = |sql| -> Result<i64, rusqlite::Error> {
-            connection.prepare_cached(sql)?.query_one([], |row| row.get(0))
-        };
-        let (state, stamp) = reader.seen.get();
-        // Costs no row while nobody else has written since this connection last looked.
-        let now = number("PRAGMA data_version")?;
-        if now == state {
+        let (last, stamp) = reader.seen.get();
+        // Before the row is read, which is then at least as new.
+        let now = (self.generation(), self.beside.count()?);
+        if now == last {
             return Ok(stamp);
         }
-        let stamp = from_sql(number("SELECT access FROM state")?);
+        let connection = reader.connection.borrow();
+        let mut statement = connection.prepare_cached("SELECT access FROM state")?;
+        let stamp = from_sql(statement.query_one([], |row| row.get(0))?);
         reader.seen.set((now, stamp));
         Ok(stamp)
     }
@@ -204,7 +208,7 @@ impl Store {
     fn reader(&self) -> Result<&Reader, CatalogError> {
         let open = || -> Result<Reader, rusqlite::Error> {
             let connection = open_connection(&self.catalog_path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            Ok(Reader { connection: RefCell::new(connection), seen: Cell::new((-1, 0)) })
+            Ok(Reader { connection: RefCell::new(connection), seen: Cell::new(((u64::MAX, 0), 0)) })
         };
         Ok(self.readers.get_or_try(open)?)
     }
@@ -242,6 +246,12 @@ impl Store {
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let outcome = self.writer.run(change);
+        if self.lock.is_none() {
+            // The change stands, whether or not its owner could be told.
+            if let Err(failure) = self.beside.note() {
+                tracing::error!(%failure, "the server may learn of this change late");
+            }
+        }
         if let Some(kept) = kept {
             match &outcome {
                 Ok(_) => kept.committed(),
