@@ -10,9 +10,8 @@ use axum::http::Uri;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use sha2::Sha256;
+use ring::hmac::{self, HMAC_SHA256};
 
 use super::gate::Rejected;
 use super::signing::ESCAPED;
@@ -50,7 +49,7 @@ pub struct Links {
     base: String,
     /// What follows the file's name in every link of this request.
     end: String,
-    key: Hmac<Sha256>,
+    key: hmac::Key,
 }
 
 impl Links {
@@ -82,8 +81,10 @@ impl Links {
             out.extend_from_slice(encoded.as_bytes());
         }
         out.extend_from_slice(self.end.as_bytes());
-        let signed = covered(self.key.clone(), sha256, file_name);
-        push_hex(out, &signed.finalize().into_bytes().into());
+        let mut code = hmac::Context::with_key(&self.key);
+        code.update(sha256);
+        file_name.iter().for_each(|part| code.update(part.as_bytes()));
+        push_hex(out, code.sign().as_ref());
     }
 }
 
@@ -100,8 +101,8 @@ pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], 
     hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
     hex::decode_to_slice(parameter("signature")?, &mut signature)
         .map_err(|_| LinkRefusal::Invalid)?;
-    covered(key(secret, parameter("tenant")?, expires), &sha256, &[&file_name])
-        .verify_slice(&signature)
+    let covered = [&sha256[..], file_name.as_bytes()].concat();
+    hmac::verify(&key(secret, parameter("tenant")?, expires), &covered, &signature)
         .map_err(|_| LinkRefusal::Invalid)?;
     if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
 }
@@ -110,9 +111,9 @@ pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], 
 /// pays for secret, tenant and moment once.
 ///
 /// Each thread keeps the last one, for the next request mostly asks for the same.
-fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
+fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> hmac::Key {
     thread_local! {
-        static LAST: RefCell<Option<(Vec<u8>, Hmac<Sha256>)>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<(Vec<u8>, hmac::Key)>> = const { RefCell::new(None) };
     }
     let about = [&secret[..], &expires.to_be_bytes(), tenant.as_bytes()].concat();
     LAST.with_borrow_mut(|last| match last {
@@ -121,29 +122,18 @@ fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
     })
 }
 
-fn derive(secret: &[u8; 32], tenant: &str, expires: i64) -> Hmac<Sha256> {
-    // HMAC takes keys of every length, so that neither of these can fail.
-    let keyed = |key: &[u8]| {
-        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
-    };
-    let mut secret = keyed(secret);
-    secret.update(&expires.to_be_bytes());
-    secret.update(tenant.as_bytes());
-    keyed(&secret.finalize().into_bytes())
+fn derive(secret: &[u8; 32], tenant: &str, expires: i64) -> hmac::Key {
+    let mut code = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, secret));
+    code.update(&expires.to_be_bytes());
+    code.update(tenant.as_bytes());
+    hmac::Key::new(HMAC_SHA256, code.sign().as_ref())
 }
 
-/// Feeds what a link's signature covers beside its key.
-fn covered(mut key: Hmac<Sha256>, sha256: &[u8; 32], file_name: &[&str]) -> Hmac<Sha256> {
-    key.update(sha256);
-    file_name.iter().for_each(|part| key.update(part.as_bytes()));
-    key
-}
-
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8; 32]) {
-    let start = out.len();
-    out.resize(start + 64, b'0');
-    // Two digits for each byte: the lengths fit.
-    let _ = hex::encode_to_slice(bytes, &mut out[start..]);
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
 }
 
 /// The base is `--public-url`, else the request's host with the listening port: some clients leave
