@@ -78,7 +78,7 @@ pub struct Catalog {
     store: Store,
     clock: Clock,
     ids: IdSource,
-    /// Most bytes of all versions of one tenant.
+    /// Most bytes of all versions of one tenant and its divisions.
     tenant_code_max: Option<u64>,
     access: RwLock<Option<Arc<Access>>>,
     /// When the use of a key was last written down.
@@ -92,7 +92,8 @@ impl Catalog {
         Self { store, clock, ids, tenant_code_max: None, access, noted }
     }
 
-    /// Limits the bytes of all versions and heads of each tenant; equal contents count each time.
+    /// Limits the bytes of all versions and heads of each tenant, its divisions (`tenant@…`)
+    /// included; equal contents count each time.
     pub fn with_tenant_code_max(mut self, max: Option<u64>) -> Self {
         self.tenant_code_max = max;
         self

@@ -88,8 +88,8 @@ pub(super) struct Serve {
     /// Most requests per second of one key [env: LAYERBASE_RATE_LIMIT] [default: none]
     #[arg(long, value_name = "NUMBER")]
     rate_limit: Option<String>,
-    /// Most bytes of the code of all versions of one tenant [env: LAYERBASE_MAX_TENANT_CODE]
-    /// [default: none]
+    /// Most bytes of the code of all versions of one tenant and its openYuanrong products
+    /// [env: LAYERBASE_MAX_TENANT_CODE] [default: none]
     #[arg(long, value_name = "SIZE")]
     max_tenant_code: Option<String>,
     /// How far the date of a signed CTyun request may be off [env: LAYERBASE_CTYUN_SKEW]

@@ -60,6 +60,14 @@ name_type!(
     TenantId,
     "tenant"
 );
+impl TenantId {
+    /// Returns the tenant that this one is a division of: what is before the first `@`, which no
+    /// tenant of a key has in it. A tenant that is not divided is its own whole.
+    pub fn whole(&self) -> &str {
+        self.0.split_once('@').map_or(&*self.0, |(whole, _)| whole)
+    }
+}
+
 name_type!(
     /// The name of a layer, unique within its tenant.
     LayerName,

@@ -69,12 +69,14 @@ impl View<'_> {
         Ok(tenants)
     }
 
-    /// Returns the bytes of all versions and heads of a tenant.
+    /// Returns the bytes of all versions and heads of the whole that a tenant belongs to, however
+    /// it is divided.
     pub fn select_code_size(&self, tenant: &TenantId) -> Result<u64, CatalogError> {
-        let mut statement = self.prepare("SELECT code_size FROM tenants WHERE id = ?")?;
-        let size: Option<i64> =
-            statement.query_one([tenant.as_str()], |row| row.get(0)).optional()?;
-        Ok(from_sql(size.unwrap_or_default()))
+        // 'A' follows '@': between the two are exactly the divisions.
+        let sql = "SELECT coalesce((SELECT code_size FROM tenants WHERE id = ?1), 0) + coalesce(
+                       (SELECT sum(code_size) FROM tenants
+                        WHERE id >= ?1 || '@' AND id < ?1 || 'A'), 0)";
+        Ok(from_sql(self.prepare(sql)?.query_one([tenant.whole()], |row| row.get(0))?))
     }
 
     /// Returns lines of a tenant's audit log in the order of their numbers, after the number

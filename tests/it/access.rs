@@ -97,11 +97,57 @@ fn a_tenant_keeps_no_more_code_than_it_may_and_deleting_makes_room() {
     let deleted = server.send(&Request::new("DELETE", "/api/v1/layers/two/versions/1"));
     assert_eq!(deleted.status, 204);
     assert_eq!(server.send(&function).status, 201);
-    // Each version of a function counts beside its head.
+}
+
+#[test]
+fn each_version_of_a_function_counts_beside_its_head() {
+    let size = zips::vector("huawei").len() as u64;
+    let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size));
+    let function = "/api/v1/functions/demo?runtime=python3.10&handler=a.b";
+    let function = Request::new("POST", function).body(zips::vector("huawei"));
+    assert_eq!(server.send(&function).status, 201);
     let published = Request::new("POST", "/api/v1/functions/demo/versions");
-    let room = 2 * size + 1 - size - zips::vector("huawei").len() as u64;
-    let fits = zips::vector("huawei").len() as u64 <= room;
-    assert_eq!(server.send(&published).status, if fits { 201 } else { 413 });
+    assert_eq!(server.send(&published).status, 201);
+    assert_eq!(server.send(&published).status, 413);
+}
+
+/// Uploads a layer through openYuanrong, whose clients divide their tenant into products.
+fn publish_in(server: &TestServer, tenant: &str, product: &str) -> Answer {
+    let code = zips::vector("tencent");
+    let size = format!("application/vnd.yuanrong+attachment;file-size={}", code.len());
+    let mut body =
+        b"--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"code.zip\"\r\n\
+        Content-Type: application/zip\r\n\r\n"
+            .to_vec();
+    body.extend([&code[..], b"\r\n--B--\r\n"].concat());
+    let request = Request::new("POST", "/function-repository/v1/layers/demo/versions")
+        .header("Content-Type", &size)
+        .header("X-Content-Type", "multipart/form-data; boundary=B")
+        .header("X-Header-Compatible-Runtimes", "[\"python3.9\"]")
+        .header("X-Tenant-Id", tenant)
+        .header("X-Product-Id", product)
+        .body(body);
+    server.send(&request)
+}
+
+#[test]
+fn a_divided_tenant_keeps_no_more_code_than_a_whole_one() {
+    let size = zips::vector("tencent").len() as u64;
+    let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size));
+    for product in ["", "p1"] {
+        let answer = publish_in(&server, "team", product);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let before = server.footprint();
+    for product in ["", "p1", "p2", "p3@p4"] {
+        let answer = publish_in(&server, "team", product);
+        assert!(answer.text().contains("more than the limit"), "{product}: {}", answer.text());
+    }
+    assert_eq!(server.footprint(), before);
+    // Whose name only begins with the same letters is somebody else.
+    for other in ["team-a", "teaM", "teamA", "tea"] {
+        assert_eq!(publish_in(&server, other, "p1").status, 200, "{other}");
+    }
 }
 
 #[test]
