@@ -64,7 +64,8 @@ impl Catalog {
         self.store.write(move |change| change.update_key_use(&id, now))
     }
 
-    /// Lists the caller's changes after the one numbered `after`, for a caller who is `admin`.
+    /// Lists the changes of the caller's tenant and its divisions (`tenant@…`) after the one
+    /// numbered `after`, for a caller who is `admin`.
     pub fn list_audit(
         &self,
         by: &Caller,
@@ -72,7 +73,17 @@ impl Catalog {
         limit: u64,
     ) -> Result<Page<AuditEntry>, CatalogError> {
         by.must_be(Role::Admin)?;
-        self.store.read(|view| view.select_audit(by.tenant(), after, limit))
+        self.store.read(|view| view.select_audit(Some(by.tenant()), after, limit))
+    }
+
+    /// Lists the changes of one tenant and its divisions, or of all, for the node's owner.
+    pub fn list_whole_audit(
+        &self,
+        tenant: Option<&TenantId>,
+        after: u64,
+        limit: u64,
+    ) -> Result<Page<AuditEntry>, CatalogError> {
+        self.store.read(|view| view.select_audit(tenant, after, limit))
     }
 
     /// Makes a key, and its tenant where that is new; `AlreadyExists` when the id is taken.

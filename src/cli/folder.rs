@@ -30,6 +30,11 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
+    /// Names the folder.
+    pub(super) fn at(folder: String) -> Self {
+        Self { data: Some(folder), config: None }
+    }
+
     /// Opens the catalog; `NotFound` where there is none.
     pub(super) fn open(&self) -> Result<Catalog, Failure> {
         let folder = self.path()?;

@@ -1,14 +1,18 @@
-//! `layerbase log`: who changed what, as the server has written it down.
+//! `layerbase log`: who changed what, as the server tells it to a key, or as the data folder has it.
 //!
-//! Knows the lines' fields. Which of them a key may read is the server's to say.
+//! Knows the lines' fields. Which of them a key may read is the server's to say; whoever may read
+//! the data folder may read all.
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::client::{self, Client, Query};
 use super::failure::Failure;
+use super::folder::DataFolder;
 use super::output::{self, Output};
+use crate::catalog::Catalog;
+use crate::domain::{AuditEntry, CatalogError, TenantId, parse_key_tenant};
 
 /// Lines asked for in one page; the server allows up to 1000.
 const PAGE: u64 = 500;
@@ -22,6 +26,13 @@ pub(super) struct Log {
     /// At most this many lines, the oldest first [default: all]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<u64>,
+    /// Read the log of all tenants from the data folder FOLDER, beside the server that may own
+    /// it, instead of asking a server
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Only changes of this tenant and its products, from the data folder
+    #[arg(long, value_name = "TENANT", requires = "data", value_parser = tenant)]
+    tenant: Option<TenantId>,
 }
 
 /// What `layerbase log --help` ends with.
@@ -30,10 +41,16 @@ Examples:
   layerbase log
   layerbase log --after 1200 --limit 50
   layerbase log --json | jq -r '.[] | [.at, .key, .operation, .subject] | @tsv'
+  layerbase log --data /var/lib/layerbase
+  layerbase log --data /var/lib/layerbase --tenant team-a
 
 Every change through any cloud's API has a line, under the operation's name in that cloud, and so
-have the commands on the data folder ('local'). With --auth on this takes a key of the role admin,
-and shows the changes of its tenant.";
+have the commands on the data folder ('local').
+
+Without --data the server is asked. With --auth on that takes a key of the role admin and shows the
+changes of its tenant, also where openYuanrong's clients divide it into products (team-a@product);
+without authentication those of the tenant 'default'. With --data the catalog on this machine is
+read: the changes of all tenants and of the node's owner, for whoever may read the folder.";
 
 #[derive(Deserialize)]
 struct Page<'a> {
@@ -42,27 +59,64 @@ struct Page<'a> {
     next: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A line, as the server has it in its JSON.
+#[derive(Deserialize, Serialize)]
 struct Change {
     sequence: u64,
     at: String,
+    tenant: String,
     key: Option<String>,
     dialect: String,
     operation: String,
     subject: String,
+    request_id: Option<String>,
 }
 
-/// Prints the log.
-pub(super) fn run(log: &Log, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+impl From<AuditEntry> for Change {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: entry.at.to_string(),
+            tenant: entry.tenant.to_string(),
+            key: entry.key,
+            dialect: entry.dialect,
+            operation: entry.operation,
+            subject: entry.subject,
+            request_id: entry.request,
+        }
+    }
+}
+
+/// Where the lines come from.
+enum Source {
+    Server(Client),
+    Folder(Catalog),
+}
+
+/// Prints the log; `client` is made where a server is asked.
+pub(super) fn run(
+    log: &Log,
+    client: impl FnOnce() -> Result<Client, Failure>,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let source = match &log.data {
+        Some(folder) => Source::Folder(DataFolder::at(folder.clone()).open()?),
+        None => Source::Server(client()?),
+    };
+    let read = |item: &mut dyn FnMut(&RawValue) -> Result<(), Failure>| match &source {
+        Source::Server(client) => fetch(log, client, item),
+        Source::Folder(catalog) => list(log, catalog, item),
+    };
     if output.json() {
-        return output.array(|item| read(log, client, item));
+        return output.array(|item| read(item));
     }
     let mut rows = Vec::new();
-    read(log, client, &mut |line| {
+    read(&mut |line| {
         let change: Change = client::parse(line.get())?;
         rows.push(vec![
             change.sequence.to_string(),
             change.at,
+            output::plain(&change.tenant),
             change.key.unwrap_or_else(|| "-".to_owned()),
             change.dialect,
             change.operation,
@@ -74,11 +128,36 @@ pub(super) fn run(log: &Log, client: &Client, output: &mut Output<'_>) -> Result
         output.note("no changes");
         return Ok(());
     }
-    output.table(&["NUMBER", "AT", "KEY", "DIALECT", "OPERATION", "SUBJECT"], &rows)
+    output.table(&["NUMBER", "AT", "TENANT", "KEY", "DIALECT", "OPERATION", "SUBJECT"], &rows)
+}
+
+/// Reads the lines from the catalog page by page.
+fn list(
+    log: &Log,
+    catalog: &Catalog,
+    item: &mut dyn FnMut(&RawValue) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let (mut after, mut left) = (log.after, log.limit.unwrap_or(u64::MAX));
+    while left > 0 {
+        let page = catalog.list_whole_audit(log.tenant.as_ref(), after, left.min(PAGE))?;
+        let Some(last) = page.items.last() else { break };
+        after = last.sequence;
+        left = left.saturating_sub(page.items.len() as u64);
+        for entry in page.items {
+            let line = to_raw_value(&Change::from(entry)).map_err(|error| {
+                Failure::failed(format!("the result cannot be written: {error}"))
+            })?;
+            item(&line)?;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Fetches the lines page by page and hands each over as it was received.
-fn read(
+fn fetch(
     log: &Log,
     client: &Client,
     item: &mut dyn FnMut(&RawValue) -> Result<(), Failure>,
@@ -101,4 +180,8 @@ fn read(
         }
     }
     Ok(())
+}
+
+fn tenant(text: &str) -> Result<TenantId, CatalogError> {
+    parse_key_tenant(text)
 }

@@ -152,7 +152,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Function(command) => function::run(command, &Client::new(&access(line)?)?, output),
         Command::Key(arguments) => key::run(arguments, output),
         Command::Tenant(arguments) => tenant::run(arguments, output),
-        Command::Log(log) => log::run(log, &Client::new(&access(line)?)?, output),
+        Command::Log(log) => log::run(log, || Client::new(&access(line)?), output),
         Command::Env(env) => {
             // An id that is one cannot end the comment that it is printed in.
             let id = key_in_environment().map(|key| {

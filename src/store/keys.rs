@@ -79,20 +79,27 @@ impl View<'_> {
         Ok(from_sql(self.prepare(sql)?.query_one([tenant.whole()], |row| row.get(0))?))
     }
 
-    /// Returns lines of a tenant's audit log in the order of their numbers, after the number
-    /// `after`; the page's `total` is not counted.
+    /// Returns lines of the audit log in the order of their numbers, after the number `after`:
+    /// those of the whole that a tenant belongs to, however it is divided, or all. The page's
+    /// `total` is not counted.
     pub fn select_audit(
         &self,
-        tenant: &TenantId,
+        tenant: Option<&TenantId>,
         after: u64,
         limit: u64,
     ) -> Result<Page<AuditEntry>, CatalogError> {
-        let sql =
+        // The words of the index `audit_by_whole`, without which it is not used.
+        let whole = match tenant {
+            Some(_) => "substr(tenant, 1, instr(tenant || '@', '@') - 1) = ?3 AND",
+            None => "?3 IS NULL AND",
+        };
+        let sql = format!(
             "SELECT sequence, at, tenant, key, dialect, operation, subject, request FROM audit
-                   WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?";
-        let mut statement = self.prepare(sql)?;
-        let limits = (tenant.as_str(), to_sql(after), to_sql(limit.saturating_add(1)));
-        let mut rows = statement.query(limits)?;
+             WHERE {whole} sequence > ?1 ORDER BY sequence LIMIT ?2"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let (after, rows_max) = (to_sql(after), to_sql(limit.saturating_add(1)));
+        let mut rows = statement.query((after, rows_max, tenant.map(TenantId::whole)))?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
             entries.push(AuditEntry {

@@ -307,6 +307,51 @@ fn the_log_is_read_from_the_command_line() {
     assert_eq!(log(&admin.token, &["--after", "99"]).stdout, b"[]\n");
 }
 
+#[test]
+fn the_owner_reads_the_log_of_all_tenants_on_the_data_folder() {
+    let folder = Folder::new();
+    folder.fails(&["log"], 3, "no catalog");
+    let server = Process::serve(&folder.data, &["--auth", "on"]);
+    let (ours, theirs) = (folder.add(&[]), folder.add(&["--tenant", "team-a"]));
+    assert_eq!(publish(&server, &ours.token, "ours").status, 201);
+    assert_eq!(publish(&server, &theirs.token, "theirs").status, 201);
+    let product = Request::new("POST", "/serverless/v1/functions")
+        .header("X-Auth", folder.ok(&["key", "token", &theirs.id]).trim())
+        .header("X-Product-Id", "p1")
+        .json(&serde_json::json!({"name": "0@svc@hello", "runtime": "python3.9", "kind": "faas",
+            "handler": "h.main", "cpu": 600, "memory": 512, "timeout": 30,
+            "storageType": "local", "codePath": "/opt/pkg"}));
+    let answer = server.send(&product);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    folder.ok(&["key", "rotate-links"]);
+
+    let lines = |arguments: &[&str]| -> Vec<(String, String)> {
+        let log = folder.json(&[&["log"], arguments].concat());
+        let text = |line: &Value, field: &str| line[field].as_str().unwrap().to_owned();
+        let lines = log.as_array().unwrap().iter();
+        lines.map(|line| (text(line, "tenant"), text(line, "operation"))).collect()
+    };
+    let all = [
+        ("default", "AddKey"),
+        ("team-a", "AddKey"),
+        ("default", "PublishLayerVersion"),
+        ("team-a", "PublishLayerVersion"),
+        ("team-a@p1", "RegisterFunction"),
+        ("default", "RotateLinks"),
+    ];
+    let all = all.map(|(tenant, operation)| (tenant.to_owned(), operation.to_owned()));
+    assert_eq!(lines(&[]), all);
+    assert_eq!(lines(&["--after", "2", "--limit", "3"]), all[2..5]);
+    let of_team = [all[1].clone(), all[3].clone(), all[4].clone()];
+    assert_eq!(lines(&["--tenant", "team-a"]), of_team);
+    assert_eq!(lines(&["--tenant", "team"]), []);
+    assert!(folder.ok(&["log"]).contains("team-a@p1"));
+    // The tenant's admin reads the same from the server.
+    let admin = folder.add(&["--tenant", "team-a", "--role", "admin"]);
+    let log = log_of(&server, &admin.token);
+    assert!(log.contains("team-a@p1") && !log.contains("default "), "{log}");
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_made_is_its_owners_alone() {
