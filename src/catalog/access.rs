@@ -28,8 +28,16 @@ impl Catalog {
             return Ok(known);
         }
         let fresh = Arc::new(self.store.read(|view| view.select_access())?);
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
+        self.remember_access(Arc::clone(&fresh));
         Ok(fresh)
+    }
+
+    /// Keeps a snapshot, unless another thread has kept a newer one meanwhile.
+    fn remember_access(&self, fresh: Arc<Access>) {
+        let mut known = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.stamp < fresh.stamp) {
+            *known = Some(fresh);
+        }
     }
 
     /// Returns how the catalog has a tenant called, as of the last [`Catalog::access`].
