@@ -157,17 +157,23 @@ impl Catalog {
         self.store.read(|view| view.select_tenants())
     }
 
-    /// Sets how a tenant is called in the clouds; the tenant is made where it is new.
+    /// Changes how a tenant is called in the clouds and returns what is set then; the tenant is
+    /// made where it is new.
     ///
-    /// `AlreadyExists` when another tenant has one of the names.
-    pub fn set_spelling(
+    /// `merge` changes what is set, which nobody else changes meanwhile. `AlreadyExists` when
+    /// another tenant has one of the names.
+    pub fn change_spelling(
         &self,
         tenant: &TenantId,
-        spelling: TenantSpelling,
-    ) -> Result<(), CatalogError> {
+        merge: impl FnOnce(&mut TenantSpelling) + Send + 'static,
+    ) -> Result<TenantSpelling, CatalogError> {
         let (tenant, now) = (tenant.clone(), self.clock.now());
         self.change_locally("SetTenant", move |change| {
-            for (other, theirs) in change.select_tenants()? {
+            let tenants = change.select_tenants()?;
+            let known = tenants.iter().find(|(known, _)| *known == tenant);
+            let mut spelling = known.map(|(_, spelling)| spelling.clone()).unwrap_or_default();
+            merge(&mut spelling);
+            for (other, theirs) in tenants {
                 let mut pairs = spelling.fields().into_iter().zip(theirs.fields());
                 let taken = pairs.find(|(ours, theirs)| ours.1.is_some() && ours == theirs);
                 if let Some(((field, _), _)) = taken.filter(|_| other != tenant) {
@@ -178,7 +184,7 @@ impl Catalog {
             change.ensure_tenant(&tenant, now)?;
             change.update_spelling(&tenant, &spelling)?;
             let subject = format!("tenant/{tenant}");
-            Ok(((), tenant, subject))
+            Ok((spelling, tenant, subject))
         })
     }
 
@@ -198,5 +204,27 @@ impl Catalog {
             store.insert_audit(sequence, &entry)?;
             Ok(done)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::catalog::{Clock, IdSource};
+    use crate::store::Store;
+
+    #[test]
+    fn a_snapshot_that_comes_late_does_not_replace_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
+        let catalog = Catalog::new(store, Clock::system(), IdSource::random());
+        let late = catalog.access().unwrap();
+        catalog.rotate_link_secret([2; 32]).unwrap();
+        let newer = catalog.access().unwrap();
+        assert!(newer.stamp > late.stamp);
+        catalog.remember_access(late);
+        assert_eq!(catalog.known_access().unwrap().stamp, newer.stamp);
     }
 }

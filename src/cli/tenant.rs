@@ -106,12 +106,11 @@ fn set(
 ) -> Result<(), Failure> {
     // A mistake in what was written is told before the folder is looked for.
     fields.iter().try_for_each(|field| change(&mut TenantSpelling::default(), field))?;
-    let catalog = folder.open()?;
-    let tenants = catalog.list_tenants()?;
-    let known = tenants.into_iter().find(|(known, _)| known == id);
-    let mut spelling = known.map(|(_, spelling)| spelling).unwrap_or_default();
-    fields.iter().try_for_each(|field| change(&mut spelling, field))?;
-    catalog.set_spelling(id, spelling.clone())?;
+    let fields = fields.to_vec();
+    let spelling = folder.open()?.change_spelling(id, move |spelling| {
+        // A field that can be set or taken back at all can be so whatever the others are.
+        fields.iter().for_each(|field| drop(change(spelling, field)));
+    })?;
     if output.json() {
         return output.line(&Value::Object(shown(id, &spelling)).to_string());
     }

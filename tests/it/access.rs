@@ -35,13 +35,14 @@ fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
     assert_eq!(Request::get(&link(&before)).send("").status, 403);
     assert_eq!(Request::get(&link(&after)).send("").status, 200);
 
-    let mut spelling = TenantSpelling::default();
-    spelling.set("alibaba_account", "1234567890123456").unwrap().unwrap();
-    local.set_spelling(&TenantId::default_tenant(), spelling.clone()).unwrap();
+    let set = |spelling: &mut TenantSpelling| {
+        spelling.set("alibaba_account", "1234567890123456").unwrap().unwrap();
+    };
+    local.change_spelling(&TenantId::default_tenant(), set).unwrap();
     let arn = "acs:fc:local-1:1234567890123456:layers/demo/versions/1";
     assert_eq!(layers(&server)["arnV2"], arn);
     let other = TenantId::parse("other").unwrap();
-    let taken = local.set_spelling(&other, spelling).unwrap_err().to_string();
+    let taken = local.change_spelling(&other, set).unwrap_err().to_string();
     assert_eq!(taken, "tenant 'alibaba_account of default' already exists");
 }
 
@@ -109,6 +110,31 @@ fn each_version_of_a_function_counts_beside_its_head() {
     let published = Request::new("POST", "/api/v1/functions/demo/versions");
     assert_eq!(server.send(&published).status, 201);
     assert_eq!(server.send(&published).status, 413);
+}
+
+#[test]
+fn names_that_are_set_at_the_same_time_all_stay() {
+    let server = TestServer::start();
+    let names = [("alibaba_account", "17"), ("ctyun_tenant", "7000"), ("tencent_app_id", "125")];
+    let locals = names.map(|_| server.local());
+    std::thread::scope(|scope| {
+        for ((field, value), local) in names.into_iter().zip(&locals) {
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let set = move |spelling: &mut TenantSpelling| match round % 2 {
+                        0 => assert!(spelling.clear(field)),
+                        _ => spelling.set(field, value).unwrap().unwrap(),
+                    };
+                    local.change_spelling(&TenantId::default_tenant(), set).unwrap();
+                }
+            });
+        }
+    });
+    let (_, spelling) = locals[0].list_tenants().unwrap().remove(0);
+    let known = spelling.fields();
+    for (field, value) in names {
+        assert!(known.contains(&(field, Some(value.to_owned()))), "{field}: {known:?}");
+    }
 }
 
 /// Uploads a layer through openYuanrong, whose clients divide their tenant into products.
