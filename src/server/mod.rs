@@ -11,6 +11,7 @@ mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -97,9 +98,14 @@ impl Server {
 }
 
 fn router(app: &App) -> Router {
+    let last = Arc::new(health::LastLook::default());
+    let readyz = move |State(app): State<App>| {
+        let last = Arc::clone(&last);
+        async move { health::readyz(&app, &last).await }
+    };
     let own = Router::new()
         .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+        .route("/readyz", get(readyz))
         .route("/code/{sha256}/{file}", get(downloads::download));
     dialects_of(app.config())
         .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app)))

@@ -159,3 +159,19 @@ fn a_refused_head_is_answered_before_its_body_is_read_in_vain() {
     assert_eq!(answer.status, 413, "the client hears the refusal after sending it all");
     assert_eq!(server.footprint(), before);
 }
+
+#[test]
+fn one_look_a_second_tells_whether_the_server_is_ready() {
+    let server = TestServer::start();
+    let ready = || server.send(&Request::get("/readyz")).status;
+    assert_eq!(ready(), 200);
+    let (incoming, away) = (server.data().join("incoming"), server.data().join("away"));
+    std::fs::rename(&incoming, &away).unwrap();
+    assert_eq!(ready(), 200, "as of the last look");
+    server.pass_seconds(1);
+    assert_eq!(ready(), 503);
+    std::fs::rename(&away, &incoming).unwrap();
+    assert_eq!(ready(), 503);
+    server.pass_seconds(1);
+    assert_eq!(ready(), 200);
+}
