@@ -37,6 +37,11 @@ use writer::Failed;
 /// How long a statement waits for a lock that only another process could hold.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often the folder's lock is asked for and how long to wait between two times: two seconds in
+/// all, for a command that makes the catalog or brings it up to date has the lock for a moment.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Page cache of one connection in KiB: SQLite's own default; the machine's file cache holds the
 /// rest.
 const CACHE_KIB: i64 = 2000;
@@ -120,11 +125,12 @@ impl Store {
     /// Opens or makes the data folder at `folder`, takes its lock, and sweeps what a killed process
     /// left behind.
     ///
-    /// `now` stamps a new catalog and `secret` becomes its link secret. Nothing here takes longer
+    /// Waits up to two seconds for a command that has the folder for a moment; `Locked` when it is
+    /// not free then. `now` stamps a new catalog and `secret` becomes its link secret. Nothing here takes longer
     /// with a larger catalog.
     pub fn open(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
         schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
-        let lock = take_lock(folder)?;
+        let lock = wait_for_lock(folder, || Ok(false))?;
         let catalog_path = folder.join("catalog.sqlite");
         schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
@@ -133,11 +139,12 @@ impl Store {
         schema::make_private(folder).map_err(OpenError::io(folder))?;
         let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
         blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
-        Self::over(connection, catalog_path, blobs, Some(lock))
+        Self::over(connection, catalog_path, blobs, lock)
     }
 
     /// Opens the data folder for a short change beside the server that may own it: without the
-    /// lock, unless the catalog is to be made or brought up to date first.
+    /// lock, unless the catalog is to be made or brought up to date first. `Locked` when that is so
+    /// and somebody else keeps the lock for longer than two seconds.
     ///
     /// SQLite lets two processes write in turn; whoever owns the folder sees the change at once.
     pub fn open_beside(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
@@ -146,11 +153,11 @@ impl Store {
         schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(OpenError::sqlite(&catalog_path))?;
-        if schema::is_current(&connection, &catalog_path)? {
-            schema::configure(&connection)?;
-        } else {
-            let _lock = take_lock(folder)?;
-            schema::prepare(&mut connection, &catalog_path, now, secret)?;
+        // Whoever has the lock may be making the very catalog that is waited for.
+        let is_current = || schema::is_current(&connection, &catalog_path);
+        match wait_for_lock(folder, is_current)? {
+            None => schema::configure(&connection)?,
+            Some(_lock) => schema::prepare(&mut connection, &catalog_path, now, secret)?,
         }
         let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
         Self::over(connection, catalog_path, blobs, None)
@@ -345,6 +352,23 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Takes the lock, or finds that it is not needed; asks for both again while another process has it.
+fn wait_for_lock(
+    folder: &Path,
+    mut is_needless: impl FnMut() -> Result<bool, OpenError>,
+) -> Result<Option<File>, OpenError> {
+    for _ in 1..LOCK_ATTEMPTS {
+        if is_needless()? {
+            return Ok(None);
+        }
+        match take_lock(folder) {
+            Err(OpenError::Locked(_)) => std::thread::sleep(LOCK_PAUSE),
+            taken => return taken.map(Some),
+        }
+    }
+    take_lock(folder).map(Some)
 }
 
 fn take_lock(folder: &Path) -> Result<File, OpenError> {

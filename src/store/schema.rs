@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
 
-use super::OpenError;
 use super::blobs::sync_folder;
+use super::{LOCK_ATTEMPTS, LOCK_PAUSE, OpenError};
 use crate::domain::{TenantId, Timestamp};
 
 /// The whole schema as of [`VERSION`].
@@ -46,10 +46,24 @@ pub(super) fn prepare(
 
 /// Sets what every connection that writes needs.
 pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    // SQLite does not wait here for a process that only looks at the file's version.
+    retry_busy(|| connection.pragma_update(None, "journal_mode", "wal"))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(())
+}
+
+/// Runs what SQLite refuses at once while another process reads, up to two seconds long.
+fn retry_busy(run: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match run() {
+            Err(busy) if busy.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            done => return done,
+        }
+    }
+    run()
 }
 
 /// Tells whether the file has the current schema; a newer one and a stranger's file are refused.
@@ -62,6 +76,8 @@ pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool, O
 fn version_of_ours(connection: &Connection, path: &Path, known: i64) -> Result<i64, OpenError> {
     // A log that its owner left beside the file must not be written back by our closing it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // One moment: another process may be making the catalog just now.
+    let moment = connection.unchecked_transaction()?;
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let foreign = || OpenError::Foreign(path.to_owned());
     let version = number("user_version")?;
@@ -77,6 +93,7 @@ fn version_of_ours(connection: &Connection, path: &Path, known: i64) -> Result<i
     } else if version > known {
         return Err(OpenError::NewerSchema { found: version, known });
     }
+    moment.finish()?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(version)
 }

@@ -164,6 +164,33 @@ fn the_folder_is_found_as_serve_finds_it() {
     assert!(there("variable"));
 }
 
+#[test]
+fn a_first_start_and_the_first_keys_do_not_stand_in_each_others_way() {
+    for _ in 0..8 {
+        let folder = Folder::new();
+        let adds: Vec<_> = (0..3)
+            .map(|_| {
+                let mut add = folder.command(&["key", "add"]);
+                add.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let server = Process::serve(&folder.data, &["--auth", "on"]);
+        for add in adds {
+            let output = add.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        assert_eq!(folder.json(&["key", "ls"]).as_array().unwrap().len(), 3);
+        assert_eq!(list(&server, &folder.add(&[]).token).status, 200);
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_is_refused() {
+    let folder = Folder::new();
+    let _first = Process::serve(&folder.data, &[]);
+    folder.fails(&["serve", "--listen", "127.0.0.1:0"], 4, "in use by another");
+}
+
 /// A key as `key add` showed it.
 struct Made {
     id: String,
