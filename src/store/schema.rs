@@ -252,16 +252,46 @@ mod tests {
         assert!(matches!(refusal, OpenError::Foreign(_)), "{refusal}");
     }
 
-    /// Tables, columns, indexes and triggers by name, without how they are written.
+    /// Whatever makes the schema, by kind and name: the columns of tables in their order, checks,
+    /// keys, and the whole text of indexes and triggers; without comments and how blanks are set.
     fn shape(connection: &Connection) -> Vec<String> {
-        let sql = "SELECT s.type || ' ' || s.name || coalesce(
-                       (SELECT group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' '
-                            || coalesce(c.dflt_value, '') || ' ' || c.pk, ', ')
-                        FROM pragma_table_info(s.name) c), '')
-                   FROM sqlite_schema s ORDER BY 1";
+        let sql = "SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema
+                   WHERE sql IS NOT NULL ORDER BY 1";
         let mut statement = connection.prepare(sql).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        let texts = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        texts.map(|text| plain(&text.unwrap())).collect()
     }
+
+    fn plain(sql: &str) -> String {
+        let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+        let spaced: String = lines
+            .flat_map(|line| line.chars().chain(['\n']))
+            .flat_map(|letter| match letter {
+                '(' | ')' | ',' => vec![' ', letter, ' '],
+                _ => vec![letter],
+            })
+            .collect();
+        spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A catalog as version 1 left it, with layers, functions and their code.
+    const ROWS_OF_VERSION_1: &str = "
+        INSERT INTO state VALUES (1, 7, zeroblob(32));
+        INSERT INTO tenants VALUES ('default', 1, 1), ('other', 1, 0), ('third', 1, 0);
+        INSERT INTO code VALUES (zeroblob(32), zeroblob(64), zeroblob(16), 5, 600, 1, 1, 1),
+                                (randomblob(32), zeroblob(64), zeroblob(16), 5, 50, 1, 1, 1);
+        INSERT INTO layers VALUES (1, 'default', 'demo', 'u', 0, '[]', 2, 2, 2, 1, 7);
+        INSERT INTO layer_versions VALUES (1, 1, 'a', '', '', '[]', zeroblob(32), 1, 6),
+                                          (1, 2, 'b', '', '', '[]', zeroblob(32), 1, 7);
+        INSERT INTO functions VALUES (1, 'default', 'g', 'one', 'one', 1, 1, 1, 1, 4),
+                                     (2, 'other', 'g', 'two', 'two', 1, 1, 0, 0, 5);
+        INSERT INTO function_versions
+            SELECT function, number, name, '', '', '', '', 0, 0, '{}', '{}', 0,
+                   (SELECT sha256 FROM code WHERE code.size = states.size), 1, 1, NULL, 1, function
+            FROM (SELECT 1 AS function, 0 AS number, 'latest' AS name, 50 AS size
+                  UNION ALL SELECT 1, 1, '1', 600 UNION ALL SELECT 2, 0, 'latest', 50
+                  UNION ALL SELECT 2, 1, 'without code', NULL) states;
+        PRAGMA user_version = 1";
 
     #[test]
     fn a_catalog_of_version_1_becomes_what_a_new_one_is_and_keeps_its_rows() {
@@ -269,16 +299,7 @@ mod tests {
         let path = folder.path().join("catalog.sqlite");
         let mut old = catalog(folder.path());
         old.execute_batch(include_str!("schema/version-1.sql")).unwrap();
-        old.execute_batch(
-            "INSERT INTO state VALUES (1, 7, zeroblob(32));
-             INSERT INTO tenants VALUES ('default', 1, 1);
-             INSERT INTO code VALUES (zeroblob(32), zeroblob(64), zeroblob(16), 5, 600, 1, 1, 1);
-             INSERT INTO layers VALUES (1, 'default', 'demo', 'u', 0, '[]', 2, 2, 2, 1, 7);
-             INSERT INTO layer_versions VALUES (1, 1, 'a', '', '', '[]', zeroblob(32), 1, 6),
-                                               (1, 2, 'b', '', '', '[]', zeroblob(32), 1, 7);
-             PRAGMA user_version = 1",
-        )
-        .unwrap();
+        old.execute_batch(ROWS_OF_VERSION_1).unwrap();
         old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         prepare(&mut old, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
 
@@ -287,10 +308,59 @@ mod tests {
         let mut new = catalog(new_folder.path());
         prepare(&mut new, &new_path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
         assert_eq!(shape(&old), shape(&new));
-        let sql = "SELECT code_size FROM tenants";
-        assert_eq!(old.query_one(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1200);
-        old.execute_batch("DELETE FROM layer_versions WHERE number = 1").unwrap();
-        assert_eq!(old.query_one(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 600);
+
+        let sizes = || -> Vec<i64> {
+            let mut statement = old.prepare("SELECT code_size FROM tenants ORDER BY id").unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(sizes(), [2 * 600 + 50 + 600, 50, 0]);
+        for (change, expected) in [
+            ("DELETE FROM layer_versions WHERE number = 1", [600 + 50 + 600, 50, 0]),
+            (
+                "UPDATE function_versions SET code = zeroblob(32) WHERE function = 1 AND number = 0",
+                [600 + 600 + 600, 50, 0],
+            ),
+            (
+                "UPDATE function_versions SET code = NULL WHERE function = 2 AND number = 0",
+                [600 + 600 + 600, 0, 0],
+            ),
+            ("DELETE FROM function_versions WHERE function = 1", [600, 0, 0]),
+            (
+                "INSERT INTO layer_versions VALUES (1, 3, 'c', '', '', '[]', zeroblob(32), 1, 8)",
+                [2 * 600, 0, 0],
+            ),
+            (
+                "INSERT INTO function_versions
+                 SELECT 2, 2, '2', '', '', '', '', 0, 0, '{}', '{}', 0, zeroblob(32), 1, 1, NULL,
+                        1, 9",
+                [2 * 600, 600, 0],
+            ),
+        ] {
+            old.execute_batch(change).unwrap();
+            assert_eq!(sizes(), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_difference_in_a_check_an_index_or_a_trigger_is_a_difference() {
+        let shape_of = |sql: &str| {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(sql).unwrap();
+            shape(&connection)
+        };
+        let trigger = "CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = 1; END";
+        let table = "CREATE TABLE t (a INTEGER CHECK (a > 0), b TEXT);";
+        let index = "CREATE INDEX i ON t (a, b);";
+        let one = shape_of(&[table, index, trigger].concat());
+        let spaced = table.replace(", b", ",  -- a comment\n  b");
+        assert_eq!(one, shape_of(&[&spaced, index, trigger].concat()));
+        for other in [
+            [&table.replace("a > 0", "a > 1"), index, trigger],
+            [table, &index.replace("a, b", "b, a"), trigger],
+            [table, index, &trigger.replace("a = 1", "a = 2")],
+        ] {
+            assert_ne!(one, shape_of(&other.concat()));
+        }
     }
 
     #[test]
