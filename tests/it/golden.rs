@@ -125,13 +125,7 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
     let mut saved = BTreeMap::new();
     for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
         let answer = send(&server, step, &saved)?;
-        let fine = match step["status"].as_u64() {
-            Some(status) => u64::from(answer.status) == status,
-            None => (200..300).contains(&answer.status),
-        };
-        if !fine {
-            return Err(format!("before[{number}] got {}: {}", answer.status, answer.text()));
-        }
+        check_step(number, step, &answer)?;
         for (name, pointer) in step["save"].as_object().into_iter().flatten() {
             let value = answer.json().pointer(pointer.as_str().unwrap()).cloned();
             let value = value
@@ -148,6 +142,18 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
     }
     compare(&server, &case["answer"], &answer, &saved)?;
     Ok(audit::lines(&server).len() > lines)
+}
+
+/// Whether a step before the request was answered as the case demands.
+pub fn check_step(number: usize, step: &Value, answer: &Answer) -> Result<(), String> {
+    let fine = match step["status"].as_u64() {
+        Some(status) => u64::from(answer.status) == status,
+        None => (200..300).contains(&answer.status),
+    };
+    if fine {
+        return Ok(());
+    }
+    Err(format!("before[{number}] got {}: {}", answer.status, answer.text()))
 }
 
 /// Changes the settings that a case names.
