@@ -59,9 +59,16 @@ impl Catalog {
             return false;
         }
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = noted.get(&key.id).copied().is_none_or(old);
+        let last = noted.get(&key.id).filter(|(created, _)| *created == key.created);
+        let due = last.is_none_or(|(_, at)| old(*at));
         if due {
-            noted.insert(key.id.clone(), now);
+            noted.insert(key.id.clone(), (key.created, now));
+            // Keys that are no more are forgotten before they outnumber those that are.
+            if let Some(access) = self.known_access()
+                && noted.len() > 2 * access.keys.len()
+            {
+                noted.retain(|id, _| access.keys.contains_key(id));
+            }
         }
         due
     }
@@ -226,5 +233,23 @@ mod tests {
         assert!(newer.stamp > late.stamp);
         catalog.remember_access(late);
         assert_eq!(catalog.known_access().unwrap().stamp, newer.stamp);
+    }
+
+    #[test]
+    fn the_use_of_keys_that_are_no_more_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
+        let catalog = Catalog::new(store, Clock::system(), IdSource::random());
+        let now = catalog.clock.now();
+        for number in 0..20 {
+            let id = KeyId::parse(format!("KEY{number}")).unwrap();
+            let secret = Secret::parse("a-secret-of-ours").unwrap();
+            let tenant = TenantId::default_tenant();
+            let key = catalog.add_key(id, secret, tenant, Role::Read).unwrap();
+            catalog.access().unwrap();
+            assert!(catalog.is_use_due(&key, now) && !catalog.is_use_due(&key, now));
+            catalog.delete_key(&key.id).unwrap();
+        }
+        assert!(catalog.noted.lock().unwrap().len() <= 2);
     }
 }

@@ -81,8 +81,9 @@ pub struct Catalog {
     /// Most bytes of all versions of one tenant and its divisions.
     tenant_code_max: Option<u64>,
     access: RwLock<Option<Arc<Access>>>,
-    /// When the use of a key was last written down.
-    noted: Mutex<HashMap<KeyId, Timestamp>>,
+    /// When each key was made and its use was last written down. A key that is deleted and made
+    /// again under its id is another one.
+    noted: Mutex<HashMap<KeyId, (Timestamp, Timestamp)>>,
 }
 
 impl Catalog {

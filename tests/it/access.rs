@@ -72,6 +72,12 @@ fn a_key_is_let_in_and_out_at_once_and_its_use_is_written_down() {
     assert_eq!(ask(), 200);
     local.delete_key(&key().id).unwrap();
     assert_eq!(ask(), 401);
+    // A key of the same id is another one, whose first use is written down like any.
+    server.pass_seconds(1);
+    server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
+    assert_eq!(key().last_used, None);
+    assert_eq!(ask(), 200);
+    assert!(used(server.now()));
 }
 
 #[test]
