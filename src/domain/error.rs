@@ -199,7 +199,7 @@ pub enum CatalogError {
         by: String,
     },
     /// The caller's role does not cover what he asks for.
-    #[error("the key may {role}, and this needs a key that may {needed}")]
+    #[error("the key has the role {role}, and this needs the role {needed}")]
     Forbidden {
         /// What the caller is.
         role: Role,
