@@ -13,7 +13,7 @@ use tracing_subscriber::prelude::*;
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::config::{Config, ConfigError, DIALECTS, Flags, LogFormat};
+use crate::config::{Auth, Config, ConfigError, DIALECTS, Flags, LogFormat};
 use crate::server::{self, Clock, IdSource, ServeError, Server};
 use crate::store::OpenError;
 
@@ -192,6 +192,13 @@ pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure>
     let config = Config::load(&serve.flags(), |name| std::env::var_os(name), Path::new(""))?;
     log(&config)?;
     allow_open_files(config.max_connections);
+    if is_replayable(&config) {
+        tracing::warn!(
+            "a captured CTyun request is good for ever, with another method or path too: its \
+             signature covers neither. Limit its age with --ctyun-skew, or leave ctyun out of \
+             --dialects"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -235,6 +242,12 @@ impl From<ConfigError> for Failure {
             ConfigError::Unreadable { .. } => Self::usage(what),
         }
     }
+}
+
+/// Whether CTyun's requests are verified and have no end.
+fn is_replayable(config: &Config) -> bool {
+    let is_served = config.dialects.iter().any(|dialect| dialect == "ctyun");
+    config.auth == Auth::On && is_served && config.ctyun_skew.is_none()
 }
 
 /// Takes as many open files as the system lets this process have: each connection is one, and what
@@ -309,6 +322,22 @@ mod tests {
             assert_eq!(flags.values[key], format!("the {key}"));
         }
         assert_eq!(flags.config, Some(PathBuf::from("f")));
+    }
+
+    #[test]
+    fn requests_without_an_end_are_warned_of() {
+        let is_warned = |settings: &[(&'static str, &str)]| {
+            let values = settings.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+            let flags = Flags { config: None, values };
+            let folder = tempfile::tempdir().unwrap();
+            is_replayable(&Config::load(&flags, |_| None, folder.path()).unwrap())
+        };
+        let on = ("auth", "on");
+        assert!(is_warned(&[on]));
+        assert!(is_warned(&[on, ("dialects", "native,ctyun")]));
+        assert!(!is_warned(&[]));
+        assert!(!is_warned(&[on, ("dialects", "native")]));
+        assert!(!is_warned(&[on, ("ctyun_skew", "15m")]));
     }
 
     #[test]
