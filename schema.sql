@@ -1,4 +1,5 @@
--- The catalog's schema, version 2. One file, one process: see ARCHITECTURE.md.
+-- The catalog's schema, version 2. One file, one server; commands on the data
+-- folder write to it too, beside that server: see ARCHITECTURE.md.
 -- Times are microseconds since 1970-01-01 UTC. Digests are raw bytes; dialects spell them.
 -- `sequence` columns hold the number of the change that last wrote the row.
 

@@ -1,7 +1,8 @@
 //! Rendered pages that can be given again, byte for byte, until the next write.
 //!
-//! The process owns the file and knows of every commit, so a page is true exactly as long as the
-//! catalog's generation has not moved, and its links have not become due for renewal.
+//! Layers and functions are changed by this process alone, which counts its commits; keys,
+//! spellings and the link secret by others too, who raise the stamp of the access. So a page is true
+//! as long as neither has moved, and its links have not become due for renewal.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

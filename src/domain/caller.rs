@@ -54,7 +54,8 @@ pub struct Occasion {
     pub request_id: Uuid,
 }
 
-/// Who signed a request. Only an `auth.rs` makes one; cheap to clone.
+/// Who signed a request. Only the dialects' `auth.rs` and what they share, `dialects/signing.rs`,
+/// make one; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Caller {
     who: Arc<Who>,

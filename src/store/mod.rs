@@ -189,8 +189,11 @@ impl Store {
         &self.blobs
     }
 
-    /// Returns a number that grows with every commit that changed a row: what was read before stays
-    /// true while it stays the same.
+    /// Returns a number that grows with every commit of this store that changed a row.
+    ///
+    /// While it stays the same, what was read of layers and functions stays true, for they are
+    /// written by the owner of the folder alone. Of what other processes write, only
+    /// [`Store::access_stamp`] tells; the audit log may grow unseen.
     pub fn generation(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

@@ -21,6 +21,9 @@
 //!
 //! Decided here, where the documents are silent or disagree:
 //! - A token is the plain name of the next layer, inclusive, in every generation.
+//! - `code.ossBucketName` is refused: there are no buckets in this release, nor the inbox for uploads
+//!   (`tempBucketToken`). The scheme `Authorization: OSS` comes with that inbox; until then it is
+//!   refused like any other scheme that is not known.
 //! - `limit` outside 1 to 100, `startVersion` below 1 and a switch that is neither true nor false
 //!   are refused.
 //! - `public=true` lists the caller's public layers; there are no official layers.
