@@ -89,7 +89,7 @@ pub fn scan_form<R: Read>(
         }
         scanner.scan(&chunk[..read])?;
     }
-    scanner.end_value()?;
+    scanner.end()?;
     let pairs = form_urlencoded::parse(&scanner.skeleton).into_owned();
     let pairs: Vec<_> = pairs.take(PAIRS_MAX + 1).collect();
     if pairs.len() > PAIRS_MAX {
@@ -149,24 +149,28 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
             return Ok(text.len());
         };
         self.copy(&text[..=at])?;
-        self.place = match text[at] {
-            b'&' => Place::Key { start: self.skeleton.len() },
-            _ => self.value_of(start)?,
+        let met = self.meet(start)?;
+        self.place = match (text[at], met) {
+            (b'&', _) => Place::Key { start: self.skeleton.len() },
+            (_, Some(number)) => Place::Wanted { number, escape: Vec::new() },
+            (_, None) => Place::Copied,
         };
         Ok(at + 1)
     }
 
-    fn value_of(&mut self, start: usize) -> Result<Place, CatalogError> {
+    /// Notes the key that began at `start` and has ended, with or without a value, and returns its
+    /// number if it is wanted.
+    fn meet(&mut self, start: usize) -> Result<Option<usize>, CatalogError> {
         let mut pairs = form_urlencoded::parse(&self.skeleton[start..]);
         let key = pairs.next().map(|(key, _)| key).unwrap_or_default();
         let Some(number) = self.wanted.iter().position(|wanted| *wanted == key) else {
-            return Ok(Place::Copied);
+            return Ok(None);
         };
         if self.met.contains(&number) {
             return Err(CatalogError::invalid("code", format!("key {key:?} is there twice")));
         }
         self.met.push(number);
-        Ok(Place::Wanted { number, escape: Vec::new() })
+        Ok(Some(number))
     }
 
     fn copied(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
@@ -212,11 +216,12 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         Ok(at + 1)
     }
 
-    /// Ends the last value: an escape that the body cuts off stands for itself.
-    fn end_value(&mut self) -> Result<(), CatalogError> {
+    /// Ends the last key or value: an escape that the body cuts off stands for itself.
+    fn end(&mut self) -> Result<(), CatalogError> {
         match &self.place {
+            Place::Key { start } => self.meet(*start).map(drop),
             Place::Wanted { number, escape } if !escape.is_empty() => (self.take)(*number, escape),
-            _ => Ok(()),
+            Place::Copied | Place::Wanted { .. } => Ok(()),
         }
     }
 }
@@ -314,6 +319,23 @@ mod tests {
         assert!(read("ZipFile=").unwrap().3);
         let long = format!("a={}", "b".repeat(1000));
         assert!(read_by(&long, 100).unwrap_err().contains("what: BodySize, limit: 1000"));
+    }
+
+    #[test]
+    fn a_wanted_key_is_there_once_with_or_without_a_value() {
+        for text in [
+            "ZipFile&ZipFile",
+            "ZipFile&ZipFile&a=b",
+            "ZipFile&a=b&Zip%46ile",
+            "ZipFile&ZipFile=",
+            "ZipFile=aGk%3D&ZipFile",
+            "ZipFile=aGk%3D&ZipFile&a",
+            &"&ZipFile".repeat(3000),
+        ] {
+            let refusal = read_by(text, 5).unwrap_err();
+            assert!(refusal.contains("is there twice"), "{text}: {refusal}");
+        }
+        assert_eq!(read("ZipFile&Content.ZipFile=aGk%3D").unwrap().2, Some(0));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! A form of any size is signed: its code is never in memory, but fed to the HMAC from the spool
 //! where the order of the names has it.
 
+use std::mem;
+
 use axum::http::Method;
 use axum::http::request::Parts;
 
@@ -16,7 +18,7 @@ use crate::ingest::Spool;
 use crate::ingest::form::scan_form;
 
 /// Parameters that carry code (tencent.md section 3.1).
-const CODE: &[&str] = &["Code.ZipFile", "Content.ZipFile", "ZipFile"];
+const CODE: [&str; 3] = ["Code.ZipFile", "Content.ZipFile", "ZipFile"];
 
 /// What the signature is checked against.
 pub(super) struct Proof<'r> {
@@ -95,8 +97,8 @@ impl Source<'_> {
         take: impl FnMut(usize, &[u8]) -> Result<(), CatalogError>,
     ) -> Result<Vec<(String, String)>, CatalogError> {
         match self {
-            Self::Query(text) => scan_form(text.as_bytes(), CODE, FIELDS_MAX, take),
-            Self::Form(body) => scan_form(body.reader()?, CODE, FIELDS_MAX, take),
+            Self::Query(text) => scan_form(text.as_bytes(), &CODE, FIELDS_MAX, take),
+            Self::Form(body) => scan_form(body.reader()?, &CODE, FIELDS_MAX, take),
         }
     }
 }
@@ -118,7 +120,8 @@ impl Proof<'_> {
         Ok(false)
     }
 
-    /// Writes the text to sign for one spelling of the host.
+    /// Writes the text to sign for one spelling of the host. The parameters are read again for the
+    /// value of each name of code, once, for nobody knows yet who sent them.
     pub(super) fn write_text(
         &self,
         host: &str,
@@ -127,6 +130,7 @@ impl Proof<'_> {
         for part in [self.method, host, "/?"] {
             write(part.as_bytes());
         }
+        let mut is_unread = [true; CODE.len()];
         for (index, (name, value)) in self.pairs.iter().enumerate() {
             if index > 0 {
                 write(b"&");
@@ -134,7 +138,9 @@ impl Proof<'_> {
             write(name.as_bytes());
             write(b"=");
             write(value.as_bytes());
-            if let Some(wanted) = CODE.iter().position(|code| code == name) {
+            if let Some(wanted) = CODE.iter().position(|code| code == name)
+                && mem::take(&mut is_unread[wanted])
+            {
                 self.source.scan(|found, piece| {
                     if found == wanted {
                         write(piece);
@@ -144,5 +150,29 @@ impl Proof<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn code_is_read_once_for_each_of_its_names() {
+        let pair = |name: &str| (name.to_owned(), String::new());
+        let proof = Proof {
+            method: "GET",
+            hosts: Vec::new(),
+            source: Source::Query("ZipFile=aGk%3D&Code.ZipFile=x"),
+            pairs: ["Code.ZipFile", "ZipFile", "ZipFile", "ZipFile"].map(pair).into(),
+            algorithm: Some(Algorithm::Sha1),
+            signature: Vec::new(),
+        };
+        let mut text = Vec::new();
+        proof.write_text("host", |piece| text.extend_from_slice(piece)).unwrap();
+        let wanted = "GEThost/?Code.ZipFile=x&ZipFile=aGk=&ZipFile=&ZipFile=";
+        assert_eq!(String::from_utf8(text).unwrap(), wanted);
     }
 }
