@@ -13,6 +13,8 @@ pub struct Access {
     pub link_secret: [u8; 32],
     /// All keys, the disabled ones too.
     pub keys: HashMap<KeyId, Key>,
+    /// The ids of each tenant's keys, for tokens that name a tenant and no key.
+    pub keys_of: HashMap<TenantId, Vec<KeyId>>,
     /// Tenants whose names in the clouds are not all derived.
     pub spellings: HashMap<TenantId, TenantSpelling>,
 }

@@ -37,13 +37,15 @@ impl View<'_> {
         let (stamp, link_secret): (i64, [u8; 32]) = self
             .prepare("SELECT access, link_secret FROM state")?
             .query_one([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let keys = self.select_keys()?.into_iter().map(|key| (key.id.clone(), key)).collect();
-        let spellings: HashMap<TenantId, TenantSpelling> = self
-            .select_tenants()?
-            .into_iter()
-            .filter(|(_, spelling)| *spelling != TenantSpelling::default())
-            .collect();
-        Ok(Access { stamp: from_sql(stamp), link_secret, keys, spellings })
+        let (mut keys, mut keys_of) = (HashMap::new(), HashMap::<TenantId, Vec<KeyId>>::new());
+        for key in self.select_keys()? {
+            keys_of.entry(key.tenant.clone()).or_default().push(key.id.clone());
+            keys.insert(key.id.clone(), key);
+        }
+        // Tenants are many where whoever asks is one; few are called otherwise than derived.
+        let sql = "SELECT id, spelling FROM tenants WHERE spelling <> '{}'";
+        let spellings = self.select_spellings(sql)?.into_iter().collect();
+        Ok(Access { stamp: from_sql(stamp), link_secret, keys, keys_of, spellings })
     }
 
     /// Returns all keys in the order of their ids.
@@ -60,7 +62,11 @@ impl View<'_> {
 
     /// Returns all tenants in the order of their ids, with what is set of their spelling.
     pub fn select_tenants(&self) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
-        let mut statement = self.prepare("SELECT id, spelling FROM tenants ORDER BY id")?;
+        self.select_spellings("SELECT id, spelling FROM tenants ORDER BY id")
+    }
+
+    fn select_spellings(&self, sql: &str) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut tenants = Vec::new();
         while let Some(row) = rows.next()? {

@@ -3,6 +3,7 @@
 use rusqlite::StatementStatus;
 
 use super::*;
+use crate::domain::{Key, KeyId, Role, Secret, TenantId, TenantSpelling};
 
 fn store(folder: &Path) -> Store {
     Store::open(folder, Timestamp::UNIX_EPOCH, [7; 32]).unwrap()
@@ -130,4 +131,46 @@ fn code_stays_for_the_next_start_when_its_commit_fails() {
     drop(store(folder.path()));
     assert!(!path.exists(), "there was no row");
     assert_eq!(incoming(), 0);
+}
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+fn key(id: &str, name: &str) -> Key {
+    Key {
+        id: KeyId::parse(id).unwrap(),
+        secret: Secret::parse("not-a-secret").unwrap(),
+        tenant: tenant(name),
+        role: Role::Read,
+        enabled: id != "KEY2",
+        created: Timestamp::UNIX_EPOCH,
+        last_used: None,
+    }
+}
+
+#[test]
+fn access_has_each_tenants_keys_and_only_the_spellings_that_were_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let mut spelling = TenantSpelling::default();
+    assert_eq!(spelling.set("ctyun_tenant", "7000"), Some(Ok(())));
+    let set = spelling.clone();
+    let written = store.write(move |change| {
+        for (id, name) in [("KEY3", "b"), ("KEY1", "a"), ("KEY2", "a")] {
+            change.ensure_tenant(&tenant(name), Timestamp::UNIX_EPOCH)?;
+            change.insert_key(&key(id, name))?;
+        }
+        change.update_spelling(&tenant("a"), &TenantSpelling::default())?;
+        change.update_spelling(&tenant("b"), &set)
+    });
+    written.unwrap();
+    let access = store.read(|view| view.select_access()).unwrap();
+    let ids = |name: &str| {
+        let ids = access.keys_of.get(&tenant(name)).into_iter().flatten();
+        ids.map(KeyId::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!((ids("a"), ids("b"), ids("c")), (vec!["KEY1", "KEY2"], vec!["KEY3"], vec![]));
+    assert_eq!(access.keys.len(), 3);
+    assert_eq!(access.spellings, [(tenant("b"), spelling)].into());
 }
