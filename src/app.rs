@@ -178,8 +178,7 @@ impl App {
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
-        let end = self.config().body_timeout.map(|length| Instant::now() + length);
-        let mut arriving = Arriving::new(body, end);
+        let mut arriving = Arriving::new(body, self.body_end());
         let mut writer = SpoolWriter::new(self.inner.catalog.incoming(), limit, measure);
         let mut room = MEMORY_MAX;
         while let Some(chunk) = arriving.next().await? {
@@ -192,6 +191,21 @@ impl App {
             }
         }
         writer.finish()
+    }
+
+    /// Reads the body of a refused request and throws it away, up to a bound, so that the client is
+    /// done sending and reads the refusal.
+    pub async fn throw_away<B>(&self, body: B)
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Arriving::new(pin!(body), self.body_end()).throw_away().await;
+    }
+
+    /// When a body that begins now must have come whole.
+    fn body_end(&self) -> Option<Instant> {
+        self.config().body_timeout.map(|length| Instant::now() + length)
     }
 
     /// Gathers one batch while the one before it is written.

@@ -22,8 +22,8 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long it may send nothing before another large body may move in its place.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that are read and thrown away after a body went over its limit, so that the client is
-/// done sending and reads the refusal instead of finding its connection reset.
+/// Bytes of a refused body that are read and thrown away, so that the client is done sending and
+/// reads the refusal instead of finding its connection reset.
 const DRAIN_MAX: u64 = 128 << 20;
 
 /// A body on its way in.
@@ -33,6 +33,8 @@ pub(super) struct Arriving<'b, 't, B> {
     place: Option<Place<'t>>,
     /// How long the client may send nothing.
     idle_max: Duration,
+    /// How long until that counts as a pause.
+    pause_max: Duration,
     /// When all of it must have come.
     end: Option<Instant>,
 }
@@ -50,7 +52,7 @@ where
 {
     /// Starts a body that must have come whole by `end`.
     pub(super) fn new(body: Pin<&'b mut B>, end: Option<Instant>) -> Self {
-        Self { body, place: None, idle_max: IDLE_MAX, end }
+        Self { body, place: None, idle_max: IDLE_MAX, pause_max: PAUSE_MAX, end }
     }
 
     /// Waits for a place among the large bodies that move; `LimitExceeded` when none comes free.
@@ -62,46 +64,61 @@ where
 
     /// Waits for the next bytes; `None` at the body's end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
+        let idle_end = Instant::now() + self.idle_max;
+        let pause = idle_end.min(Instant::now() + self.pause_max);
+        if let Some(came) = self.next_until(pause).await? {
+            return Ok(came);
+        }
+        // It stands still: meanwhile another one may move.
+        let traffic = self.place.take().map(|place| place.traffic);
+        let came = self.next_until(idle_end).await?;
+        let came = came.ok_or_else(|| broken("nothing came for too long"))?;
+        if let Some(traffic) = traffic {
+            self.take_place(traffic).await?;
+        }
+        Ok(came)
+    }
+
+    /// Waits for the next bytes for some time; the outer `None` when nothing came in it.
+    async fn next_until(&mut self, until: Instant) -> Result<Option<Option<Bytes>>, CatalogError> {
+        let until = self.end.map_or(until, |end| end.min(until));
         loop {
-            let now = Instant::now();
-            let idle_end = now + self.idle_max;
-            let (end, reason) = match self.end {
-                // Waiting alone would let a client through that always has something there.
-                Some(end) if end <= now => return Err(broken("it took too long")),
-                Some(end) if end < idle_end => (end, "it took too long"),
-                _ => (idle_end, "nothing came for too long"),
+            // Waiting alone would let a client through that always has something there.
+            if self.is_late() {
+                return Err(broken("it took too long"));
+            }
+            let frame = match tokio::time::timeout_at(until, self.body.frame()).await {
+                Ok(Some(frame)) => frame.map_err(|cause| broken(&cause.into().to_string()))?,
+                Ok(None) => return Ok(Some(None)),
+                Err(_) if self.is_late() => return Err(broken("it took too long")),
+                Err(_) => return Ok(None),
             };
-            let pause = end.min(now + PAUSE_MAX);
-            let frame = match tokio::time::timeout_at(pause, self.body.frame()).await {
-                Ok(frame) => frame,
-                Err(_) => {
-                    // It stands still: meanwhile another one may move.
-                    let place = self.place.take();
-                    let traffic = place.map(|place| place.traffic);
-                    let frame = tokio::time::timeout_at(end, self.body.frame()).await;
-                    let frame = frame.map_err(|_| broken(reason))?;
-                    if let Some(traffic) = traffic {
-                        self.take_place(traffic).await?;
-                    }
-                    frame
-                }
-            };
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|cause| broken(&cause.into().to_string()))?;
             match frame.into_data() {
                 Ok(chunk) if chunk.is_empty() => {}
-                Ok(chunk) => return Ok(Some(chunk)),
+                Ok(chunk) => return Ok(Some(Some(chunk))),
                 // Trailers say nothing that is read here.
                 Err(_) => {}
             }
         }
     }
 
-    /// Gathers about [`BATCH`] bytes; true beside the last of the body.
+    fn is_late(&self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
+    }
+
+    /// Gathers about [`BATCH`] bytes, or fewer when the client pauses: what stands still waits on
+    /// the disk and not in memory. True beside the last of the body.
     pub(super) async fn batch(&mut self) -> Result<(Vec<Bytes>, bool), CatalogError> {
         let (mut batch, mut size) = (Vec::new(), 0);
         while size < BATCH {
-            let Some(chunk) = self.next().await? else { return Ok((batch, true)) };
+            let came = match batch.is_empty() {
+                true => self.next().await?,
+                false => match self.next_until(Instant::now() + self.pause_max).await? {
+                    Some(came) => came,
+                    None => break,
+                },
+            };
+            let Some(chunk) = came else { return Ok((batch, true)) };
             // Chunks of one byte each take far more than their bytes.
             size += chunk.len() + size_of::<Bytes>();
             batch.push(chunk);
@@ -109,15 +126,20 @@ where
         Ok((batch, false))
     }
 
-    /// Throws the rest of a refused body away, within [`DRAIN_MAX`], and returns the refusal.
+    /// Throws the rest of a body away that is too much, and returns the refusal.
     pub(super) async fn drain(&mut self, refusal: CatalogError) -> CatalogError {
         let is_worth_it = matches!(
             refusal,
             CatalogError::LimitExceeded { what: Limit::BodySize | Limit::Uploads, .. }
         );
-        if !is_worth_it {
-            return refusal;
+        if is_worth_it {
+            self.throw_away().await;
         }
+        refusal
+    }
+
+    /// Throws the rest of a refused body away, within [`DRAIN_MAX`].
+    pub(super) async fn throw_away(&mut self) {
         self.place = None;
         let mut thrown = 0;
         while let Ok(Some(chunk)) = self.next().await {
@@ -126,7 +148,6 @@ where
                 break;
             }
         }
-        refusal
     }
 }
 
@@ -202,6 +223,22 @@ mod tests {
             sender.abort(io::ErrorKind::ConnectionReset.into());
             let mut arriving = arriving(&mut body);
             assert!(incomplete(arriving.next().await));
+        });
+    }
+
+    #[test]
+    fn a_client_that_pauses_leaves_nothing_in_memory() {
+        run(async {
+            let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
+            let mut arriving =
+                Arriving { pause_max: Duration::from_millis(1), ..arriving(&mut body) };
+            sender.send_data(Bytes::from_static(b"some")).await.unwrap();
+            let (batch, is_last) = arriving.batch().await.unwrap();
+            assert_eq!((batch.concat(), is_last), (b"some".to_vec(), false));
+            sender.send_data(Bytes::from_static(b"more")).await.unwrap();
+            drop(sender);
+            let (batch, is_last) = arriving.batch().await.unwrap();
+            assert_eq!((batch.concat(), is_last), (b"more".to_vec(), true));
         });
     }
 

@@ -1,5 +1,5 @@
-//! What happens to every request before its handler sees it and after it answered: the body is
-//! spooled, the caller verified, a page that is still true given again.
+//! What happens to every request before its handler sees it and after it answered: the head is
+//! asked who sends, the body spooled, the caller verified, a page that is still true given again.
 //!
 //! Also the extractors that handlers share. Knows no cloud.
 
@@ -17,10 +17,13 @@ use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
 use super::pages::{PageKey, Pages};
-use super::{BodyRule, Call, Dialect, Operation, Refusal, Signed};
+use super::{BodyRule, Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::app::App;
 use crate::domain::{Caller, CatalogError, Limit, Occasion};
 use crate::ingest::Spool;
+
+/// Bytes of a body that may come before anybody looks who sends it: asking twice would take longer.
+const UNASKED_MAX: u64 = 16 << 10;
 
 #[derive(Clone)]
 struct Gate {
@@ -62,6 +65,10 @@ impl Gate {
         // Made where something may be logged: a page that is given again costs no span.
         let span = || tracing::info_span!("request", id = %call.request_id);
         let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
+        let body = match self.ask_first(&call, &head, body).instrument(span()).await {
+            Ok(body) => body,
+            Err(refusal) => return *refusal,
+        };
         let spool = match self.receive(&head, body).instrument(span()).await {
             Ok(spool) => spool,
             Err(refusal) => return refused(refusal),
@@ -76,7 +83,8 @@ impl Gate {
             Ok(access) => access,
             Err(fault) => return refused(fault),
         };
-        let signed = Signed { app: &self.app, access: &access, head: &head, body: &spool };
+        let opening = Opening { app: &self.app, access: &access, head: &head };
+        let signed = Signed { opening, body: &spool };
         let caller = match self.app.verifies_signatures() {
             true => self.dialect.authenticate(signed),
             false => self.dialect.anonymous(&head),
@@ -117,6 +125,35 @@ impl Gate {
             response
         };
         answer.instrument(span()).await
+    }
+
+    /// Has whoever sends more than a little say first who he is; gives the body back, or the
+    /// refusal after the body was thrown away.
+    async fn ask_first(
+        &self,
+        call: &Call,
+        head: &Parts,
+        body: HttpBody,
+    ) -> Result<HttpBody, Box<Response>> {
+        let is_little = body.size_hint().upper().is_some_and(|most| most <= UNASKED_MAX);
+        if is_little || !self.app.verifies_signatures() {
+            return Ok(body);
+        }
+        let refusal = match self.app.catalog().access() {
+            Err(fault) => self.refuse(call, fault),
+            Ok(access) => {
+                let opening = Opening { app: &self.app, access: &access, head };
+                match self.dialect.check_head(opening) {
+                    Ok(()) => return Ok(body),
+                    Err(refusal) => self.dialect.complete(call, *refusal),
+                }
+            }
+        };
+        // Who waits to hear so before he sends has nothing to be thrown away.
+        if !head.headers.contains_key(EXPECT) {
+            self.app.throw_away(body).await;
+        }
+        Err(Box::new(refusal))
     }
 
     /// Reads the body, unless the head says already that it is refused.

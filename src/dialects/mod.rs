@@ -64,6 +64,11 @@ pub trait Dialect: Send + Sync {
     /// The largest zip that this cloud takes inside a request, in bytes.
     fn upload_limit(&self) -> u64;
 
+    /// Refuses by the head alone, before the body comes, whoever could not be let in with any body:
+    /// with a token that is nobody's, with a signature whose credentials cannot be read, name no key
+    /// that is let in, or are of another time.
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>>;
+
     /// Who sent the request, from its head and its body's digest, before anything of the body is
     /// parsed; the error is the refusal in this dialect's shape.
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>>;
@@ -197,15 +202,22 @@ impl Operation {
     }
 }
 
-/// What a signature is verified with.
+/// What is there of a request before its body comes, and what its credentials are held against.
 #[derive(Clone, Copy)]
-pub struct Signed<'r> {
+pub struct Opening<'r> {
     /// The settings and the clock.
     pub app: &'r App,
     /// The keys as of this request.
     pub access: &'r Access,
     /// The request's head as it was sent.
     pub head: &'r Parts,
+}
+
+/// What a signature is verified with.
+#[derive(Clone, Copy)]
+pub struct Signed<'r> {
+    /// The request without its body.
+    pub opening: Opening<'r>,
     /// The request's body, whose SHA-256 was measured, and its MD5 where a header speaks of it.
     pub body: &'r Spool,
 }

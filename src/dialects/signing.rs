@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::Signed;
+use super::Opening;
 use crate::domain::{Caller, Key, KeyId, TenantId, Timestamp};
 
 #[cfg(test)]
@@ -52,28 +52,51 @@ pub(super) enum Denied {
     },
 }
 
-/// Lets in who has the key `id`, if `check` finds that its secret made the signature.
+/// Refuses whoever says to have the key `id` and there is none that is let in; nothing is proved.
 ///
-/// `check` runs also when there is no such key, and must not look at anything that depends on it.
+/// For a signature whose body has not come. That this takes less time than a wrong signature tells
+/// no more than the refusal does, whose words are not the same either.
+pub(super) fn check_key(request: Opening<'_>, id: &str) -> Result<(), Denied> {
+    let key = find(request, id).filter(|key| key.enabled);
+    key.map(drop).ok_or_else(|| Denied::UnknownKey(id.to_owned()))
+}
+
+/// Lets in who has the key `id`, if `check` finds that its secret made the signature.
 pub(super) fn identify(
-    request: Signed<'_>,
+    request: Opening<'_>,
     id: &str,
     check: impl FnOnce(&[u8]) -> bool,
 ) -> Result<Caller, Denied> {
-    let known = KeyId::parse(id).ok().and_then(|id| request.access.keys.get(&id));
+    Ok(admit(request, prove(request, id, check)?))
+}
+
+/// Finds the key of a token, `<key id>.<secret>`.
+pub(super) fn prove_by_token<'r>(request: Opening<'r>, token: &str) -> Result<&'r Key, Denied> {
+    let (id, given) = token.split_once('.').ok_or(Denied::Malformed("the token has no '.'"))?;
+    prove(request, id, |secret| is_same(secret, given.as_bytes()))
+}
+
+/// Finds the key `id`, if `check` finds that its secret made the signature.
+///
+/// `check` runs also when there is no such key, and must not look at anything that depends on it.
+fn prove<'r>(
+    request: Opening<'r>,
+    id: &str,
+    check: impl FnOnce(&[u8]) -> bool,
+) -> Result<&'r Key, Denied> {
+    let known = find(request, id);
     let secret = known.map_or(NOBODY, |key| key.secret.reveal());
     let proved = check(secret.as_bytes());
     match known.filter(|key| key.enabled) {
         None => Err(Denied::UnknownKey(id.to_owned())),
         Some(_) if !proved => Err(Denied::BadSignature),
-        Some(key) => Ok(admit(request, key)),
+        Some(key) => Ok(key),
     }
 }
 
-/// Lets in who sent a key's token, `<key id>.<secret>`.
-pub(super) fn identify_by_token(request: Signed<'_>, token: &str) -> Result<Caller, Denied> {
-    let (id, given) = token.split_once('.').ok_or(Denied::Malformed("the token has no '.'"))?;
-    identify(request, id, |secret| is_same(secret, given.as_bytes()))
+/// Finds a key, also one that is disabled.
+fn find<'r>(request: Opening<'r>, id: &str) -> Option<&'r Key> {
+    KeyId::parse(id).ok().and_then(|id| request.access.keys.get(&id))
 }
 
 /// Makes the caller that everyone is while authentication is off.
@@ -82,14 +105,14 @@ pub(super) fn anonymous() -> Caller {
 }
 
 /// Makes the caller who proved to have a key.
-pub(super) fn admit(request: Signed<'_>, key: &Key) -> Caller {
+pub(super) fn admit(request: Opening<'_>, key: &Key) -> Caller {
     request.app.note_use(key);
     Caller::new(key.tenant.clone(), key.role, key.id.clone())
 }
 
 /// Refuses what was signed further from now than `max`, in either direction.
 pub(super) fn check_skew(
-    request: Signed<'_>,
+    request: Opening<'_>,
     signed: Timestamp,
     max: SignedDuration,
 ) -> Result<(), Denied> {

@@ -18,6 +18,7 @@ mod house;
 mod keys;
 mod lists;
 mod sdk;
+mod strangers;
 mod support;
 mod tenants;
 mod tls;

@@ -1,7 +1,8 @@
 //! Who calls (alibaba.md section 9): the scheme is the first word of `Authorization`, and each is
 //! taken in front of every date.
 //!
-//! The schemes have one file each, which reads the credentials into a [`Claim`] and decides nothing.
+//! The schemes have one file each, which reads the credentials into a [`Claim`], says what must have
+//! been signed, a [`Proof`], and decides nothing.
 
 mod acs3;
 mod fc;
@@ -18,8 +19,8 @@ use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::errors::ApiError;
-use crate::dialects::Signed;
 use crate::dialects::signing::{self, Denied};
+use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, Timestamp};
 
 /// How far from now a request may have been signed, in either direction: documented for `FC`
@@ -31,19 +32,44 @@ pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let body = Body { md5: request.body_md5(), sha256: request.body_sha256() };
-    let claim = claim(request.head, &body)?;
-    // First, so that only who is let in is written down as having used the key.
-    signing::check_skew(request, claim.signed, SKEW_MAX)?;
-    Ok(signing::identify(request, claim.key_id, |secret| claim.is_made_with(secret))?)
+/// Refuses what no body could make good.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    let known = claim(request).and_then(|claim| Ok(signing::check_key(request, claim.key_id)?));
+    known.map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-/// What a request says of itself: who signed which text, and when.
+fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
+    let claim = claim(request.opening)?;
+    let body = Body { md5: request.body_md5(), sha256: request.body_sha256() };
+    let proof = claim.proof(request.opening.head, &body);
+    let check = |secret: &[u8]| claim.is_made_with(secret, &proof);
+    Ok(signing::identify(request.opening, claim.key_id, check)?)
+}
+
+/// Reads a request's credentials, and refuses them when they are of another time: first, so that
+/// only who is let in is written down as having used the key.
+fn claim(request: Opening<'_>) -> Result<Claim<'_>, ApiError> {
+    let claim = Claim::read(request.head)?;
+    signing::check_skew(request, claim.signed, SKEW_MAX)?;
+    Ok(claim)
+}
+
+/// What a request's head says of itself: who signed, in which way, and when.
 struct Claim<'h> {
     key_id: &'h str,
     signature: Vec<u8>,
     signed: Timestamp,
+    scheme: Scheme<'h>,
+}
+
+enum Scheme<'h> {
+    Fc,
+    Acs3 { signed_headers: &'h str },
+    Roa,
+}
+
+/// What must have been signed.
+struct Proof {
     /// The text to sign, in every spelling that clients use; one of them must have been signed.
     texts: Vec<Vec<u8>>,
     /// Compares a signature with the code of a text under a secret.
@@ -52,12 +78,34 @@ struct Claim<'h> {
     is_body_whole: bool,
 }
 
-impl Claim<'_> {
-    fn is_made_with(&self, secret: &[u8]) -> bool {
-        let is_signed = |text: &Vec<u8>| (self.is_code)(secret, text, &self.signature);
+impl<'h> Claim<'h> {
+    fn read(head: &'h Parts) -> Result<Self, ApiError> {
+        let sent = signing::header(head, "authorization").ok_or(Denied::Missing)?;
+        let (scheme, credentials) =
+            sent.split_once(' ').ok_or(Denied::Malformed("it has no blank"))?;
+        match scheme {
+            fc::SCHEME => fc::claim(head, credentials),
+            acs3::SCHEME => acs3::claim(head, credentials),
+            roa::SCHEME => roa::claim(head, credentials),
+            _ => {
+                Err(Denied::Malformed("its scheme is none of FC, ACS3-HMAC-SHA256 and acs").into())
+            }
+        }
+    }
+
+    fn proof(&self, head: &Parts, body: &Body) -> Proof {
+        match self.scheme {
+            Scheme::Fc => fc::proof(head),
+            Scheme::Acs3 { signed_headers } => acs3::proof(head, signed_headers, body),
+            Scheme::Roa => roa::proof(head, body),
+        }
+    }
+
+    fn is_made_with(&self, secret: &[u8], proof: &Proof) -> bool {
+        let is_signed = |text: &Vec<u8>| (proof.is_code)(secret, text, &self.signature);
         // All are tried, so that the time does not tell which one was signed.
-        let is_signed = self.texts.iter().fold(false, |signed, text| signed | is_signed(text));
-        is_signed && self.is_body_whole
+        let is_signed = proof.texts.iter().fold(false, |signed, text| signed | is_signed(text));
+        is_signed && proof.is_body_whole
     }
 }
 
@@ -66,18 +114,6 @@ struct Body {
     /// Of the body only where the request has a `Content-MD5`.
     md5: [u8; 16],
     sha256: [u8; 32],
-}
-
-/// Reads a request's credentials.
-fn claim<'h>(head: &'h Parts, body: &Body) -> Result<Claim<'h>, ApiError> {
-    let sent = signing::header(head, "authorization").ok_or(Denied::Missing)?;
-    let (scheme, credentials) = sent.split_once(' ').ok_or(Denied::Malformed("it has no blank"))?;
-    match scheme {
-        fc::SCHEME => fc::claim(head, credentials),
-        acs3::SCHEME => acs3::claim(head, credentials, body),
-        roa::SCHEME => roa::claim(head, credentials, body),
-        _ => Err(Denied::Malformed("its scheme is none of FC, ACS3-HMAC-SHA256 and acs").into()),
-    }
 }
 
 /// Reads `<key id>:<signature in base64>`.

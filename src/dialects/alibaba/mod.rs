@@ -49,7 +49,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Operation, Refusal, Signed};
+use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::Caller;
 
 /// Largest zip inside a request, 100 MiB (alibaba.md section 3.2).
@@ -75,6 +75,10 @@ impl Dialect for Alibaba {
 
     fn upload_limit(&self) -> u64 {
         ZIP_MAX
+    }
+
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+        auth::check_head(request)
     }
 
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {

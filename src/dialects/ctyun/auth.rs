@@ -10,8 +10,8 @@ use jiff::tz::Offset;
 
 use super::errors::ApiError;
 use crate::app::App;
-use crate::dialects::Signed;
 use crate::dialects::signing::{self, Denied};
+use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, Timestamp};
 
 const REQUEST_ID: &str = "ctyun-eop-request-id";
@@ -22,20 +22,37 @@ const EMPTY_OBJECT: &[u8] = b"{}";
 
 /// Yields the caller whose key signed the request.
 pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    identify(request).map_err(|denied| Box::new(ApiError::from(denied).into_response()))
+    identify(request).map_err(refused)
+}
+
+/// Refuses what no body could make good.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    let known = claim(request).and_then(|claim| signing::check_key(request, claim.key_id));
+    known.map_err(refused)
+}
+
+fn refused(denied: Denied) -> Box<Response> {
+    Box::new(ApiError::from(denied).into_response())
 }
 
 fn identify(request: Signed<'_>) -> Result<Caller, Denied> {
+    let (claim, head, body) =
+        (claim(request.opening)?, request.opening.head, request.body_sha256());
+    let query = head.uri.query().unwrap_or_default();
+    let check = |secret: &[u8]| {
+        let hashes = body_hashes(body, request.body.is_empty());
+        claim.is_made_with(secret, head, query, &hashes)
+    };
+    signing::identify(request.opening, claim.key_id, check)
+}
+
+/// Reads what a request says of its signature, and refuses it when it is of another time.
+fn claim(request: Opening<'_>) -> Result<Claim<'_>, Denied> {
     let claim = Claim::read(request.head)?;
     if let Some(max) = skew_max(request.app) {
         check_date(claim.date, |signed| signing::check_skew(request, signed, max))?;
     }
-    let (query, body) = (request.head.uri.query().unwrap_or_default(), request.body_sha256());
-    let check = |secret: &[u8]| {
-        let hashes = body_hashes(body, request.body.is_empty());
-        claim.is_made_with(secret, request.head, query, &hashes)
-    };
-    signing::identify(request, claim.key_id, check)
+    Ok(claim)
 }
 
 /// How far `Eop-date` may be from now; `None`: it is not looked at. The default, because clients

@@ -38,7 +38,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Operation, Refusal, Signed};
+use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::Caller;
 
 /// Largest zip inside a request (ctyun.md section 3).
@@ -66,6 +66,10 @@ impl Dialect for Ctyun {
 
     fn client_id_header(&self) -> Option<&'static str> {
         Some("ctyun-eop-request-id")
+    }
+
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+        auth::check_head(request)
     }
 
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {

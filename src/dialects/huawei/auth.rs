@@ -10,9 +10,9 @@ use jiff::tz::Offset;
 use percent_encoding::{percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::errors::ApiError;
-use crate::dialects::Signed;
 use crate::dialects::signing::{self, Denied, ESCAPED};
-use crate::domain::{Caller, Timestamp};
+use crate::dialects::{Opening, Signed};
+use crate::domain::{Caller, Key, Timestamp};
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
@@ -27,17 +27,46 @@ pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
+/// Refuses a bad token, and a signature that no body could make good.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    let known = Credentials::read(request).and_then(|credentials| match credentials {
+        Credentials::Token(_) => Ok(()),
+        Credentials::Signature(claim) => Ok(signing::check_key(request, claim.key_id)?),
+    });
+    known.map_err(|refusal| Box::new(refusal.into_response()))
+}
+
 fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let Some(sent) = signing::header(request.head, "authorization") else {
-        let token = signing::header(request.head, "x-auth-token").ok_or(Denied::Missing)?;
-        // The gateway's word for every bad token is the same.
-        return signing::identify_by_token(request, token).map_err(|_| ApiError::bad_token());
-    };
-    let claim = Claim::read(sent, request.head)?;
-    signing::check_skew(request, claim.signed, SKEW_MAX)?;
-    let body = request.body_sha256();
-    let check = |secret: &[u8]| claim.is_made_with(secret, request.head, body);
-    Ok(signing::identify(request, claim.key_id, check)?)
+    match Credentials::read(request.opening)? {
+        Credentials::Token(key) => Ok(signing::admit(request.opening, key)),
+        Credentials::Signature(claim) => {
+            let (head, body) = (request.opening.head, request.body_sha256());
+            let check = |secret: &[u8]| claim.is_made_with(secret, head, body);
+            Ok(signing::identify(request.opening, claim.key_id, check)?)
+        }
+    }
+}
+
+/// What the head has to say who sent it.
+enum Credentials<'r> {
+    /// A token, and this is its key.
+    Token(&'r Key),
+    /// A signature of this time, which is still to be proved.
+    Signature(Claim<'r>),
+}
+
+impl<'r> Credentials<'r> {
+    fn read(request: Opening<'r>) -> Result<Self, ApiError> {
+        let Some(sent) = signing::header(request.head, "authorization") else {
+            let token = signing::header(request.head, "x-auth-token").ok_or(Denied::Missing)?;
+            // The gateway's word for every bad token is the same.
+            let key = signing::prove_by_token(request, token).map_err(|_| ApiError::bad_token())?;
+            return Ok(Self::Token(key));
+        };
+        let claim = Claim::read(sent, request.head)?;
+        signing::check_skew(request, claim.signed, SKEW_MAX)?;
+        Ok(Self::Signature(claim))
+    }
 }
 
 /// What a signed request says of its signature.

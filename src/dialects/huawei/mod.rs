@@ -47,7 +47,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Operation, Refusal, Signed};
+use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::Caller;
 
 /// Largest function code inside a request: 50 MB (huawei.md section 3).
@@ -76,6 +76,10 @@ impl Dialect for Huawei {
 
     fn upload_limit(&self) -> u64 {
         CODE_MAX
+    }
+
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+        auth::check_head(request)
     }
 
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {

@@ -3,20 +3,29 @@
 use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
-use crate::dialects::Signed;
 use crate::dialects::signing::{self, Denied};
-use crate::domain::Caller;
+use crate::dialects::{Opening, Signed};
+use crate::domain::{Caller, Key};
 
 /// Yields the caller whose key the request carries.
 pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    identify(request).map_err(|denied| Box::new(ApiError::from(denied).into_response()))
+    key(request.opening).map(|key| signing::admit(request.opening, key))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, Denied> {
+/// Refuses whom [`verify`] refuses: a token needs no body.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    key(request).map(drop)
+}
+
+fn key(request: Opening<'_>) -> Result<&Key, Box<Response>> {
+    prove(request).map_err(|denied| Box::new(ApiError::from(denied).into_response()))
+}
+
+fn prove(request: Opening<'_>) -> Result<&Key, Denied> {
     let sent = signing::header(request.head, "authorization").ok_or(Denied::Missing)?;
     let (scheme, token) = sent.split_once(' ').ok_or(Denied::Malformed("it has no blank"))?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Denied::Malformed("its scheme is not Bearer"));
     }
-    signing::identify_by_token(request, token.trim_start())
+    signing::prove_by_token(request, token.trim_start())
 }

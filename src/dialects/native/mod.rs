@@ -13,7 +13,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Operation, Refusal, Signed};
+use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::ArtifactLimits;
 use crate::domain::Caller;
 
@@ -36,6 +36,10 @@ impl Dialect for Native {
 
     fn upload_limit(&self) -> u64 {
         ArtifactLimits::default().size
+    }
+
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+        auth::check_head(request)
     }
 
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {

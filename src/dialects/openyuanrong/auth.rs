@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
 use super::wire::upload::header;
-use crate::dialects::Signed;
 use crate::dialects::gate::Rejected;
 use crate::dialects::params::Params;
 use crate::dialects::signing::{self, Denied, NOBODY};
+use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, Key, TenantId};
 use token::Token;
 pub(crate) use token::mint;
@@ -43,13 +43,24 @@ pub(super) fn anonymous(head: &Parts) -> Result<Caller, Box<Response>> {
 /// Yields the caller whose token the request carries: the tenant of the key that made it, divided
 /// by `X-Product-Id` where there is one. `X-Tenant-Id` may be there and is not looked at.
 pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    let key = identify(request).map_err(|denied| refused(denied.into()))?;
-    let tenant = divided(request.head, key.tenant.as_str()).map_err(refused)?;
-    request.app.note_use(key);
+    let (tenant, key) = owner(request.opening)?;
+    request.opening.app.note_use(key);
     Ok(Caller::new(tenant, key.role, key.id.clone()))
 }
 
-fn identify(request: Signed<'_>) -> Result<&Key, Denied> {
+/// Refuses whom [`verify`] refuses: a token needs no body.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    owner(request).map(drop)
+}
+
+/// Finds the key that made the token, and the tenant that the request is for.
+fn owner(request: Opening<'_>) -> Result<(TenantId, &Key), Box<Response>> {
+    let key = prove(request).map_err(|denied| refused(denied.into()))?;
+    let tenant = divided(request.head, key.tenant.as_str()).map_err(refused)?;
+    Ok((tenant, key))
+}
+
+fn prove(request: Opening<'_>) -> Result<&Key, Denied> {
     let text = sent(request.head).ok_or(Denied::Missing)?;
     let token = Token::parse(&text)?;
     let access = request.access;

@@ -58,7 +58,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Operation, Refusal, Signed};
+use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::Caller;
 pub(crate) use auth::mint;
 
@@ -87,6 +87,10 @@ impl Dialect for OpenYuanrong {
 
     fn upload_limit(&self) -> u64 {
         ZIP_MAX
+    }
+
+    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+        auth::check_head(request)
     }
 
     fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {

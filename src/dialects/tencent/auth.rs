@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 
 use super::errors::ApiError;
-use crate::dialects::Signed;
 use crate::dialects::signing::{self, Denied};
+use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, CatalogError, Timestamp};
 use crate::ingest::Spool;
 
@@ -30,18 +30,24 @@ pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
     // A long form is read from its file, twice.
     match request.body.bytes() {
         Some(_) => work(),
-        None => request.app.in_place(work),
+        None => request.opening.app.in_place(work),
     }
 }
 
-/// The order of the checks is the last line of tencent.md section 8.
+/// Refuses what no body could make good; who signed a form is not known before it has come.
+pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    let known = claim(request, None).and_then(|claim| match claim {
+        Some(claim) => Ok(signing::check_key(request, &claim.key_id)?),
+        None => Ok(()),
+    });
+    known.map_err(|refusal| Box::new(refusal.into_response()))
+}
+
 fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let claim = Claim::read(request.head, request.body, request.body_sha256())?;
-    signing::check_skew(request, claim.signed, SKEW_MAX)?;
-    claim.check_date()?;
-    let mut fault = None;
-    let caller = signing::identify(request, &claim.key_id, |secret| {
-        claim.is_made_with(secret).unwrap_or_else(|failure| {
+    let claim = claim(request.opening, Some(request.body))?.ok_or(Denied::Missing)?;
+    let (body, mut fault) = (request.body_sha256(), None);
+    let caller = signing::identify(request.opening, &claim.key_id, |secret| {
+        claim.is_made_with(secret, body).unwrap_or_else(|failure| {
             fault = Some(failure);
             false
         })
@@ -50,6 +56,15 @@ fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
         Some(failure) => Err(failure.into()),
         None => Ok(caller?),
     }
+}
+
+/// Reads who a request says that it is from, and refuses it when it is of another time; `None` when
+/// only the body can say. The order of the checks is the last line of tencent.md section 8.
+fn claim<'r>(request: Opening<'r>, body: Option<&'r Spool>) -> Result<Option<Claim<'r>>, ApiError> {
+    let Some(claim) = Claim::read(request.head, body)? else { return Ok(None) };
+    signing::check_skew(request, claim.signed, SKEW_MAX)?;
+    claim.check_date()?;
+    Ok(Some(claim))
 }
 
 /// Who a request says that it is from.
@@ -66,18 +81,22 @@ enum Proof<'r> {
 
 impl<'r> Claim<'r> {
     /// Chooses the signature's version by the header alone; a body's label says nothing
-    /// (tencent.md sections 0 and 9.3).
-    fn read(head: &'r Parts, body: &'r Spool, body_sha256: [u8; 32]) -> Result<Self, ApiError> {
+    /// (tencent.md sections 0 and 9.3). `None` for a form that has not come.
+    fn read(head: &'r Parts, body: Option<&'r Spool>) -> Result<Option<Self>, ApiError> {
         let sent = head.headers.get(AUTHORIZATION);
         let text = signing::header(head, AUTHORIZATION.as_str()).unwrap_or_default();
         if let Some(parts) = text.strip_prefix(v3::ALGORITHM) {
-            return v3::read(head, parts, body_sha256);
+            return v3::read(head, parts).map(Some);
         }
         // The body of a POST that names its action in a header is JSON, and no form to look into.
         let is_json = head.method != Method::GET && head.headers.contains_key("x-tc-action");
-        let claim = if is_json { None } else { v1::read(head, body) };
+        let claim = match v1::Source::of(head, body) {
+            _ if is_json => None,
+            Some(source) => v1::read(head, source),
+            None => return Ok(None),
+        };
         match claim {
-            Some(claim) => claim,
+            Some(claim) => claim.map(Some),
             None if sent.is_none() || text == SKIP => Err(Denied::Missing.into()),
             None => Err(Denied::Malformed("the algorithm is not TC3-HMAC-SHA256").into()),
         }
@@ -94,9 +113,9 @@ impl<'r> Claim<'r> {
     }
 
     /// Tells whether the secret made the signature; fails when the body's file cannot be read.
-    fn is_made_with(&self, secret: &[u8]) -> Result<bool, CatalogError> {
+    fn is_made_with(&self, secret: &[u8], body_sha256: [u8; 32]) -> Result<bool, CatalogError> {
         match &self.proof {
-            Proof::V3(proof) => Ok(proof.is_made_with(secret)),
+            Proof::V3(proof) => Ok(proof.is_made_with(secret, body_sha256)),
             Proof::V1(proof) => proof.is_made_with(secret),
         }
     }

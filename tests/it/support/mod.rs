@@ -1,6 +1,7 @@
 //! What the tests share: a server in this process, a client that sends exactly what it is told,
 //! and a look at what is stored.
 
+pub mod asked;
 pub mod client;
 pub mod process;
 pub mod raw;

@@ -6,7 +6,7 @@
 
 use axum::http::request::Parts;
 
-use super::{Body, Claim};
+use super::{Body, Claim, Proof, Scheme};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::signing::{self, Denied};
 use crate::domain::Timestamp;
@@ -16,11 +16,7 @@ pub(super) const SCHEME: &str = "ACS3-HMAC-SHA256";
 const DATE: &str = "x-acs-date";
 const BODY: &str = "x-acs-content-sha256";
 
-pub(super) fn claim<'h>(
-    head: &'h Parts,
-    credentials: &'h str,
-    body: &Body,
-) -> Result<Claim<'h>, ApiError> {
+pub(super) fn claim<'h>(head: &'h Parts, credentials: &'h str) -> Result<Claim<'h>, ApiError> {
     let Credentials { key_id, signed_headers, signature } = Credentials::parse(credentials)?;
     let sent = signing::header(head, DATE).ok_or_else(|| ApiError::missing_header(DATE))?;
     let signed: Timestamp = sent
@@ -34,15 +30,17 @@ pub(super) fn claim<'h>(
     if !head.headers.contains_key(BODY) {
         return Err(ApiError::missing_header(BODY));
     }
+    let signature = signing::from_hex(signature);
+    Ok(Claim { key_id, signature, signed, scheme: Scheme::Acs3 { signed_headers } })
+}
+
+pub(super) fn proof(head: &Parts, signed_headers: &str, body: &Body) -> Proof {
     let body = hex::encode(body.sha256);
-    Ok(Claim {
-        key_id,
-        signature: signing::from_hex(signature),
-        signed,
+    Proof {
         texts: vec![string_to_sign(&canonical_request(head, signed_headers, &body)).into_bytes()],
         is_code: signing::is_hmac_sha256,
         is_body_whole: signing::covered_header(head, BODY) == body,
-    })
+    }
 }
 
 /// What follows the scheme, each part once and in any order.

@@ -8,7 +8,7 @@ use std::iter;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::{Claim, date, key_and_signature, lines_of};
+use super::{Claim, Proof, Scheme, date, key_and_signature, lines_of};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::signing::{self, covered_header};
 
@@ -16,14 +16,12 @@ pub(super) const SCHEME: &str = "FC";
 
 pub(super) fn claim<'h>(head: &'h Parts, credentials: &'h str) -> Result<Claim<'h>, ApiError> {
     let (key_id, signature) = key_and_signature(credentials)?;
-    Ok(Claim {
-        key_id,
-        signature,
-        signed: date(head)?,
-        texts: strings_to_sign(head),
-        is_code: signing::is_hmac_sha256,
-        is_body_whole: true,
-    })
+    Ok(Claim { key_id, signature, signed: date(head)?, scheme: Scheme::Fc })
+}
+
+pub(super) fn proof(head: &Parts) -> Proof {
+    let (texts, is_code) = (strings_to_sign(head), signing::is_hmac_sha256);
+    Proof { texts, is_code, is_body_whole: true }
 }
 
 /// The text with the path as it was sent, which one client signs, and where it differs the text

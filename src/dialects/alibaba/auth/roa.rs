@@ -6,29 +6,23 @@
 
 use axum::http::request::Parts;
 
-use super::{Body, Claim, date, key_and_signature, lines_of};
+use super::{Body, Claim, Proof, Scheme, date, key_and_signature, lines_of};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::params::Params;
 use crate::dialects::signing::{self, covered_header};
 
 pub(super) const SCHEME: &str = "acs";
 
-pub(super) fn claim<'h>(
-    head: &'h Parts,
-    credentials: &'h str,
-    body: &Body,
-) -> Result<Claim<'h>, ApiError> {
+pub(super) fn claim<'h>(head: &'h Parts, credentials: &'h str) -> Result<Claim<'h>, ApiError> {
     let (key_id, signature) = key_and_signature(credentials)?;
+    Ok(Claim { key_id, signature, signed: date(head)?, scheme: Scheme::Roa })
+}
+
+pub(super) fn proof(head: &Parts, body: &Body) -> Proof {
     let is_body_whole = !head.headers.contains_key("content-md5")
         || is_md5(&covered_header(head, "content-md5"), &body.md5);
-    Ok(Claim {
-        key_id,
-        signature,
-        signed: date(head)?,
-        texts: vec![string_to_sign(head).into_bytes()],
-        is_code: signing::is_hmac_sha1,
-        is_body_whole,
-    })
+    let texts = vec![string_to_sign(head).into_bytes()];
+    Proof { texts, is_code: signing::is_hmac_sha1, is_body_whole }
 }
 
 /// Tells whether a text is a digest as RFC 1864 has it, in hexadecimal, or in the base64 of the

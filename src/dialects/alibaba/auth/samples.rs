@@ -5,7 +5,7 @@
 
 use md5::{Digest, Md5};
 
-use super::{Body, claim};
+use super::{Body, Claim};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::signing::Denied;
 use crate::dialects::signing::mutations::Sample;
@@ -22,8 +22,8 @@ const ZIP: &str = "UEsDBBQAAAAAAAAAIViHyjLQIgAAACIAAAAIAAAAaW5kZXgucHlkZWYgaGFuZ
 pub(super) fn decide(sample: &Sample) -> Result<(), ApiError> {
     let head = sample.head().unwrap();
     let body = digests(sample);
-    let claim = claim(&head, &body)?;
-    match (claim.key_id == KEY_ID, claim.is_made_with(SECRET)) {
+    let claim = Claim::read(&head)?;
+    match (claim.key_id == KEY_ID, claim.is_made_with(SECRET, &claim.proof(&head, &body))) {
         (true, true) => Ok(()),
         (true, false) => Err(Denied::BadSignature.into()),
         (false, _) => Err(Denied::UnknownKey(claim.key_id.to_owned()).into()),

@@ -40,7 +40,7 @@ enum Algorithm {
 
 /// Where the parameters are.
 #[derive(Clone, Copy)]
-enum Source<'r> {
+pub(super) enum Source<'r> {
     Query(&'r str),
     Form(&'r Spool),
 }
@@ -49,11 +49,7 @@ enum Source<'r> {
 /// among them.
 ///
 /// Of the other parameters none is looked at before the signature holds.
-pub(super) fn read<'r>(head: &'r Parts, body: &'r Spool) -> Option<Result<Claim<'r>, ApiError>> {
-    let source = match head.method == Method::GET {
-        true => Source::Query(head.uri.query().unwrap_or_default()),
-        false => Source::Form(body),
-    };
+pub(super) fn read<'r>(head: &'r Parts, source: Source<'r>) -> Option<Result<Claim<'r>, ApiError>> {
     let mut pairs = match source.scan(|_, _| Ok(())) {
         Ok(pairs) => pairs,
         Err(refusal) => return Some(Err(refusal.into())),
@@ -90,7 +86,15 @@ impl Algorithm {
     }
 }
 
-impl Source<'_> {
+impl<'r> Source<'r> {
+    /// Finds the parameters; `None` while they are in a body that has not come.
+    pub(super) fn of(head: &'r Parts, body: Option<&'r Spool>) -> Option<Self> {
+        match head.method == Method::GET {
+            true => Some(Self::Query(head.uri.query().unwrap_or_default())),
+            false => body.map(Self::Form),
+        }
+    }
+
     /// Takes the parameters apart and hands the code over, decoded and in pieces.
     fn scan(
         self,

@@ -31,11 +31,7 @@ pub(super) struct Proof<'r> {
     credentials: Credentials<'r>,
     /// As it was sent.
     timestamp: &'r str,
-    method: &'r str,
-    query: &'r str,
-    /// What may have been signed as headers, the likeliest first.
-    header_blocks: Vec<String>,
-    payload_sha256: String,
+    head: &'r Parts,
 }
 
 /// The parts of `Authorization`.
@@ -49,30 +45,13 @@ pub(super) struct Credentials<'r> {
     pub(super) signature: &'r str,
 }
 
-/// Reads what follows the algorithm in `Authorization`, and what the signature covers.
-pub(super) fn read<'r>(
-    head: &'r Parts,
-    credentials: &'r str,
-    body_sha256: [u8; 32],
-) -> Result<Claim<'r>, ApiError> {
+/// Reads what follows the algorithm in `Authorization`.
+pub(super) fn read<'r>(head: &'r Parts, credentials: &'r str) -> Result<Claim<'r>, ApiError> {
     let credentials = Credentials::parse(credentials).map_err(Denied::Malformed)?;
     let timestamp = header(head, "x-tc-timestamp");
     let signed = read_time(timestamp)?;
-    let is_get = head.method == Method::GET;
-    let payload_sha256 = match header(head, "x-tc-content-sha256") {
-        Some(UNSIGNED) => hex_sha256(UNSIGNED.as_bytes()),
-        _ if is_get => hex_sha256(b""),
-        _ => hex::encode(body_sha256),
-    };
-    let proof = Proof {
-        timestamp: timestamp.unwrap_or_default(),
-        method: head.method.as_str(),
-        query: head.uri.query().filter(|_| is_get).unwrap_or_default(),
-        header_blocks: header_blocks(head, credentials.signed_headers),
-        payload_sha256,
-        credentials,
-    };
-    let key_id = proof.credentials.key_id.to_owned();
+    let key_id = credentials.key_id.to_owned();
+    let proof = Proof { credentials, timestamp: timestamp.unwrap_or_default(), head };
     Ok(Claim { key_id, signed, proof: super::Proof::V3(proof) })
 }
 
@@ -123,30 +102,36 @@ impl Proof<'_> {
         signed.to_zoned(TimeZone::UTC).date().to_string() == self.credentials.date
     }
 
-    pub(super) fn is_made_with(&self, secret: &[u8]) -> bool {
+    pub(super) fn is_made_with(&self, secret: &[u8], body_sha256: [u8; 32]) -> bool {
         let Credentials { date, service, .. } = self.credentials;
         let key = signing_key(secret, date, service);
         let given = from_hex(self.credentials.signature);
         let fits = |text: &String| is_hmac_sha256(&key, text.as_bytes(), &given);
-        self.texts().iter().any(fits)
+        self.texts(body_sha256).iter().any(fits)
     }
 
     /// The texts of which one must have been signed.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(super) fn texts(&self, body_sha256: [u8; 32]) -> Vec<String> {
         let Credentials { date, service, .. } = self.credentials;
         let text = |request: String| {
             let digest = hex_sha256(request.as_bytes());
             format!("{ALGORITHM}\n{}\n{date}/{service}/{SCOPE_END}\n{digest}", self.timestamp)
         };
-        self.canonical_requests().map(text).collect()
+        self.canonical_requests(body_sha256).into_iter().map(text).collect()
     }
 
     /// The URI is `/` for every client, and the query as it was sent.
-    pub(super) fn canonical_requests(&self) -> impl Iterator<Item = String> {
-        let (method, query) = (self.method, self.query);
-        let (names, payload) = (self.credentials.signed_headers, &self.payload_sha256);
-        let request = move |block| format!("{method}\n/\n{query}\n{block}\n{names}\n{payload}");
-        self.header_blocks.iter().map(request)
+    pub(super) fn canonical_requests(&self, body_sha256: [u8; 32]) -> Vec<String> {
+        let (head, names) = (self.head, self.credentials.signed_headers);
+        let (method, is_get) = (&head.method, head.method == Method::GET);
+        let query = head.uri.query().filter(|_| is_get).unwrap_or_default();
+        let payload = match header(head, "x-tc-content-sha256") {
+            Some(UNSIGNED) => hex_sha256(UNSIGNED.as_bytes()),
+            _ if is_get => hex_sha256(b""),
+            _ => hex::encode(body_sha256),
+        };
+        let request = |block| format!("{method}\n/\n{query}\n{block}\n{names}\n{payload}");
+        header_blocks(head, names).into_iter().map(request).collect()
     }
 }
 
@@ -158,7 +143,7 @@ pub(super) fn signing_key(secret: &[u8], date: &str, service: &str) -> [u8; 32] 
 }
 
 /// Writes the signed headers for each spelling of the host, with values as they were sent and in
-/// lower case: the documents demand lower case, the SDKs sign what they send.
+/// lower case, the likeliest first: the documents demand lower case, the SDKs sign what they send.
 fn header_blocks(head: &Parts, signed_headers: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     for is_lowered in [false, true] {

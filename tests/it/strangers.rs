@@ -1,0 +1,87 @@
+//! Whoever has no key costs neither disk nor memory: he is refused by his head alone.
+
+use std::fs;
+
+use layerbase::config::Auth;
+use layerbase::domain::Role;
+
+use crate::support::sign::TestKey;
+use crate::support::{Answer, Request, TestServer, asked, raw, zips};
+
+const KNOWN: TestKey = TestKey { id: "KNOWN001", secret: "secret-of-the-known", tenant: "default" };
+
+const STRANGER: TestKey = TestKey { id: "STRANGER", secret: "secret-of-nobody", tenant: "nobody" };
+
+/// What each dialect says to a key that is not there: its status and its code.
+const REFUSED: [(&str, u16, &str); 6] = [
+    ("alibaba", 403, "InvalidAccessKeyID"),
+    ("ctyun", 401, "CTAPI_10002"),
+    ("huawei", 401, "APIGW.0301"),
+    ("native", 401, "unauthorized"),
+    ("openyuanrong", 401, "Authentication failed"),
+    ("tencent", 200, "AuthFailure.SecretIdNotFound"),
+];
+
+fn server() -> TestServer {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    server.add_key(KNOWN.id, KNOWN.secret, KNOWN.tenant, Role::Write);
+    server
+}
+
+fn send(server: &TestServer, dialect: &str, key: TestKey, request: Request) -> Answer {
+    server.send(&key.sign(dialect, request, server.base(), server.now()))
+}
+
+/// A zip that no body with it fits into memory.
+fn large() -> Vec<u8> {
+    let noise: Vec<u8> =
+        (0..100_000_u32).flat_map(|at| at.wrapping_mul(at).to_be_bytes()).collect();
+    zips::stored(&[("noise.bin", &noise)])
+}
+
+#[test]
+fn an_upload_of_a_stranger_is_never_written_down() {
+    let server = server();
+    let (zip, before) = (large(), server.footprint());
+    // Where there is no folder, whatever is written fails as the server's own fault.
+    fs::remove_dir(server.data().join("incoming")).unwrap();
+    for (dialect, status, code) in REFUSED {
+        let publishing = || asked::publishing(dialect, &zip);
+        let answer = send(&server, dialect, STRANGER, publishing());
+        assert_eq!(answer.status, status, "{dialect}: {}", answer.text());
+        assert!(answer.text().contains(code), "{dialect}: {}", answer.text());
+        let unsigned = server.send(&publishing());
+        assert!(!unsigned.text().contains("nternal"), "{dialect}: {}", unsigned.text());
+        let known = send(&server, dialect, KNOWN, publishing());
+        assert!(known.text().contains("nternal"), "{dialect}: {}", known.text());
+    }
+    fs::create_dir(server.data().join("incoming")).unwrap();
+    assert_eq!(server.footprint(), before);
+    for (dialect, ..) in REFUSED {
+        let known = send(&server, dialect, KNOWN, asked::publishing(dialect, &zip));
+        assert!(matches!(known.status, 200 | 201), "{dialect}: {}", known.text());
+    }
+}
+
+#[test]
+fn an_old_signature_is_refused_before_its_body_comes() {
+    let server = server();
+    let zip = large();
+    fs::remove_dir(server.data().join("incoming")).unwrap();
+    for (dialect, code) in [("alibaba", "AccessDenied"), ("tencent", "SignatureExpire")] {
+        let request = asked::publishing(dialect, &zip);
+        let request = KNOWN.sign(dialect, request, server.base(), server.now());
+        server.pass_seconds(3600);
+        let answer = server.send(&request).text();
+        assert!(answer.contains(code), "{dialect}: {answer}");
+    }
+}
+
+#[test]
+fn a_stranger_who_waits_for_leave_hears_no_before_he_sends() {
+    let server = server();
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+                Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
+    let mut stream = raw::sent(server.base(), head.as_bytes());
+    assert_eq!(raw::answer(&mut stream).status, 401);
+}
