@@ -1,4 +1,5 @@
-//! Tencent's v1 signature over a form that is too long for memory, against a whole server.
+//! Tencent's v1 signature over a form that is too long for memory, and its v3 signature without the
+//! header that it does not cover, against a whole server.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -7,6 +8,7 @@ use layerbase::domain::Role;
 use sha1::Sha1;
 
 use crate::support::server::START;
+use crate::support::sign::TestKey;
 use crate::support::{Request, TestServer, zips};
 
 const KEY_ID: &str = "AKIDLONGFORM0001";
@@ -54,4 +56,35 @@ fn a_long_form_is_verified_from_its_file() {
         assert_eq!(server.footprint(), before);
     }
     assert_eq!(send(&good)["Response"]["LayerVersion"], 1);
+}
+
+#[test]
+fn json_signed_by_v3_is_no_form_when_its_action_is_taken_away() {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    server.add_key(KEY_ID, SECRET, "default", Role::Write);
+    let key = TestKey { id: KEY_ID, secret: SECRET, tenant: "default" };
+    let form = "Action=ListLayers&Version=2018-04-16";
+    let inside = format!("{{\"Description\":\"&{form}&\"}}");
+    let send = |kind: &str, action: Option<&str>, body: &str| {
+        let request = Request::new("POST", "/").header("Content-Type", kind).body(body);
+        let request = key.sign("tencent", request, server.base(), server.now());
+        let request = match action {
+            Some(action) => {
+                request.header("X-TC-Action", action).header("X-TC-Version", "2018-04-16")
+            }
+            None => request,
+        };
+        server.send(&request).json()["Response"].clone()
+    };
+    // `@tencent-sdk/capi` by v3, tencent.md section 10, and others: JSON, the action in its header.
+    for kind in ["application/json", "application/json; charset=utf-8"] {
+        let listed = send(kind, Some("ListLayers"), &inside);
+        assert_eq!(listed["TotalCount"], 0, "{listed}");
+        let refused = send(kind, None, &inside);
+        assert_eq!(refused["Error"]["Code"], "MissingParameter", "{refused}");
+        let refused = send(kind, None, form);
+        assert!(refused["Error"].is_object(), "{refused}");
+    }
+    let listed = send("application/x-www-form-urlencoded; charset=utf-8", None, form);
+    assert_eq!(listed["TotalCount"], 0, "{listed}");
 }

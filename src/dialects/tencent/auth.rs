@@ -6,9 +6,9 @@
 mod v1;
 mod v3;
 
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 
@@ -22,7 +22,7 @@ use crate::ingest::Spool;
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(300);
 
 /// What a client sends that was told not to sign (tencent.md section 9.1).
-const SKIP: &str = "SKIP";
+const SKIP: &[u8] = b"SKIP";
 
 /// Yields the caller whose key signed the request.
 pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
@@ -67,6 +67,15 @@ fn claim<'r>(request: Opening<'r>, body: Option<&'r Spool>) -> Result<Option<Cla
     Ok(Some(claim))
 }
 
+/// Whether a request is signed by v3, well or badly.
+pub(super) fn is_v3(head: &Parts) -> bool {
+    v3_credentials(head).is_some()
+}
+
+fn v3_credentials(head: &Parts) -> Option<&str> {
+    signing::header(head, AUTHORIZATION.as_str())?.strip_prefix(v3::ALGORITHM)
+}
+
 /// Who a request says that it is from.
 struct Claim<'r> {
     key_id: String,
@@ -83,9 +92,7 @@ impl<'r> Claim<'r> {
     /// Chooses the signature's version by the header alone; a body's label says nothing
     /// (tencent.md sections 0 and 9.3). `None` for a form that has not come.
     fn read(head: &'r Parts, body: Option<&'r Spool>) -> Result<Option<Self>, ApiError> {
-        let sent = head.headers.get(AUTHORIZATION);
-        let text = signing::header(head, AUTHORIZATION.as_str()).unwrap_or_default();
-        if let Some(parts) = text.strip_prefix(v3::ALGORITHM) {
+        if let Some(parts) = v3_credentials(head) {
             return v3::read(head, parts).map(Some);
         }
         // The body of a POST that names its action in a header is JSON, and no form to look into.
@@ -95,9 +102,12 @@ impl<'r> Claim<'r> {
             Some(source) => v1::read(head, source),
             None => return Ok(None),
         };
+        let sent = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         match claim {
             Some(claim) => claim.map(Some),
-            None if sent.is_none() || text == SKIP => Err(Denied::Missing.into()),
+            None if sent.is_none_or(|sent| sent.trim_ascii() == SKIP) => {
+                Err(Denied::Missing.into())
+            }
             None => Err(Denied::Malformed("the algorithm is not TC3-HMAC-SHA256").into()),
         }
     }
