@@ -5,7 +5,7 @@ use layerbase::domain::{Role, TenantId, TenantSpelling};
 use serde_json::Value;
 
 use crate::support::sign::TestKey;
-use crate::support::{Answer, Request, TestServer, zips};
+use crate::support::{Answer, Request, TestServer, asked, zips};
 
 const WRITER: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
 
@@ -195,4 +195,37 @@ fn a_key_has_so_many_requests_a_second() {
     assert_eq!((refused.status, refused.json()["code"].as_str()), (429, Some("too_many_requests")));
     server.pass_seconds(1);
     assert_eq!(ask().status, 200);
+}
+
+#[test]
+fn each_dialect_has_its_words_for_too_many_requests() {
+    let refused = [
+        ("alibaba", 429, "/Code", "ResourceThrottled"),
+        ("ctyun", 429, "/eopErrCode", ""),
+        ("huawei", 429, "/error_code", "APIGW.0308"),
+        ("native", 429, "/code", "too_many_requests"),
+        ("openyuanrong", 429, "/error", "Too many requests"),
+        ("tencent", 200, "/Response/Error/Code", "RequestLimitExceeded"),
+    ];
+    let server = TestServer::start_with(|config| {
+        config.auth = Auth::On;
+        config.rate_limit = Some(1);
+    });
+    server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
+    for (dialect, status, pointer, code) in refused {
+        server.pass_seconds(1);
+        let ask = || {
+            let request = asked::listing(dialect);
+            server.send(&WRITER.sign(dialect, request, server.base(), server.now()))
+        };
+        let answer = ask();
+        assert_eq!(answer.status, 200, "{dialect}: {}", answer.text());
+        let answer = ask();
+        assert_eq!(answer.status, status, "{dialect}: {}", answer.text());
+        let body = answer.json();
+        let said = body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        assert!(!said.is_empty() && said.starts_with(code), "{dialect}: {body}");
+        let numbers = "equals to `2` in a second, which exceeds the frequency limit `1`";
+        assert!(dialect != "tencent" || answer.text().contains(numbers), "{body}");
+    }
 }

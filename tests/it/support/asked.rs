@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Request, zips};
 
-/// Asks for the layers, or where only versions can be listed for those of `demo`.
+/// Asks for a list that may be empty.
 pub fn listing(dialect: &str) -> Request {
     match dialect {
         "alibaba" => Request::get("/2023-03-30/layers?limit=2"),
@@ -12,7 +12,7 @@ pub fn listing(dialect: &str) -> Request {
             Request::get("/openapi/v1/layers/demo/versions?maxResults=2").header("regionId", "r")
         }
         "huawei" => Request::get("/v2/p0/fgs/dependencies?maxitems=2"),
-        "openyuanrong" => Request::get("/function-repository/v1/layers?pageSize=2"),
+        "openyuanrong" => Request::get("/serverless/v1/functions"),
         "tencent" => tencent("ListLayers").json(&json!({"Limit": 2})),
         _ => Request::get("/api/v1/layers?limit=2"),
     }
