@@ -254,7 +254,7 @@ fn wrong_usage_is_told_before_anything_is_sent() {
     let server = server();
     for arguments in [
         &["layer", "publish", "a/b", "."][..],
-        &["layer", "publish", "a", "/nonexistent"],
+        &["layer", "publish", "a", "no/such/file"],
         &["layer", "show", "a", "0"],
         &["layer", "rm", "a", "latest"],
         &["function", "create", "f", ".", "--runtime", "r"],
