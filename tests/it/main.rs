@@ -17,6 +17,7 @@ mod golden;
 mod house;
 mod keys;
 mod lists;
+mod mutations;
 mod sdk;
 mod strangers;
 mod support;
