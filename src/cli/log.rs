@@ -90,7 +90,7 @@ impl From<AuditEntry> for Change {
 /// Where the lines come from.
 enum Source {
     Server(Client),
-    Folder(Catalog),
+    Folder(Box<Catalog>),
 }
 
 /// Prints the log; `client` is made where a server is asked.
@@ -100,7 +100,7 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let source = match &log.data {
-        Some(folder) => Source::Folder(DataFolder::at(folder.clone()).open()?),
+        Some(folder) => Source::Folder(Box::new(DataFolder::at(folder.clone()).open()?)),
         None => Source::Server(client()?),
     };
     let read = |item: &mut dyn FnMut(&RawValue) -> Result<(), Failure>| match &source {
