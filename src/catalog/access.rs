@@ -167,8 +167,8 @@ impl Catalog {
     /// Changes how a tenant is called in the clouds and returns what is set then; the tenant is
     /// made where it is new.
     ///
-    /// `merge` changes what is set, which nobody else changes meanwhile. `AlreadyExists` when
-    /// another tenant has one of the names.
+    /// `merge` changes what is set, which nobody else changes meanwhile. `InUse` when another
+    /// tenant has one of the names.
     pub fn change_spelling(
         &self,
         tenant: &TenantId,
@@ -184,8 +184,8 @@ impl Catalog {
                 let mut pairs = spelling.fields().into_iter().zip(theirs.fields());
                 let taken = pairs.find(|(ours, theirs)| ours.1.is_some() && ours == theirs);
                 if let Some(((field, _), _)) = taken.filter(|_| other != tenant) {
-                    let name = format!("{field} of {other}");
-                    return Err(CatalogError::AlreadyExists { what: Noun::Tenant, name });
+                    let (name, by) = (field.to_owned(), format!("the tenant {other}"));
+                    return Err(CatalogError::InUse { what: Noun::Spelling, name, by });
                 }
             }
             change.ensure_tenant(&tenant, now)?;

@@ -14,6 +14,7 @@ use ureq::http::HeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::failure::Failure;
+use crate::domain::KeyId;
 
 /// The variable that carries a key.
 pub(super) const KEY: &str = "LAYERBASE_KEY";
@@ -70,13 +71,17 @@ impl Key {
     pub(super) fn parse(text: &str, origin: &str) -> Result<Self, Failure> {
         let text = text.trim();
         let formed = text.split_once('.').is_some_and(|(id, secret)| {
-            !id.is_empty() && !secret.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+            KeyId::parse(id).is_ok()
+                && !secret.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
         });
         let header = HeaderValue::try_from(format!("Bearer {text}")).ok().filter(|_| formed);
         let Some(mut header) = header else {
             // The text is not repeated: a secret with a mistake in it is a secret all the same.
-            return Err(Failure::usage(format!("{origin}: is not a key"))
-                .hint("write it as <key id>.<secret>, as `layerbase key add` printed it"));
+            return Err(Failure::usage(format!("{origin} is not a key")).hint(
+                "write it as <key id>.<secret>: the token that `layerbase key add` printed, which \
+                 is the field token with --json",
+            ));
         };
         header.set_sensitive(true);
         Ok(Self(header))
@@ -115,10 +120,19 @@ mod tests {
         let key = Key::parse(" AKID.s3cret/+=.x\n", KEY).unwrap();
         assert_eq!(key.header(), "Bearer AKID.s3cret/+=.x");
         assert!(!format!("{key:?} {:?}", key.header()).contains("s3cret"));
-        for text in ["", "AKID", ".s3cret", "AKID.", "AKID.s3 cret", "AKID.s3\ncret", "A.s3crét"] {
+        for text in [
+            "",
+            "{\"id\":\"AKID\",\"token\":\"AKID.s3cret\"}",
+            "AKID",
+            ".s3cret",
+            "AKID.",
+            "AKID.s3 cret",
+            "AKID.s3\ncret",
+            "A.s3crét",
+        ] {
             let failure = Key::parse(text, KEY).unwrap_err();
             assert_eq!(failure.kind, Kind::Usage, "{text:?}");
-            assert_eq!(failure.what, "LAYERBASE_KEY: is not a key");
+            assert_eq!(failure.what, "LAYERBASE_KEY is not a key");
         }
     }
 

@@ -211,6 +211,8 @@ impl Client {
             failure.hint(hint)
         } else if refused || absent {
             failure.hint("start one with `layerbase serve` or name it with --server")
+        } else if self.base.starts_with("http://") {
+            failure.hint("if it speaks https, name it as https://…; else its log may say why")
         } else {
             failure.hint("the server's log may say why it ended the request")
         }

@@ -115,6 +115,9 @@ pub(super) fn run(
 fn about_keys(guide: &Guide, key_id: Option<&KeyId>) -> String {
     let place = guide.key;
     match key_id {
+        Some(id) if !guide.code.contains(ANY) => {
+            format!("The key {id} of {KEY} is for\n{place}.")
+        }
         Some(id) => format!(
             "The key {id} of {KEY}, <key id>.<secret>, goes where \"{ANY}\" stands below:\n{place}."
         ),
@@ -218,7 +221,12 @@ yrcli, from the Python package openyuanrong-sdk, reads no variable:
   yrcli --server-address {host} deploy --skip-package true --function-json f.json
   yrcli --server-address {host} query -f svc@fn
 curl:
-  curl '{url}/serverless/v1/functions/0@svc@fn/versions?pageIndex=1&pageSize=10'"#,
+  curl '{url}/serverless/v1/functions/0@svc@fn/versions?pageIndex=1&pageSize=10'
+With --auth on each takes the token of a key, which is made where the data folder is:
+  TOKEN=$(layerbase key token ID)
+  yrcli --server-address {host} --jwt-token "$TOKEN" list
+  curl -H "X-Auth: $TOKEN" '{url}/serverless/v1/functions/0@svc@fn/versions?pageIndex=1&pageSize=10'
+yrcli says that there is no function also when its token was refused."#,
 };
 
 const TENCENT: Guide = Guide {

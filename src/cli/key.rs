@@ -184,7 +184,11 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
     let role = Role::parse(&add.role)
         .ok_or_else(|| Failure::usage(format!("'{}' is not a role", add.role)))?;
     let catalog = folder.open_or_make(output)?;
+    let is_new = catalog.list_tenants()?.iter().all(|(tenant, _)| *tenant != add.tenant);
     let key = catalog.add_key(id, secret, add.tenant.clone(), role)?;
+    if is_new {
+        output.note(&format!("there was no tenant {} before", add.tenant));
+    }
     // Who brought the secret has it, and perhaps a log of what is printed.
     let secret = (!add.secret_stdin).then(|| key.secret.reveal());
     let made = Made {

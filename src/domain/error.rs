@@ -24,6 +24,8 @@ pub enum Noun {
     Key,
     /// A tenant.
     Tenant,
+    /// A tenant's name in a cloud.
+    Spelling,
 }
 
 impl fmt::Display for Noun {
@@ -36,6 +38,7 @@ impl fmt::Display for Noun {
             Self::Code => "code",
             Self::Key => "key",
             Self::Tenant => "tenant",
+            Self::Spelling => "the name",
         })
     }
 }

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::catalog::Catalog;
 pub use crate::catalog::{Clock, IdSource};
-use crate::config::Config;
+use crate::config::{Auth, Config};
 use crate::dialects::{self, Call, DIALECTS, Dialect, Refusal};
 use crate::store::{OpenError, Store};
 use connections::{Connections, Limits};
@@ -75,6 +75,11 @@ impl Server {
         let store = Store::open(&config.data, clock.now(), secret)?;
         let catalog = Catalog::new(store, clock.clone(), ids.clone())
             .with_tenant_code_max(config.max_tenant_code);
+        if config.auth == Auth::On && catalog.access().is_ok_and(|access| access.keys.is_empty()) {
+            tracing::warn!(
+                "there is no key yet, and nobody is let in: `layerbase key add` makes one"
+            );
+        }
         let (scheme, limits) = (config.scheme(), Limits::of(&config));
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let app = App::new(catalog, clock, ids, config, address.port());

@@ -42,9 +42,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Page cache of one connection in KiB: SQLite's own default; the machine's file cache holds the
-/// rest.
-const CACHE_KIB: i64 = 2000;
+/// Page cache of one connection in KiB, taken as it is needed: a page of a list reads forty pages
+/// of the file, and each that is not here costs a call of the system.
+const CACHE_KIB: i64 = 32_000;
+
+/// Bytes that SQLite takes for all connections together before it uses their pages again.
+const HEAP_MAX: i64 = 64 << 20;
 
 /// Prepared statements that one connection keeps.
 const STATEMENTS: usize = 64;
@@ -353,6 +356,7 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
     // prepared anew each time another value is bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "soft_heap_limit", HEAP_MAX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

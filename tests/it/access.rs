@@ -43,7 +43,7 @@ fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
     assert_eq!(layers(&server)["arnV2"], arn);
     let other = TenantId::parse("other").unwrap();
     let taken = local.change_spelling(&other, set).unwrap_err().to_string();
-    assert_eq!(taken, "tenant 'alibaba_account of default' already exists");
+    assert_eq!(taken, "the name 'alibaba_account' is in use by the tenant default");
 }
 
 #[test]

@@ -97,9 +97,10 @@ impl From<CatalogError> for ApiError {
                     "LayerVersionNotFound",
                     format!("layer version '{name}' of layer '{layer}' does not exist"),
                 ),
-                (Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant, _) => {
-                    Self::not_found("LayerVersionNotFound", text)
-                }
+                (
+                    Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling,
+                    _,
+                ) => Self::not_found("LayerVersionNotFound", text),
                 (Noun::Function, _) => Self::not_found("FunctionNotFound", text),
                 (Noun::FunctionVersion, _) => Self::not_found("VersionNotFound", text),
             },

@@ -148,14 +148,16 @@ impl From<CatalogError> for ApiError {
         let text = error.to_string();
         match error {
             CatalogError::NotFound { what, .. } => match what {
-                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant => Self::no_function(),
+                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
+                    Self::no_function()
+                }
                 Noun::FunctionVersion => {
                     Self::new(StatusCode::NOT_FOUND, "FSS.1052", "Not found the function version")
                 }
                 Noun::Layer | Noun::LayerVersion => Self::no_dependency(),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
-                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant => {
+                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
                     Self::new(StatusCode::CONFLICT, "FSS.1061", "The function already exists.")
                 }
                 Noun::FunctionVersion => {

@@ -144,7 +144,7 @@ impl From<CatalogError> for ApiError {
                 Noun::Layer | Noun::LayerVersion => {
                     Self::new(4113, "this layer version does not exist")
                 }
-                Noun::Code | Noun::Key | Noun::Tenant => Self::no_key(),
+                Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => Self::no_key(),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
                 Noun::FunctionVersion => Self::duplicate(),
@@ -153,7 +153,8 @@ impl From<CatalogError> for ApiError {
                 | Noun::LayerVersion
                 | Noun::Code
                 | Noun::Key
-                | Noun::Tenant => {
+                | Noun::Tenant
+                | Noun::Spelling => {
                     Self::new(4101, "the function name already exists. rename your function")
                 }
             },

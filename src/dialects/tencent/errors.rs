@@ -92,7 +92,9 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::NotFound { what, .. } => match what {
                 Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
-                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant => Self::no_version(),
+                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
+                    Self::no_version()
+                }
                 Noun::Function => {
                     Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
                 }
