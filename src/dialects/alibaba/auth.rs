@@ -8,6 +8,7 @@ mod acs3;
 mod fc;
 #[cfg(test)]
 mod mutations;
+mod oss;
 mod roa;
 #[cfg(test)]
 mod samples;
@@ -66,6 +67,7 @@ enum Scheme<'h> {
     Fc,
     Acs3 { signed_headers: &'h str },
     Roa,
+    Oss,
 }
 
 /// What must have been signed.
@@ -87,8 +89,10 @@ impl<'h> Claim<'h> {
             fc::SCHEME => fc::claim(head, credentials),
             acs3::SCHEME => acs3::claim(head, credentials),
             roa::SCHEME => roa::claim(head, credentials),
+            oss::SCHEME => oss::claim(head, credentials),
             _ => {
-                Err(Denied::Malformed("its scheme is none of FC, ACS3-HMAC-SHA256 and acs").into())
+                let known = "its scheme is none of FC, ACS3-HMAC-SHA256, acs and OSS";
+                Err(Denied::Malformed(known).into())
             }
         }
     }
@@ -98,6 +102,7 @@ impl<'h> Claim<'h> {
             Scheme::Fc => fc::proof(head),
             Scheme::Acs3 { signed_headers } => acs3::proof(head, signed_headers, body),
             Scheme::Roa => roa::proof(head, body),
+            Scheme::Oss => oss::proof(head, body),
         }
     }
 
@@ -125,10 +130,30 @@ fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), Denied> {
 
 /// Reads the time of signing from the header `Date`.
 fn date(head: &Parts) -> Result<Timestamp, ApiError> {
-    let sent = signing::header(head, "date").ok_or_else(|| ApiError::missing_header("Date"))?;
+    time(head, "date")
+}
+
+/// Reads the time of signing from a header that holds it in the way of `Date`.
+fn time(head: &Parts, name: &str) -> Result<Timestamp, ApiError> {
+    let sent = signing::header(head, name).ok_or_else(|| ApiError::missing_header("Date"))?;
     DateTimeParser::new()
         .parse_timestamp(sent)
         .map_err(|_| ApiError::invalid("HTTP header Date must be a time as RFC 1123 has it"))
+}
+
+/// Tells whether the body is the one that `Content-MD5` speaks of, if the request has one.
+fn is_body_whole(head: &Parts, body: &Body) -> bool {
+    !head.headers.contains_key("content-md5")
+        || is_md5(&signing::covered_header(head, "content-md5"), &body.md5)
+}
+
+/// Tells whether a text is a digest as RFC 1864 has it, in hexadecimal, or in the base64 of the
+/// hexadecimal; each is what some client of this cloud sends (section 9.1).
+fn is_md5(text: &str, md5: &[u8; 16]) -> bool {
+    let decoded = signing::from_base64(text);
+    let hexadecimal =
+        [text.as_bytes(), &decoded].into_iter().filter_map(|text| hex::decode(text).ok());
+    decoded == md5 || hexadecimal.into_iter().any(|digest| digest == md5)
 }
 
 /// Writes every header whose name starts with `prefix` as a line, sorted by name.

@@ -14,16 +14,15 @@
 //! - An answer without a body has no media type: a client parses whatever calls itself JSON.
 //! - The checksum is CRC-64/XZ as an unsigned decimal text.
 //! - An unknown path and a wrong method are both a 400, `PathNotSupported`.
-//! - There are three ways to sign, and each is taken in front of every date: an option of the newer
+//! - There are four ways to sign, and each is taken in front of every date: an option of the newer
 //!   clients goes back to the older one. `FC` covers neither query nor body, and `acs` no body
-//!   without a `Content-MD5`; only `ACS3-HMAC-SHA256` is safe where others can change what is sent.
+//!   without a `Content-MD5`, nor does `OSS`, which leaves the query out too; only `ACS3-HMAC-SHA256` is safe where others can change what is sent.
 //! - `FC` is signed over the path as sent by one client and over the decoded one by another.
 //!
 //! Decided here, where the documents are silent or disagree:
 //! - A token is the plain name of the next layer, inclusive, in every generation.
 //! - `code.ossBucketName` is refused: there are no buckets in this release, nor the inbox for uploads
-//!   (`tempBucketToken`). The scheme `Authorization: OSS` comes with that inbox; until then it is
-//!   refused like any other scheme that is not known.
+//!   (`tempBucketToken`), which clients put objects into with the scheme `OSS`.
 //! - `limit` outside 1 to 100, `startVersion` below 1 and a switch that is neither true nor false
 //!   are refused.
 //! - `public=true` lists the caller's public layers; there are no official layers.

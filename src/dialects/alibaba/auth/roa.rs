@@ -6,7 +6,7 @@
 
 use axum::http::request::Parts;
 
-use super::{Body, Claim, Proof, Scheme, date, key_and_signature, lines_of};
+use super::{Body, Claim, Proof, Scheme, date, is_body_whole, key_and_signature, lines_of};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::params::Params;
 use crate::dialects::signing::{self, covered_header};
@@ -19,19 +19,8 @@ pub(super) fn claim<'h>(head: &'h Parts, credentials: &'h str) -> Result<Claim<'
 }
 
 pub(super) fn proof(head: &Parts, body: &Body) -> Proof {
-    let is_body_whole = !head.headers.contains_key("content-md5")
-        || is_md5(&covered_header(head, "content-md5"), &body.md5);
     let texts = vec![string_to_sign(head).into_bytes()];
-    Proof { texts, is_code: signing::is_hmac_sha1, is_body_whole }
-}
-
-/// Tells whether a text is a digest as RFC 1864 has it, in hexadecimal, or in the base64 of the
-/// hexadecimal; each is what some client of this cloud sends (section 9.1).
-fn is_md5(text: &str, md5: &[u8; 16]) -> bool {
-    let decoded = signing::from_base64(text);
-    let hexadecimal =
-        [text.as_bytes(), &decoded].into_iter().filter_map(|text| hex::decode(text).ok());
-    decoded == md5 || hexadecimal.into_iter().any(|digest| digest == md5)
+    Proof { texts, is_code: signing::is_hmac_sha1, is_body_whole: is_body_whole(head, body) }
 }
 
 fn string_to_sign(head: &Parts) -> String {
@@ -65,6 +54,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::dialects::alibaba::auth::is_md5;
     use crate::dialects::alibaba::auth::samples::{self, decide};
 
     /// The vector of section 9.3.
