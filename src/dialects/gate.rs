@@ -16,7 +16,7 @@ use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
-use super::pages::{PageKey, Pages};
+use super::pages::{Moment, PageKey, Pages};
 use super::{BodyRule, Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::app::App;
 use crate::domain::{Caller, CatalogError, Limit, Occasion};
@@ -25,7 +25,6 @@ use crate::ingest::Spool;
 /// Bytes of a body that may come before anybody looks who sends it: asking twice would take longer.
 const UNASKED_MAX: u64 = 16 << 10;
 
-#[derive(Clone)]
 struct Gate {
     dialect: &'static dyn Dialect,
     app: App,
@@ -42,36 +41,37 @@ pub(super) fn guard(
     pages: &Arc<Pages>,
     operation: &Operation,
 ) -> MethodRouter<App> {
-    let gate = Gate {
+    let gate = Arc::new(Gate {
         dialect,
         app: app.clone(),
         pages: Arc::clone(pages),
         body: operation.body,
         reusable: operation.reusable,
         operation: operation.name,
-    };
-    let admit = move |request: Request, next: Next| {
-        let gate = gate.clone();
-        async move { gate.admit(request, next).await }
-    };
+    });
+    let admit = move |request: Request, next: Next| Arc::clone(&gate).admit(request, next);
     // Not on the fallback: a wrong method is refused by the server for all dialects.
     operation.handlers.clone().route_layer(middleware::from_fn(admit))
 }
 
 impl Gate {
-    async fn admit(self, request: Request, next: Next) -> Response {
-        let (mut head, body) = request.into_parts();
+    /// Boxes what most requests do without, a body and the handler of a page that is kept: the
+    /// future is moved several times with all the room it may need, and a span costs as much.
+    async fn admit(self: Arc<Self>, request: Request, next: Next) -> Response {
+        let (head, body) = request.into_parts();
         let call = Call::new(&self.app, &head, self.dialect);
-        // Made where something may be logged: a page that is given again costs no span.
         let span = || tracing::info_span!("request", id = %call.request_id);
         let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
-        let body = match self.ask_first(&call, &head, body).instrument(span()).await {
-            Ok(body) => body,
-            Err(refusal) => return *refusal,
-        };
-        let spool = match self.receive(&head, body).instrument(span()).await {
-            Ok(spool) => spool,
-            Err(refusal) => return refused(refusal),
+        // Where the body is the code, the query is what is kept of it.
+        if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
+            return refused(CatalogError::invalid("query", "must be UTF-8"));
+        }
+        let spool = match body.is_end_stream() {
+            true => Spool::empty(),
+            false => match Box::pin(self.receive(&call, &head, body).instrument(span())).await {
+                Ok(spool) => spool,
+                Err(refusal) => return *refusal,
+            },
         };
         // Taken when all has arrived, so that a slow client takes no place from others.
         let _request = match self.app.start_request() {
@@ -96,82 +96,81 @@ impl Gate {
         if let Some(Err(refusal)) = caller.key().map(|key| self.app.count_request(key)) {
             return refused(refusal);
         }
-        let (dialect, operation) = (self.dialect.name(), self.operation);
-        let caller = caller.on(Occasion { dialect, operation, request_id: call.request_id });
-        let page =
-            self.reusable.map(|headers| PageKey::new(&self.app, &access, &head, &caller, headers));
+        let page = self.reusable.map(|headers| {
+            let moment = Moment::new(&self.app, &access, &call);
+            PageKey::new(moment, &head, &caller, headers)
+        });
         if let Some(page) = &page
             && let Some(response) = self.pages.get(page)
         {
             return self.dialect.complete(&call, response);
         }
-        head.extensions.insert(caller);
-        head.extensions.insert(Arc::new(spool));
-        head.extensions.insert(call.clone());
-        let request = Request::from_parts(head, HttpBody::empty());
-        let answer = async {
-            let mut response = next.run(request).await;
-            if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
-                let refusal = Arc::into_inner(rejected.0);
-                let shared = || CatalogError::internal("a refusal was copied");
-                return self.refuse(&call, refusal.unwrap_or_else(shared));
-            }
-            if let Some(page) = page {
-                response = self.pages.keep(page, response).await;
-            }
-            let response = self.dialect.complete(&call, response);
-            let (method, path, status) = (&call.method, call.path(), response.status().as_u16());
-            tracing::debug!(%method, path, status, "answered");
-            response
-        };
-        answer.instrument(span()).await
+        let (dialect, operation) = (self.dialect.name(), self.operation);
+        let caller = caller.on(Occasion { dialect, operation, request_id: call.request_id });
+        let mut request = Request::from_parts(head, HttpBody::empty());
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Arc::new(spool));
+        request.extensions_mut().insert(call.clone());
+        Box::pin(self.answer(&call, page, next.run(request)).instrument(span())).await
     }
 
-    /// Has whoever sends more than a little say first who he is; gives the body back, or the
-    /// refusal after the body was thrown away.
-    async fn ask_first(
+    /// Has the handler answer, words what an extractor refused, and keeps the page.
+    async fn answer(
+        &self,
+        call: &Call,
+        page: Option<PageKey>,
+        handler: impl Future<Output = Response>,
+    ) -> Response {
+        let mut response = handler.await;
+        if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
+            let refusal = Arc::into_inner(rejected.0);
+            let shared = || CatalogError::internal("a refusal was copied");
+            return self.refuse(call, refusal.unwrap_or_else(shared));
+        }
+        if let Some(page) = page {
+            response = self.pages.keep(page, response).await;
+        }
+        let response = self.dialect.complete(call, response);
+        let (method, path, status) = (&call.method, call.path(), response.status().as_u16());
+        tracing::debug!(%method, path, status, "answered");
+        response
+    }
+
+    /// Reads the body, unless the head says already that it is refused.
+    async fn receive(
         &self,
         call: &Call,
         head: &Parts,
         body: HttpBody,
-    ) -> Result<HttpBody, Box<Response>> {
-        let is_little = body.size_hint().upper().is_some_and(|most| most <= UNASKED_MAX);
-        if is_little || !self.app.verifies_signatures() {
-            return Ok(body);
-        }
-        let refusal = match self.app.catalog().access() {
-            Err(fault) => self.refuse(call, fault),
-            Ok(access) => {
-                let opening = Opening { app: &self.app, access: &access, head };
-                match self.dialect.check_head(opening) {
-                    Ok(()) => return Ok(body),
-                    Err(refusal) => self.dialect.complete(call, *refusal),
-                }
+    ) -> Result<Spool, Box<Response>> {
+        let refused = |refusal| Box::new(self.refuse(call, refusal));
+        if let Err(refusal) = self.ask_first(call, head, &body) {
+            // Who waits to hear so before he sends has nothing to be thrown away.
+            if !head.headers.contains_key(EXPECT) {
+                self.app.throw_away(body).await;
             }
-        };
-        // Who waits to hear so before he sends has nothing to be thrown away.
-        if !head.headers.contains_key(EXPECT) {
-            self.app.throw_away(body).await;
+            return Err(refusal);
         }
-        Err(Box::new(refusal))
-    }
-
-    /// Reads the body, unless the head says already that it is refused.
-    async fn receive(&self, head: &Parts, body: HttpBody) -> Result<Spool, CatalogError> {
         let limit = self.body.limit(self.dialect, &self.app);
         let measure = self.body.measure(self.app.verifies_signatures(), head);
-        // Where the body is the code, the query is what is kept of it.
-        if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
-            return Err(CatalogError::invalid("query", "must be UTF-8"));
-        }
         if waits_to_send(head, &body, limit) {
             let (what, actual) = (Limit::BodySize, body.size_hint().lower());
-            return Err(CatalogError::LimitExceeded { what, limit, actual });
+            return Err(refused(CatalogError::LimitExceeded { what, limit, actual }));
         }
-        match body.is_end_stream() {
-            true => Ok(Spool::empty()),
-            false => self.app.spool(body, limit, measure).await,
+        self.app.spool(body, limit, measure).await.map_err(refused)
+    }
+
+    /// Has whoever is about to send more than a little say first who he is.
+    fn ask_first(&self, call: &Call, head: &Parts, body: &HttpBody) -> Result<(), Box<Response>> {
+        let is_little = body.size_hint().upper().is_some_and(|most| most <= UNASKED_MAX);
+        if is_little || !self.app.verifies_signatures() {
+            return Ok(());
         }
+        let access = self.app.catalog().access();
+        let access = access.map_err(|fault| Box::new(self.refuse(call, fault)))?;
+        let opening = Opening { app: &self.app, access: &access, head };
+        let checked = self.dialect.check_head(opening);
+        checked.map_err(|refusal| Box::new(self.dialect.complete(call, *refusal)))
     }
 
     fn refuse(&self, call: &Call, refusal: CatalogError) -> Response {

@@ -17,8 +17,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::Caller;
 use super::links::period_of;
+use super::{Call, Caller};
 use crate::app::App;
 use crate::domain::Access;
 
@@ -28,44 +28,44 @@ const KEPT_MAX: usize = 4 << 20;
 /// Pages that are remembered as rendered once.
 const SEEN: usize = 1024;
 
+/// Bytes of a key that few exceed.
+const KEY_USUAL: usize = 256;
+
 /// The largest page that is kept.
 const PAGE_MAX: usize = 256 << 10;
 
-/// Generation of the catalog, state of its keys and spellings, period of its links.
-type Moment = (u64, u64, i64);
+/// When a page is true: generation of the catalog, state of its keys and spellings, period of its
+/// links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64, u64, i64);
+
+impl Moment {
+    /// Taken before anything is read, so that a page is never older than its key says.
+    pub(super) fn new(app: &App, access: &Access, call: &Call) -> Self {
+        Self(app.catalog().generation(), access.stamp, period_of(call.received))
+    }
+}
 
 /// What an answer depends on.
 pub(super) struct PageKey {
     moment: Moment,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl PageKey {
-    /// Takes the moment before anything is read, so that a page is never older than its key says.
-    pub(super) fn new(
-        app: &App,
-        access: &Access,
-        head: &Parts,
-        caller: &Caller,
-        headers: &[&str],
-    ) -> Self {
-        let now = period_of(app.clock().now());
-        let moment = (app.catalog().generation(), access.stamp, now);
-        let mut text = String::with_capacity(160);
-        let value = |name: &str| head.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
-        let parts = [
-            head.method.as_str(),
-            caller.tenant().as_str(),
-            head.uri.path(),
-            head.uri.query().unwrap_or_default(),
-        ];
-        for part in parts {
-            text.push_str(part);
-            text.push('\n');
-        }
+    /// What is asked by whom, with the headers that the answer depends on.
+    pub(super) fn new(moment: Moment, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
+        let mut text = Vec::with_capacity(KEY_USUAL);
+        let mut add = |part: &[u8]| {
+            text.extend_from_slice(part);
+            text.push(b'\n');
+        };
+        add(head.method.as_str().as_bytes());
+        add(caller.tenant().as_str().as_bytes());
+        add(head.uri.path().as_bytes());
+        add(head.uri.query().unwrap_or_default().as_bytes());
         for name in [HOST.as_str()].iter().chain(headers) {
-            text.push_str(&String::from_utf8_lossy(value(name)));
-            text.push('\n');
+            add(head.headers.get(*name).map_or(b"", HeaderValue::as_bytes));
         }
         Self { moment, text }
     }
@@ -90,7 +90,7 @@ impl Default for Pages {
 struct Kept {
     moment: Moment,
     bytes: usize,
-    pages: HashMap<String, (Option<HeaderValue>, Bytes)>,
+    pages: HashMap<Vec<u8>, (Option<HeaderValue>, Bytes)>,
 }
 
 impl Pages {

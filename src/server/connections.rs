@@ -203,6 +203,7 @@ impl Connection {
         let mut is_last = false;
         let ended = loop {
             tokio::select! {
+                biased;
                 ended = talk.as_mut() => break ended,
                 // There is nothing to be sent there: this is the sender's end.
                 _ = stopped.changed(), if !is_last => {
