@@ -111,6 +111,7 @@ impl From<CatalogError> for Failure {
             | CatalogError::Unchanged { .. }
             | CatalogError::Stale { .. }
             | CatalogError::InUse { .. }
+            | CatalogError::BucketUnavailable { .. }
             | CatalogError::Forbidden { .. } => Self::refused(what),
         }
     }

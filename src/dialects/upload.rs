@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use crate::app::App;
-use crate::domain::CatalogError;
+use crate::domain::{ArtifactLimits, CatalogError, ObjectRef, TenantId};
 use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
 use crate::ingest::{Leniency, Spool, Staged, Staging, form, json, stage_spool};
 
@@ -22,6 +22,41 @@ pub(super) struct CodeField {
     pub(super) leniency: Leniency,
     /// Bytes of a zip that the cloud takes this way.
     pub(super) vendor_limit: u64,
+}
+
+/// The code of one upload, wherever it came from, before it is inspected.
+#[derive(Debug)]
+pub(super) enum Code {
+    /// It was in the request.
+    Inline(Staging),
+    /// It was copied from a bucket; with the limits that hold for it.
+    Object(Spool, ArtifactLimits),
+}
+
+impl Code {
+    /// Inspects and measures the archive; for a blocking thread.
+    ///
+    /// Fails with `BadArchive` or `LimitExceeded` when the archive breaks a rule.
+    pub(super) fn finish(self) -> Result<Staged, CatalogError> {
+        match self {
+            Self::Inline(staging) => staging.finish(),
+            Self::Object(spool, limits) => stage_spool(spool, &limits),
+        }
+    }
+}
+
+/// Copies the code that a request refers to; see [`App::fetch`] for what may go wrong.
+///
+/// `vendor_limit` is the most bytes of a zip that the cloud takes from a bucket.
+pub(super) async fn fetch(
+    app: &App,
+    tenant: &TenantId,
+    object: ObjectRef,
+    vendor_limit: u64,
+) -> Result<Code, CatalogError> {
+    let limits = app.upload_limits(vendor_limit);
+    let spool = app.fetch(tenant, &object, limits.size).await?;
+    Ok(Code::Object(spool, limits))
 }
 
 /// Reads a JSON body and the code inside it.

@@ -26,6 +26,12 @@ pub enum Noun {
     Tenant,
     /// A tenant's name in a cloud.
     Spelling,
+    /// A bucket, in the inbox or in the bucket map.
+    Bucket,
+    /// An object in a bucket.
+    Object,
+    /// An unfinished multipart upload into the inbox.
+    Multipart,
 }
 
 impl fmt::Display for Noun {
@@ -39,6 +45,9 @@ impl fmt::Display for Noun {
             Self::Key => "key",
             Self::Tenant => "tenant",
             Self::Spelling => "the name",
+            Self::Bucket => "bucket",
+            Self::Object => "object",
+            Self::Multipart => "multipart upload",
         })
     }
 }
@@ -64,6 +73,8 @@ pub enum Limit {
     Requests,
     /// Uploads that run at the same time.
     Uploads,
+    /// Bytes of all objects in the inbox.
+    InboxSize,
 }
 
 impl fmt::Display for Limit {
@@ -78,6 +89,7 @@ impl fmt::Display for Limit {
             Self::RequestRate => "requests of the key in this second",
             Self::Requests => "requests at the same time",
             Self::Uploads => "uploads at the same time",
+            Self::InboxSize => "bytes in the inbox",
         })
     }
 }
@@ -200,6 +212,14 @@ pub enum CatalogError {
         name: String,
         /// What needs it.
         by: String,
+    },
+    /// The storage behind a bucket does not answer as it should.
+    #[error("the bucket '{bucket}' cannot be read: {reason}")]
+    BucketUnavailable {
+        /// The bucket's name.
+        bucket: String,
+        /// What is wrong, in our words: the storage's own stay in the log.
+        reason: &'static str,
     },
     /// The caller's role does not cover what he asks for.
     #[error("the key has the role {role}, and this needs the role {needed}")]

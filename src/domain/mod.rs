@@ -12,6 +12,7 @@ pub mod function;
 pub mod key;
 pub mod layer;
 pub mod names;
+pub mod object;
 pub mod page;
 pub mod tenant;
 
@@ -29,6 +30,7 @@ pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
 pub use names::{
     FunctionKey, FunctionName, Group, LayerName, Qualifier, TenantId, VersionName, VersionNumber,
 };
+pub use object::{BucketName, InboxObject, ObjectInfo, ObjectKey, ObjectRef};
 pub use page::{Order, Page, Window};
 pub use tenant::TenantSpelling;
 

@@ -101,6 +101,8 @@ impl From<CatalogError> for ApiError {
                     Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling,
                     _,
                 ) => Self::not_found("LayerVersionNotFound", text),
+                // The references name no code of their own (alibaba.md section 8).
+                (Noun::Bucket | Noun::Object | Noun::Multipart, _) => Self::invalid(text),
                 (Noun::Function, _) => Self::not_found("FunctionNotFound", text),
                 (Noun::FunctionVersion, _) => Self::not_found("VersionNotFound", text),
             },
@@ -117,7 +119,8 @@ impl From<CatalogError> for ApiError {
                 Limit::UnpackedSize
                 | Limit::Entries
                 | Limit::FunctionVersions
-                | Limit::TenantCode => Self::invalid(text),
+                | Limit::TenantCode
+                | Limit::InboxSize => Self::invalid(text),
                 Limit::RequestRate => {
                     Self::new(StatusCode::TOO_MANY_REQUESTS, "ResourceThrottled", text)
                 }
@@ -137,6 +140,9 @@ impl From<CatalogError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "VersionPublishError", text)
             }
             CatalogError::InUse { .. } => Self::invalid(text),
+            CatalogError::BucketUnavailable { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
+            }
             CatalogError::Forbidden { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "AccessDenied", text)
             }

@@ -130,7 +130,7 @@ impl From<CatalogError> for ApiError {
                         StatusCode::CONFLICT,
                         format!("number of function versions {actual} exceeds limit {limit}"),
                     ),
-                    Limit::TenantCode => Self::service(large, text),
+                    Limit::TenantCode | Limit::InboxSize => Self::service(large, text),
                     Limit::RequestRate | Limit::Requests | Limit::Uploads => {
                         Self::gateway(StatusCode::TOO_MANY_REQUESTS, text)
                     }
@@ -141,6 +141,9 @@ impl From<CatalogError> for ApiError {
             }
             CatalogError::BadArchive(problem) => Self::invalid("code.zipFile", problem),
             CatalogError::ChecksumMismatch { .. } => Self::invalid("code", text),
+            CatalogError::BucketUnavailable { .. } => {
+                Self::service(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
             CatalogError::Forbidden { .. } => Self::gateway(StatusCode::FORBIDDEN, text),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());

@@ -89,6 +89,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "FSS.1053", "The alias does not exist.")
     }
 
+    /// The address of code names a bucket or an object that is not there (huawei.md section 3).
+    fn no_object(text: &str) -> Self {
+        Self::field("code_url", format!("names what is not there: {text}"))
+    }
+
     pub(super) fn no_dependency() -> Self {
         Self::new(StatusCode::NOT_FOUND, "FSS.1056", "The dependency does not exist.")
     }
@@ -155,9 +160,17 @@ impl From<CatalogError> for ApiError {
                     Self::new(StatusCode::NOT_FOUND, "FSS.1052", "Not found the function version")
                 }
                 Noun::Layer | Noun::LayerVersion => Self::no_dependency(),
+                Noun::Bucket | Noun::Object | Noun::Multipart => Self::no_object(&text),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
-                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
+                Noun::Function
+                | Noun::Code
+                | Noun::Key
+                | Noun::Tenant
+                | Noun::Spelling
+                | Noun::Bucket
+                | Noun::Object
+                | Noun::Multipart => {
                     Self::new(StatusCode::CONFLICT, "FSS.1061", "The function already exists.")
                 }
                 Noun::FunctionVersion => {
@@ -194,7 +207,7 @@ impl From<CatalogError> for ApiError {
                     );
                     Self::new(StatusCode::FORBIDDEN, "FSS.0403", message)
                 }
-                Limit::TenantCode => {
+                Limit::TenantCode | Limit::InboxSize => {
                     let message =
                         format!("The code size exceeds the maximum allowed limit. ({text})");
                     Self::new(StatusCode::FORBIDDEN, "FSS.1042", message)
@@ -219,6 +232,10 @@ impl From<CatalogError> for ApiError {
             CatalogError::InUse { by, .. } => {
                 let message = format!("The dependency is currently in use. (by the function {by})");
                 Self::new(StatusCode::PRECONDITION_FAILED, "FSS.1033", message)
+            }
+            CatalogError::BucketUnavailable { .. } => {
+                let message = format!("Internal server error. ({text})");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "FSS.0500", message)
             }
             CatalogError::Forbidden { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "FSS.0403", format!("not permit ({text})"))

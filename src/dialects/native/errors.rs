@@ -45,7 +45,8 @@ impl From<CatalogError> for ApiError {
                 | Limit::UnpackedSize
                 | Limit::Entries
                 | Limit::FunctionVersions
-                | Limit::TenantCode => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
+                | Limit::TenantCode
+                | Limit::InboxSize => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
             },
             CatalogError::BadArchive(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_archive"),
             CatalogError::ChecksumMismatch { .. } => {
@@ -54,6 +55,9 @@ impl From<CatalogError> for ApiError {
             CatalogError::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
             CatalogError::Unchanged { .. } => (StatusCode::CONFLICT, "unchanged"),
             CatalogError::InUse { .. } => (StatusCode::CONFLICT, "in_use"),
+            CatalogError::BucketUnavailable { .. } => {
+                (StatusCode::BAD_GATEWAY, "bucket_unavailable")
+            }
             CatalogError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             CatalogError::Internal { source } => {
                 log_internal(source.as_ref());

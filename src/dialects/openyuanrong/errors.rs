@@ -145,6 +145,7 @@ impl From<CatalogError> for ApiError {
                     Self::new(4113, "this layer version does not exist")
                 }
                 Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => Self::no_key(),
+                Noun::Bucket | Noun::Object | Noun::Multipart => Self::invalid(text),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
                 Noun::FunctionVersion => Self::duplicate(),
@@ -154,7 +155,10 @@ impl From<CatalogError> for ApiError {
                 | Noun::Code
                 | Noun::Key
                 | Noun::Tenant
-                | Noun::Spelling => {
+                | Noun::Spelling
+                | Noun::Bucket
+                | Noun::Object
+                | Noun::Multipart => {
                     Self::new(4101, "the function name already exists. rename your function")
                 }
             },
@@ -169,7 +173,7 @@ impl From<CatalogError> for ApiError {
                     Self::new(4127, format!("zip file count [{actual}] is larger than {limit}"))
                 }
                 Limit::FunctionVersions => Self::too_many_versions(actual),
-                Limit::TenantCode => Self::invalid(text),
+                Limit::TenantCode | Limit::InboxSize => Self::invalid(text),
                 Limit::RequestRate => {
                     Self::gateway(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text)
                 }
@@ -189,6 +193,9 @@ impl From<CatalogError> for ApiError {
                      before performing the operation"
                 );
                 Self::new(4112, message)
+            }
+            CatalogError::BucketUnavailable { .. } => {
+                Self::gateway(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", text)
             }
             CatalogError::Forbidden { .. } => {
                 Self::gateway(StatusCode::FORBIDDEN, "Permission denied", text)

@@ -95,6 +95,8 @@ impl From<CatalogError> for ApiError {
                 Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
                     Self::no_version()
                 }
+                Noun::Bucket => Self::new("InvalidParameterValue.CosBucketName", text),
+                Noun::Object | Noun::Multipart => Self::new("ResourceNotFound.CosObject", text),
                 Noun::Function => {
                     Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
                 }
@@ -116,7 +118,7 @@ impl From<CatalogError> for ApiError {
                     Self::new("InvalidParameterValue.ZipFile", text)
                 }
                 Limit::FunctionVersions => Self::new("LimitExceeded.FunctionVersions", text),
-                Limit::TenantCode => Self::new("LimitExceeded", text),
+                Limit::TenantCode | Limit::InboxSize => Self::new("LimitExceeded", text),
                 Limit::RequestRate => Self::too_fast(limit, actual),
                 Limit::Requests | Limit::Uploads => Self::new("RequestLimitExceeded", text),
             },
@@ -134,6 +136,7 @@ impl From<CatalogError> for ApiError {
                 Self::new("FailedOperation.OperationConflict", text)
             }
             CatalogError::InUse { .. } => Self::new("ResourceInUse.LayerVersion", text),
+            CatalogError::BucketUnavailable { .. } => Self::new("InternalError", text),
             CatalogError::Forbidden { .. } => Self::new(
                 "UnauthorizedOperation.CAM",
                 format!("CAM authentication failed. ({text})"),

@@ -1,0 +1,158 @@
+//! Objects in buckets: how code is named that lies elsewhere, and what is known of an object that
+//! was put into the inbox.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::error::CatalogError;
+use super::{Digests, Timestamp};
+
+/// Longest name of a bucket, in bytes; the clouds' own limits are below it.
+pub const BUCKET_MAX_BYTES: usize = 255;
+
+/// Longest key of an object, in bytes, as S3 and its relatives have it.
+pub const KEY_MAX_BYTES: usize = 1024;
+
+/// The name of a bucket: 1 to 255 ASCII letters, digits, `.`, `_` and `-`, the first a letter or a
+/// digit. So it never is a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketName(String);
+
+impl BucketName {
+    /// Parses a name; `CatalogError::InvalidValue` says which rule it breaks.
+    pub fn parse(text: impl Into<String>) -> Result<Self, CatalogError> {
+        let text = text.into();
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let reason = if text.is_empty() || text.len() > BUCKET_MAX_BYTES {
+            format!("must be 1 to {BUCKET_MAX_BYTES} bytes long, this is {}", text.len())
+        } else if !text.bytes().all(inner) || !text.as_bytes()[0].is_ascii_alphanumeric() {
+            "must be letters, digits, '.', '_' and '-', and start with a letter or a digit".into()
+        } else {
+            return Ok(Self(text));
+        };
+        Err(CatalogError::InvalidValue { field: "bucket", reason })
+    }
+
+    /// Returns the name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BucketName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The key of an object: 1 to 1024 bytes of UTF-8 without control characters.
+///
+/// It may look like any path, `../../etc/passwd` too: it is a name, and whoever makes a path of it
+/// must check it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// Parses a key; `CatalogError::InvalidValue` says which rule it breaks.
+    pub fn parse(text: impl Into<String>) -> Result<Self, CatalogError> {
+        let text = text.into();
+        let reason = if text.is_empty() || text.len() > KEY_MAX_BYTES {
+            format!("must be 1 to {KEY_MAX_BYTES} bytes long, this is {}", text.len())
+        } else if text.chars().any(char::is_control) {
+            "must not contain control characters".into()
+        } else {
+            return Ok(Self(text));
+        };
+        Err(CatalogError::InvalidValue { field: "object", reason })
+    }
+
+    /// Returns the key as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Where code lies that is not in the request: an object in a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The object's key in it.
+    pub key: ObjectKey,
+}
+
+impl ObjectRef {
+    /// Parses both parts; `CatalogError::InvalidValue` names `bucket` or `object`.
+    pub fn parse(bucket: impl Into<String>, key: impl Into<String>) -> Result<Self, CatalogError> {
+        Ok(Self { bucket: BucketName::parse(bucket)?, key: ObjectKey::parse(key)? })
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.bucket, self.key)
+    }
+}
+
+/// What is known of an object in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxObject {
+    /// Its bucket and key.
+    pub at: ObjectRef,
+    /// Bytes.
+    pub size: u64,
+    /// All digests of the whole object.
+    pub digests: Digests,
+    /// Parts it was put in; 1 unless it came as a multipart upload.
+    pub parts: u64,
+    /// The entity tag without quotes: the MD5 in lower-case hexadecimal, or what S3 makes of the
+    /// MD5s of several parts, `<md5>-<parts>`.
+    pub etag: String,
+    /// What its owner said of it.
+    pub about: ObjectInfo,
+    /// When it was put.
+    pub stored: Timestamp,
+    /// From when on it is no longer there; `None`: it stays.
+    pub expires: Option<Timestamp>,
+}
+
+/// What whoever puts an object says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The media type; empty when none was stated.
+    pub media_type: String,
+    /// Names and values of his own (`x-amz-meta-…`), names in lower case.
+    pub metadata: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_never_a_path() {
+        for good in ["a", "9", "code", "my.bucket-1_x", &"b".repeat(BUCKET_MAX_BYTES)] {
+            assert!(BucketName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "ä", "a\0", &"b".repeat(256)]
+        {
+            assert!(BucketName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_any_text_that_can_be_written_down() {
+        for good in ["a", "../../etc/passwd", "/a", "a//b", "层.zip", &"k".repeat(KEY_MAX_BYTES)] {
+            assert!(ObjectKey::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a\0b", "a\nb", "\u{7f}", &"k".repeat(1025)] {
+            assert!(ObjectKey::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
