@@ -3,7 +3,7 @@
 //! A list is bounded by its rows, so a row must be bounded too. Each limit is at least as wide as
 //! the widest that a cloud documents; a dialect may be narrower. Knows no dialect.
 
-use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion};
+use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion, ObjectInfo};
 
 /// Bytes of a description: 1024 characters of four bytes (openyuanrong.md section 1.3).
 const DESCRIPTION: usize = 4096;
@@ -30,6 +30,31 @@ const LAYERS: usize = 64;
 
 /// Bytes of what only one cloud knows of a function, as JSON text.
 const EXTRA: usize = 64 << 10;
+
+/// Bytes of an object's media type, and of all names and values that its owner gives it (S3's own).
+const MEDIA_TYPE: usize = 256;
+const METADATA: usize = 2 << 10;
+
+/// Checks what is said of an object.
+pub(super) fn check_object_info(about: &ObjectInfo) -> Result<(), CatalogError> {
+    at_most("media type", about.media_type.len(), MEDIA_TYPE, "bytes")?;
+    let metadata = about.metadata.iter().map(|(name, value)| name.len() + value.len());
+    at_most("metadata", metadata.sum(), METADATA, "bytes")?;
+    no_controls("media type", &about.media_type)?;
+    about
+        .metadata
+        .iter()
+        .flat_map(|(name, value)| [name, value])
+        .try_for_each(|text| no_controls("metadata", text))
+}
+
+/// They fit into no header of an answer.
+fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
+    match text.chars().any(char::is_control) {
+        true => Err(CatalogError::invalid(field, "must not contain control characters")),
+        false => Ok(()),
+    }
+}
 
 /// Checks what is said of a layer version, and its layer's tags.
 pub(super) fn check_layer_version(new: &NewLayerVersion) -> Result<(), CatalogError> {

@@ -5,6 +5,7 @@
 
 mod access;
 mod functions;
+mod inbox;
 mod layers;
 mod limits;
 
@@ -16,13 +17,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use uuid::Uuid;
 
 pub use functions::CodeInput;
+pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
 
 use crate::domain::{
     Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,
 };
 use crate::ingest::{Content, Staged};
-use crate::store::{AuditInsert, Change, Kept, Store};
+use crate::store::{AuditInsert, Change, Held, Store};
 
 /// Tells the time; the only way the catalog learns it.
 #[derive(Clone)]
@@ -80,6 +82,7 @@ pub struct Catalog {
     ids: IdSource,
     /// Most bytes of all versions of one tenant and its divisions.
     tenant_code_max: Option<u64>,
+    inbox_limits: InboxLimits,
     access: RwLock<Option<Arc<Access>>>,
     /// When each key was made and its use was last written down. A key that is deleted and made
     /// again under its id is another one.
@@ -90,7 +93,8 @@ impl Catalog {
     /// Puts the use cases on top of an open store.
     pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
         let (access, noted) = (RwLock::default(), Mutex::default());
-        Self { store, clock, ids, tenant_code_max: None, access, noted }
+        let inbox_limits = InboxLimits::default();
+        Self { store, clock, ids, tenant_code_max: None, inbox_limits, access, noted }
     }
 
     /// Limits the bytes of all versions and heads of each tenant, its divisions (`tenant@…`)
@@ -147,12 +151,12 @@ impl Catalog {
     fn change<T: Send + 'static>(
         &self,
         by: &Caller,
-        kept: Option<Kept>,
+        held: Option<Held>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
         let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
-        self.store.write_code(kept, move |store| {
+        self.store.write_file(held, move |store| {
             let tenant = by.tenant();
             let sequence = store.next_sequence()?;
             let before = match code_max {
@@ -179,12 +183,12 @@ impl Catalog {
     }
 
     /// Makes an upload's file durable; its row must be committed before the result is dropped.
-    fn keep(&self, staged: Staged) -> Result<(Artifact, Kept), CatalogError> {
+    fn keep(&self, staged: Staged) -> Result<(Artifact, Held), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
         let kept = match staged.content {
             Content::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
             Content::File(file) => self.store.blobs().keep_file(sha256, file),
         };
-        Ok((staged.artifact, kept?))
+        Ok((staged.artifact, Held::Code(kept?)))
     }
 }

@@ -9,6 +9,7 @@ pub mod caller;
 pub mod error;
 pub mod filter;
 pub mod function;
+pub mod inbox;
 pub mod key;
 pub mod layer;
 pub mod names;
@@ -25,6 +26,7 @@ pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,
 };
+pub use inbox::{Multipart, ObjectRange, Part};
 pub use key::{Key, KeyId, Secret, parse_key_tenant};
 pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
 pub use names::{

@@ -2,6 +2,7 @@
 //!
 //! Digests leave as raw bytes; only dialects spell them. Knows nothing of files or requests.
 
+use std::io::{self, Read};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -186,6 +187,18 @@ impl Digester {
             crc64: self.crc64.finalize(),
         };
         (self.size, digests)
+    }
+}
+
+/// Computes size and digests of all that can be read.
+pub fn digest(mut bytes: impl Read) -> io::Result<(u64, Digests)> {
+    let mut digester = Digester::new();
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        if bytes.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
+            return Ok(digester.finish());
+        }
+        digester.update(piece.into());
     }
 }
 

@@ -102,8 +102,8 @@ impl Spool {
         }
     }
 
-    /// Parts with the bytes, for a body that is itself the code.
-    pub(super) fn into_content(self) -> Content {
+    /// Parts with the bytes, for a body that is itself what is to be kept.
+    pub fn into_content(self) -> Content {
         self.content
     }
 }

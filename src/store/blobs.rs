@@ -8,18 +8,15 @@
 //! Knows nothing of rows: whether a content has one is asked of the caller.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::schema::make_private_folder;
-
-/// Ending of the files that announce a content before its row exists.
-const INTENT: &str = ".intent";
+use super::shelves::{INTENT, Shelves, announce, remove_if_there, sync_folder};
 
 /// The folders of uploaded contents.
 #[derive(Clone)]
@@ -28,12 +25,10 @@ pub struct Blobs {
 }
 
 struct Inner {
-    code: PathBuf,
+    code: Shelves,
     incoming: PathBuf,
     /// Contents between their file and their row.
     keeping: Mutex<HashMap<[u8; 32], Keeping>>,
-    /// Whether the folder `code/ab` is there and synced into `code/`, by its number.
-    folders: [AtomicBool; 256],
 }
 
 /// What is known of a content while uploads of it are under way.
@@ -60,7 +55,7 @@ struct Keeping {
 
 /// A content that is on disk and synced, held until its row is committed.
 ///
-/// `Store::write_code` says what became of the row. Dropped before that, it takes its file with it,
+/// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it,
 /// unless another upload of the same content still needs it or it was there before.
 pub struct Kept {
     blobs: Arc<Inner>,
@@ -72,12 +67,10 @@ pub struct Kept {
 impl Blobs {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let inner = Inner {
-            code: folder.join("code"),
+            code: Shelves::open(folder.join("code"))?,
             incoming: folder.join("incoming"),
             keeping: Mutex::default(),
-            folders: std::array::from_fn(|_| AtomicBool::new(false)),
         };
-        make_private_folder(&inner.code)?;
         make_private_folder(&inner.incoming)?;
         sync_folder(folder)?;
         Ok(Self { inner: Arc::new(inner) })
@@ -118,14 +111,10 @@ impl Blobs {
     ) -> io::Result<Kept> {
         let inner = &self.inner;
         let target = inner.path(sha256);
-        let intent = tempfile::Builder::new()
-            .prefix(&hex::encode(sha256))
-            .suffix(INTENT)
-            .tempfile_in(&inner.incoming)?
-            .into_temp_path();
+        let intent = announce(&inner.incoming, &hex::encode(sha256))?;
         inner.keeping().entry(*sha256).or_default().holders += 1;
         let kept = Kept { blobs: Arc::clone(inner), sha256: *sha256, intent };
-        let folder = inner.make_folder(sha256)?;
+        let folder = inner.code.make(sha256[0])?;
         if !target.exists() {
             let file = file()?;
             file.as_file().sync_all()?;
@@ -161,24 +150,7 @@ impl Blobs {
 
 impl Inner {
     fn path(&self, sha256: &[u8; 32]) -> PathBuf {
-        let name = hex::encode(sha256);
-        self.code.join(&name[..2]).join(format!("{name}.zip"))
-    }
-
-    /// Makes the folder that a content's file belongs in, and returns it when its own name is on
-    /// disk.
-    ///
-    /// Of several that come here at once, each syncs for itself: none goes on because another made
-    /// the folder, only because another has synced it.
-    fn make_folder(&self, sha256: &[u8; 32]) -> io::Result<PathBuf> {
-        let folder = self.code.join(hex::encode(&sha256[..1]));
-        let synced = &self.folders[usize::from(sha256[0])];
-        if !synced.load(Ordering::Acquire) {
-            make_private_folder(&folder)?;
-            sync_folder(&self.code)?;
-            synced.store(true, Ordering::Release);
-        }
-        Ok(folder)
+        self.code.path(sha256[0], &format!("{}.zip", hex::encode(sha256)))
     }
 
     fn keeping(&self) -> MutexGuard<'_, HashMap<[u8; 32], Keeping>> {
@@ -232,18 +204,6 @@ fn announced(path: &Path) -> Option<[u8; 32]> {
     let mut sha256 = [0; 32];
     hex::decode_to_slice(name.get(..64)?, &mut sha256).ok()?;
     Some(sha256)
-}
-
-/// Makes renames and new names inside a folder durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -430,7 +430,7 @@ pub(super) fn cut<T>(mut items: Vec<T>, limit: u64, total: u64) -> Page<T> {
 }
 
 /// Returns the smallest text after all that start with `prefix`; `None` when there is none.
-fn after_prefix(prefix: &str) -> Option<String> {
+pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     let mut end: Vec<char> = prefix.chars().collect();
     while let Some(last) = end.pop() {
         let next = (u32::from(last) + 1..=0x10_ffff).find_map(char::from_u32);

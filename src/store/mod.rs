@@ -7,11 +7,14 @@ mod beside;
 mod blobs;
 mod code;
 mod functions;
+mod inbox;
+mod inbox_files;
 mod keys;
 mod layers;
 #[cfg(test)]
 mod plans;
 mod schema;
+mod shelves;
 mod writer;
 
 use std::cell::{Cell, RefCell};
@@ -27,6 +30,8 @@ use thread_local::ThreadLocal;
 
 pub use blobs::{Blobs, Kept};
 pub use functions::{HeadUpdate, VersionInsert};
+pub use inbox::Expired;
+pub use inbox_files::{Fresh, InboxFiles};
 pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;
 
@@ -111,6 +116,7 @@ pub struct Store {
     catalog_path: PathBuf,
     changes: Arc<AtomicU64>,
     blobs: Blobs,
+    inbox: InboxFiles,
     beside: Beside,
     /// None where another process may own the folder.
     lock: Option<File>,
@@ -140,9 +146,10 @@ impl Store {
             .map_err(OpenError::sqlite(&catalog_path))?;
         schema::prepare(&mut connection, &catalog_path, now, secret)?;
         schema::make_private(folder).map_err(OpenError::io(folder))?;
-        let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
+        let (blobs, inbox) = open_files(folder).map_err(OpenError::io(folder))?;
+        inbox.sweep(|file| inbox::exists(&connection, file)).map_err(OpenError::io(folder))?;
         blobs.sweep(|sha256| code::exists(&connection, sha256)).map_err(OpenError::io(folder))?;
-        Self::over(connection, catalog_path, blobs, lock)
+        Self::over(connection, catalog_path, (blobs, inbox), lock)
     }
 
     /// Opens the data folder for a short change beside the server that may own it: without the
@@ -162,14 +169,14 @@ impl Store {
             None => schema::configure(&connection)?,
             Some(_lock) => schema::prepare(&mut connection, &catalog_path, now, secret)?,
         }
-        let blobs = Blobs::open(folder).map_err(OpenError::io(folder))?;
-        Self::over(connection, catalog_path, blobs, None)
+        let files = open_files(folder).map_err(OpenError::io(folder))?;
+        Self::over(connection, catalog_path, files, None)
     }
 
     fn over(
         connection: Connection,
         catalog_path: PathBuf,
-        blobs: Blobs,
+        (blobs, inbox): (Blobs, InboxFiles),
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let changes = Arc::new(AtomicU64::new(0));
@@ -182,6 +189,7 @@ impl Store {
             catalog_path,
             changes,
             blobs,
+            inbox,
             beside,
             lock,
         })
@@ -190,6 +198,11 @@ impl Store {
     /// Returns the code folder.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// Returns the inbox's folder.
+    pub fn inbox(&self) -> &InboxFiles {
+        &self.inbox
     }
 
     /// Returns a number that grows with every commit of this store that changed a row.
@@ -245,17 +258,17 @@ impl Store {
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.write_code(None, change)
+        self.write_file(None, change)
     }
 
-    /// Has the writer run `change`, which makes the row of the code in `kept`, and then lets go of
-    /// its file: for good when the row is committed, with the file when it is not.
+    /// Has the writer run `change`, which makes the row of the file in `held`, and then lets go of
+    /// it: for good when the row is committed, with the file when it is not.
     ///
     /// When the commit failed on its way to the disk, the log may hold the row all the same. The
     /// file then stays, and the next start decides.
-    pub fn write_code<T: Send + 'static>(
+    pub fn write_file<T: Send + 'static>(
         &self,
-        kept: Option<Kept>,
+        held: Option<Held>,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let outcome = self.writer.run(change);
@@ -265,14 +278,37 @@ impl Store {
                 tracing::error!(%failure, "the server may learn of this change late");
             }
         }
-        if let Some(kept) = kept {
-            match &outcome {
-                Ok(_) => kept.committed(),
-                Err(Failed::Undecided(_)) => kept.leave(),
-                Err(Failed::Undone(_)) => drop(kept),
-            }
+        match (held, &outcome) {
+            (None, _) => {}
+            (Some(held), Ok(_)) => held.committed(),
+            (Some(held), Err(Failed::Undecided(_))) => held.leave(),
+            (Some(held), Err(Failed::Undone(_))) => drop(held),
         }
         Ok(outcome?)
+    }
+}
+
+/// A file that is on disk and held until its row is committed.
+pub enum Held {
+    /// A content of the code folder.
+    Code(Kept),
+    /// An object or a part in the inbox.
+    Inbox(Fresh),
+}
+
+impl Held {
+    fn committed(self) {
+        match self {
+            Self::Code(kept) => kept.committed(),
+            Self::Inbox(fresh) => fresh.committed(),
+        }
+    }
+
+    fn leave(self) {
+        match self {
+            Self::Code(kept) => kept.leave(),
+            Self::Inbox(fresh) => fresh.leave(),
+        }
     }
 }
 
@@ -346,6 +382,13 @@ impl View<'_> {
         self.connection.prepare_cached("SELECT 1")?.query_one([], |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// Makes the folders of files unless they are there.
+fn open_files(folder: &Path) -> std::io::Result<(Blobs, InboxFiles)> {
+    let blobs = Blobs::open(folder)?;
+    let inbox = InboxFiles::open(folder, blobs.incoming())?;
+    Ok((blobs, inbox))
 }
 
 fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::blobs::sync_folder;
+use super::shelves::sync_folder;
 use super::{LOCK_ATTEMPTS, LOCK_PAUSE, OpenError};
 use crate::domain::{TenantId, Timestamp};
 
@@ -16,13 +16,14 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Steps from one version to the next: the first leads from version 1 to 2. Never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[include_str!("schema/to-version-2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/to-version-2.sql"), include_str!("schema/to-version-3.sql")];
 
 /// `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
 
 /// What else is in a data folder, beside the catalog and the lock.
-const OUR_FOLDERS: [&str; 3] = ["code", "incoming", "quarantine"];
+const OUR_FOLDERS: [&str; 5] = ["buckets", "code", "inbox", "incoming", "quarantine"];
 
 /// Brings the file to the current schema.
 ///

@@ -106,17 +106,18 @@ fn the_generation_moves_with_changed_rows_only() {
 fn code_stays_for_the_next_start_when_its_commit_fails() {
     let folder = tempfile::tempdir().unwrap();
     let sha256 = [0xab; 32];
-    let keep = |store: &Store| Some(store.blobs().keep_bytes(&sha256, b"code").unwrap());
+    let keep =
+        |store: &Store| Some(Held::Code(store.blobs().keep_bytes(&sha256, b"code").unwrap()));
     let first = store(folder.path());
     let path = first.blobs().path(&sha256);
 
     let refused = first
-        .write_code(keep(&first), |_| -> Result<(), _> { Err(CatalogError::internal("refused")) });
+        .write_file(keep(&first), |_| -> Result<(), _> { Err(CatalogError::internal("refused")) });
     refused.unwrap_err();
     assert!(!path.exists(), "nothing of a refused change is in the log");
 
     // A constraint that is only looked at by the commit.
-    let failed = first.write_code(keep(&first), |change| {
+    let failed = first.write_file(keep(&first), |change| {
         Ok(change.connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1)",

@@ -1,0 +1,297 @@
+//! The inbox: objects that clients put before they make versions of them.
+//!
+//! What it holds is bounded in size and in time; what is expired is not there for any read, whether
+//! or not it was removed yet.
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Catalog;
+use super::limits::check_object_info;
+use crate::domain::{
+    BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectInfo, ObjectRange,
+    ObjectRef, Page, Role, TenantId, Timestamp,
+};
+use crate::ingest::digests::digest;
+use crate::ingest::{Content, Spool};
+use crate::store::{Change, Expired, Fresh, Held};
+
+/// Expired things of each kind that a put removes on its way, and that share one commit otherwise.
+const SWEPT_BY_PUT: u64 = 100;
+const SWEPT_TOGETHER: u64 = 500;
+
+/// Most buckets in a list, as S3 has it.
+const BUCKETS_MAX: usize = 10_000;
+
+/// How often an object is looked up anew because its file went while it was being opened.
+const OPEN_ATTEMPTS: u32 = 10;
+
+/// How long the inbox holds what, and how much; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxLimits {
+    /// How long an object stays after it was put, and an upload after it was started.
+    pub lifetime: Option<Duration>,
+    /// Bytes of all objects and all parts of unfinished uploads, of all tenants.
+    pub size: Option<u64>,
+}
+
+impl Catalog {
+    /// Limits what the inbox holds; objects keep the lifetime that they were put with.
+    pub fn with_inbox(mut self, limits: InboxLimits) -> Self {
+        self.inbox_limits = limits;
+        self
+    }
+
+    /// Puts an object, in place of an older one of that key. Digests that `body` was not measured
+    /// for are computed.
+    ///
+    /// `InvalidValue` of `media type` or `metadata`; `LimitExceeded` of `InboxSize`.
+    pub fn put_object(
+        &self,
+        by: &Caller,
+        at: ObjectRef,
+        about: ObjectInfo,
+        body: Spool,
+    ) -> Result<InboxObject, CatalogError> {
+        by.must_be(Role::Write)?;
+        check_object_info(&about)?;
+        let (size, digests) = (body.len(), digests_of(&body)?);
+        let fresh = self.keep_in_inbox(body.into_content())?;
+        let etag = hex::encode(digests.md5);
+        let (stored, expires) = self.lifetime()?;
+        let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
+        self.insert_object(by, object, fresh, |_| Ok(()))
+    }
+
+    /// Makes an object's row with its line in the audit log, after `first` is done in the same
+    /// change, and removes the file of the object that it replaces.
+    fn insert_object(
+        &self,
+        by: &Caller,
+        object: InboxObject,
+        fresh: Fresh,
+        first: impl FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send + 'static,
+    ) -> Result<InboxObject, CatalogError> {
+        let (tenant, file, room) = (by.tenant().clone(), fresh.id(), self.room());
+        let (object, older) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
+            let older = room.take(store, || {
+                store.ensure_tenant(&tenant, object.stored)?;
+                first(store)?;
+                store.replace_object(&tenant, &object, file)
+            })?;
+            let subject = subject(&object.at);
+            Ok(((object, older), subject))
+        })?;
+        self.remove(older);
+        Ok(object)
+    }
+
+    /// Returns what is known of an object; `NotFound` when it is not there or expired.
+    pub fn get_object(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+    ) -> Result<InboxObject, CatalogError> {
+        Ok(self.find_object(tenant, at)?.0)
+    }
+
+    /// Opens an object at its start; what is open can be read to its end, whatever becomes of the
+    /// object. `NotFound` when it is not there or expired.
+    pub fn open_object(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+    ) -> Result<(InboxObject, File), CatalogError> {
+        let (mut object, mut name) = self.find_object(tenant, at)?;
+        for _ in 1..OPEN_ATTEMPTS {
+            match self.store.inbox().open_file(name) {
+                Ok(file) => return Ok((object, file)),
+                Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
+                    return Err(failure.into());
+                }
+                // It was replaced or deleted since it was looked up.
+                Err(_) => (object, name) = self.find_object(tenant, at)?,
+            }
+        }
+        let file = self.store.inbox().open_file(name)?;
+        Ok((object, file))
+    }
+
+    fn find_object(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+    ) -> Result<(InboxObject, Uuid), CatalogError> {
+        let now = self.clock.now();
+        let found = self.store.read(|view| view.select_object(tenant, at, now))?;
+        found.ok_or_else(|| no_object(at))
+    }
+
+    /// Tells whether the tenant has any object in the bucket; buckets come and go with them.
+    pub fn has_bucket(&self, tenant: &TenantId, bucket: &BucketName) -> Result<bool, CatalogError> {
+        let range = ObjectRange { prefix: String::new(), after: None, limit: 1 };
+        Ok(!self.list_objects(tenant, bucket, range)?.items.is_empty())
+    }
+
+    /// Returns the objects of a bucket that come after `range.after`, in the order of their keys'
+    /// bytes. The page's `total` is not counted.
+    pub fn list_objects(
+        &self,
+        tenant: &TenantId,
+        bucket: &BucketName,
+        range: ObjectRange,
+    ) -> Result<Page<InboxObject>, CatalogError> {
+        let now = self.clock.now();
+        self.store.read(|view| view.select_objects(tenant, bucket, &range, now))
+    }
+
+    /// Returns the tenant's buckets by name, up to 10,000, each with the moment at which the first
+    /// object by key was put.
+    pub fn list_buckets(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<(BucketName, Timestamp)>, CatalogError> {
+        let now = self.clock.now();
+        self.store.read(|view| {
+            let mut buckets: Vec<(BucketName, Timestamp)> = Vec::new();
+            while buckets.len() < BUCKETS_MAX {
+                let after = buckets.last().map_or("", |(name, _)| name.as_str());
+                let Some(next) = view.select_bucket_after(tenant, after, now)? else { break };
+                buckets.push(next);
+            }
+            Ok(buckets)
+        })
+    }
+
+    /// Deletes an object; false, and no line in the audit log, when it is not there or expired.
+    pub fn delete_object(&self, by: &Caller, at: &ObjectRef) -> Result<bool, CatalogError> {
+        let (tenant, at, now) = (by.tenant().clone(), at.clone(), self.clock.now());
+        let deleted = self.change(by, None, move |store, _| {
+            if store.select_object(&tenant, &at, now)?.is_none() {
+                return Err(no_object(&at));
+            }
+            Ok((store.delete_object(&tenant, &at)?, subject(&at)))
+        });
+        match deleted {
+            Ok(file) => {
+                self.remove(file);
+                Ok(true)
+            }
+            Err(CatalogError::NotFound { what: Noun::Object, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes everything that is expired, and files that nothing needs any longer; returns the
+    /// number of objects and unfinished uploads that were.
+    pub fn sweep_inbox(&self) -> Result<u64, CatalogError> {
+        let mut removed = 0;
+        while let Some(expired) = self.sweep_inbox_once()? {
+            removed += expired.things;
+        }
+        Ok(removed)
+    }
+
+    /// Does a stretch of [`Catalog::sweep_inbox`], in one commit; `None` when nothing is left.
+    pub fn sweep_inbox_once(&self) -> Result<Option<Expired>, CatalogError> {
+        let now = self.clock.now();
+        let expired = match self.store.read(|view| view.has_expired(now))? {
+            true => self.store.write(move |change| change.delete_expired(now, SWEPT_TOGETHER))?,
+            false => Expired::default(),
+        };
+        self.store.remove_gone_files()?;
+        if expired == Expired::default() {
+            return Ok(None);
+        }
+        let Expired { things, files, size } = expired;
+        tracing::info!(things, files, bytes = size, "removed what was expired from the inbox");
+        Ok(Some(expired))
+    }
+
+    /// Makes a file of the inbox durable; its row must be committed before the result is dropped.
+    fn keep_in_inbox(&self, content: Content) -> Result<Fresh, CatalogError> {
+        let (files, id) = (self.store.inbox(), self.ids.next());
+        Ok(match content {
+            Content::Memory(bytes) => files.keep_bytes(id, &bytes),
+            Content::File(file) => files.keep_file(id, file),
+        }?)
+    }
+
+    /// Removes files that no row refers to any longer; what remains of them is for the sweep.
+    fn remove(&self, files: impl IntoIterator<Item = Uuid>) {
+        for file in files {
+            self.store.inbox().remove(file);
+        }
+    }
+
+    /// Returns now, and from when on that which is put now is expired.
+    fn lifetime(&self) -> Result<(Timestamp, Option<Timestamp>), CatalogError> {
+        let now = self.clock.now();
+        let end = |length| now.checked_add(length).map_err(CatalogError::internal);
+        Ok((now, self.inbox_limits.lifetime.map(end).transpose()?))
+    }
+
+    fn room(&self) -> Room {
+        Room { now: self.clock.now(), limit: self.inbox_limits.size }
+    }
+}
+
+/// The room that there is in the inbox.
+#[derive(Clone, Copy)]
+struct Room {
+    now: Timestamp,
+    limit: Option<u64>,
+}
+
+impl Room {
+    /// Runs what may take room; `LimitExceeded` when there is not as much.
+    ///
+    /// A bounded number of expired things make room first. What takes no more than it gives back
+    /// is let through, however full the inbox is.
+    fn take<T>(
+        self,
+        change: &Change<'_>,
+        run: impl FnOnce() -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let expired = change.delete_expired(self.now, SWEPT_BY_PUT)?;
+        if expired != Expired::default() {
+            let Expired { things, files, size } = expired;
+            tracing::info!(things, files, bytes = size, "expired things make room in the inbox");
+        }
+        let before = change.select_inbox_size()?;
+        let done = run()?;
+        let actual = change.select_inbox_size()?;
+        match self.limit {
+            Some(limit) if actual > limit && actual > before => {
+                Err(CatalogError::LimitExceeded { what: Limit::InboxSize, limit, actual })
+            }
+            _ => Ok(done),
+        }
+    }
+}
+
+fn digests_of(body: &Spool) -> Result<Digests, CatalogError> {
+    match body.digests() {
+        Some(digests) => Ok(*digests),
+        None => Ok(digest(body.reader()?)?.1),
+    }
+}
+
+fn no_object(at: &ObjectRef) -> CatalogError {
+    CatalogError::NotFound {
+        what: Noun::Object,
+        name: at.key.to_string(),
+        of: Some(at.bucket.to_string()),
+    }
+}
+
+/// What the audit log calls an object.
+fn subject(at: &ObjectRef) -> String {
+    format!("object/{at}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! All SQL about the inbox's objects, about what of it is expired, and about files to be removed.
+
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use super::layers::{after_prefix, cut, text};
+use super::{Change, Store, View, from_sql, time_from_sql, to_sql};
+use crate::domain::{
+    BucketName, CatalogError, Digests, InboxObject, ObjectInfo, ObjectRange, ObjectRef, Page,
+    TenantId, Timestamp,
+};
+
+const COLUMNS: &str = "bucket, key, size, sha256, sha512, md5, crc64, parts, etag, media_type, \
+                       metadata, stored, expires, file";
+
+/// Files that are looked at together while those without a row are removed.
+const GONE_BATCH: u64 = 500;
+
+/// What was removed because it was expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Objects and unfinished uploads.
+    pub things: u64,
+    /// Their files: one for each object and each part.
+    pub files: u64,
+    /// Bytes of those.
+    pub size: u64,
+}
+
+/// Tells whether a file has its row; used by the sweep before any reader exists.
+pub(super) fn exists(connection: &Connection, file: Uuid) -> bool {
+    let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE file = ?1)
+                   OR EXISTS (SELECT 1 FROM inbox_parts WHERE file = ?1)";
+    // When in doubt the file stays: an unused file costs space, a missing one costs data.
+    connection.query_one(sql, [file.to_string()], |row| row.get(0)).unwrap_or(true)
+}
+
+impl View<'_> {
+    /// Returns an object that is not expired, and the name of its file.
+    pub fn select_object(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        now: Timestamp,
+    ) -> Result<Option<(InboxObject, Uuid)>, CatalogError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
+             AND (expires IS NULL OR expires > ?)"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query((
+            tenant.as_str(),
+            at.bucket.as_str(),
+            at.key.as_str(),
+            now.as_microsecond(),
+        ))?;
+        let found = rows.next()?;
+        found.map(|row| Ok((object(row)?, file(row, 13)?))).transpose()
+    }
+
+    /// Returns objects that are not expired; the page's `total` is not counted.
+    pub fn select_objects(
+        &self,
+        tenant: &TenantId,
+        bucket: &BucketName,
+        range: &ObjectRange,
+        now: Timestamp,
+    ) -> Result<Page<InboxObject>, CatalogError> {
+        // One lower bound: of two, SQLite would start at either.
+        let (above, from) = match &range.after {
+            Some(after) if *after >= range.prefix => (">", after),
+            _ => (">=", &range.prefix),
+        };
+        let end = after_prefix(&range.prefix);
+        let below = if end.is_some() { "AND key < ?5" } else { "AND ?5 IS NULL" };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM inbox_objects
+             WHERE tenant = ?1 AND bucket = ?2 AND key {above} ?3 {below}
+             AND (expires IS NULL OR expires > ?4) ORDER BY key LIMIT ?6"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query((
+            tenant.as_str(),
+            bucket.as_str(),
+            from,
+            now.as_microsecond(),
+            end,
+            to_sql(range.limit.saturating_add(1)),
+        ))?;
+        let mut objects = Vec::new();
+        while let Some(row) = rows.next()? {
+            objects.push(object(row)?);
+        }
+        Ok(cut(objects, range.limit, 0))
+    }
+
+    /// Returns the tenant's first bucket after `after` that has an object which is not expired,
+    /// and when the first of those by key was put.
+    pub fn select_bucket_after(
+        &self,
+        tenant: &TenantId,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<(BucketName, Timestamp)>, CatalogError> {
+        let sql = "SELECT bucket, stored FROM inbox_objects WHERE tenant = ? AND bucket > ?
+                   AND (expires IS NULL OR expires > ?) ORDER BY bucket, key LIMIT ?";
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query((tenant.as_str(), after, now.as_microsecond(), 1))?;
+        let found = rows.next()?;
+        found
+            .map(|row| Ok((BucketName::parse(text(row, 0)?)?, time_from_sql(row.get(1)?))))
+            .transpose()
+    }
+
+    /// Returns the bytes of all objects and parts of everybody, the expired ones too.
+    pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
+        let sql = "SELECT inbox_size FROM state";
+        Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))
+    }
+
+    /// Tells whether anything is expired.
+    pub fn has_expired(&self, now: Timestamp) -> Result<bool, CatalogError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE expires <= ?1)
+                       OR EXISTS (SELECT 1 FROM inbox_multiparts WHERE expires <= ?1)";
+        Ok(self.prepare(sql)?.query_one([now.as_microsecond()], |row| row.get(0))?)
+    }
+
+    /// Returns names of files that no row needs any longer, in their order, after `after`.
+    fn select_gone(&self, after: &str) -> Result<Vec<String>, CatalogError> {
+        let sql = "SELECT file FROM inbox_gone WHERE file > ? ORDER BY file LIMIT ?";
+        let mut statement = self.prepare(sql)?;
+        let files = statement.query_map((after, to_sql(GONE_BATCH)), |row| row.get(0))?;
+        Ok(files.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Change<'_> {
+    /// Makes an object's row, in place of an older one's; its file must be on disk and synced.
+    /// Returns the file that the older one had.
+    pub fn replace_object(
+        &self,
+        tenant: &TenantId,
+        object: &InboxObject,
+        file: Uuid,
+    ) -> Result<Option<Uuid>, CatalogError> {
+        let metadata = metadata_json(&object.about)?;
+        let older = self.delete_object(tenant, &object.at)?;
+        self.connection
+            .prepare_cached(&format!(
+                "INSERT INTO inbox_objects (tenant, {COLUMNS})
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            ))?
+            .execute((
+                tenant.as_str(),
+                object.at.bucket.as_str(),
+                object.at.key.as_str(),
+                to_sql(object.size),
+                &object.digests.sha256,
+                &object.digests.sha512,
+                &object.digests.md5,
+                object.digests.crc64.cast_signed(),
+                to_sql(object.parts),
+                &object.etag,
+                &object.about.media_type,
+                metadata,
+                object.stored.as_microsecond(),
+                object.expires.map(Timestamp::as_microsecond),
+                file.to_string(),
+            ))?;
+        Ok(older)
+    }
+
+    /// Deletes an object, an expired one too; returns the file that it had.
+    pub fn delete_object(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+    ) -> Result<Option<Uuid>, CatalogError> {
+        let sql = "DELETE FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
+                   RETURNING file";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query((tenant.as_str(), at.bucket.as_str(), at.key.as_str()))?;
+        let gone = rows.next()?.map(|row| file(row, 0)).transpose()?;
+        // The statement is done only when it has said that there is no other row.
+        while rows.next()?.is_some() {}
+        Ok(gone)
+    }
+
+    /// Deletes up to `max` objects that are expired, up to `max` parts of expired uploads, and up
+    /// to `max` of those uploads that have no parts.
+    pub fn delete_expired(&self, now: Timestamp, max: u64) -> Result<Expired, CatalogError> {
+        let now = now.as_microsecond();
+        let mut done = Expired::default();
+        let objects = "DELETE FROM inbox_objects WHERE (tenant, bucket, key) IN
+                       (SELECT tenant, bucket, key FROM inbox_objects WHERE expires <= ? LIMIT ?)
+                       RETURNING size";
+        done.add_files(self.connection, objects, now, max)?;
+        done.things = done.files;
+        let parts = "DELETE FROM inbox_parts WHERE (upload, number) IN
+                     (SELECT p.upload, p.number FROM inbox_multiparts u
+                      CROSS JOIN inbox_parts p ON p.upload = u.id WHERE u.expires <= ? LIMIT ?)
+                     RETURNING size";
+        done.add_files(self.connection, parts, now, max)?;
+        let uploads = "DELETE FROM inbox_multiparts WHERE id IN
+                       (SELECT u.id FROM inbox_multiparts u WHERE u.expires <= ?
+                        AND NOT EXISTS (SELECT 1 FROM inbox_parts p WHERE p.upload = u.id)
+                        LIMIT ?)";
+        let mut statement = self.connection.prepare_cached(uploads)?;
+        done.things += statement.execute((now, to_sql(max)))? as u64;
+        Ok(done)
+    }
+
+    /// Forgets files that were removed.
+    fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
+        self.shows.set(false);
+        let sql = "DELETE FROM inbox_gone WHERE file = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for file in files {
+            statement.execute([file])?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Removes the files of the inbox that no row needs any longer. One that cannot be removed is
+    /// logged and left for the next time.
+    pub fn remove_gone_files(&self) -> Result<(), CatalogError> {
+        let mut after = String::new();
+        loop {
+            let files = self.read(|view| view.select_gone(&after))?;
+            let Some(last) = files.last() else { return Ok(()) };
+            after.clone_from(last);
+            let removed: Vec<String> =
+                files.into_iter().filter(|file| self.is_removed(file)).collect();
+            if !removed.is_empty() {
+                self.write(move |change| change.delete_gone(&removed))?;
+            }
+        }
+    }
+
+    fn is_removed(&self, file: &str) -> bool {
+        match Uuid::parse_str(file) {
+            Ok(id) => self.inbox().remove(id),
+            Err(failure) => {
+                tracing::error!(%failure, file, "a file of the inbox has a strange name");
+                false
+            }
+        }
+    }
+}
+
+impl Expired {
+    /// Runs a statement that deletes rows with files and returns their sizes.
+    fn add_files(
+        &mut self,
+        connection: &Connection,
+        sql: &str,
+        now: i64,
+        max: u64,
+    ) -> Result<(), CatalogError> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((now, to_sql(max)))?;
+        while let Some(row) = rows.next()? {
+            self.files += 1;
+            self.size += from_sql(row.get(0)?);
+        }
+        Ok(())
+    }
+}
+
+/// Reads [`COLUMNS`].
+fn object(row: &Row<'_>) -> Result<InboxObject, CatalogError> {
+    Ok(InboxObject {
+        at: ObjectRef::parse(text(row, 0)?, text(row, 1)?)?,
+        size: from_sql(row.get(2)?),
+        digests: Digests {
+            sha256: row.get(3)?,
+            sha512: row.get(4)?,
+            md5: row.get(5)?,
+            crc64: row.get::<_, i64>(6)?.cast_unsigned(),
+        },
+        parts: from_sql(row.get(7)?),
+        etag: row.get(8)?,
+        about: about(row, 9)?,
+        stored: time_from_sql(row.get(11)?),
+        expires: row.get::<_, Option<i64>>(12)?.map(time_from_sql),
+    })
+}
+
+/// Reads a media type and, in the next column, what [`metadata_json`] wrote.
+pub(super) fn about(row: &Row<'_>, first: usize) -> Result<ObjectInfo, CatalogError> {
+    let metadata = serde_json::from_str(text(row, first + 1)?).map_err(CatalogError::internal)?;
+    Ok(ObjectInfo { media_type: row.get(first)?, metadata })
+}
+
+pub(super) fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
+    serde_json::to_string(&about.metadata).map_err(CatalogError::internal)
+}
+
+/// Reads the name of a file.
+pub(super) fn file(row: &Row<'_>, column: usize) -> Result<Uuid, CatalogError> {
+    Uuid::parse_str(text(row, column)?).map_err(CatalogError::internal)
+}

@@ -1,0 +1,146 @@
+//! The inbox's folder: one file per object or part, durable before its row is.
+//!
+//! ```text
+//! <data>/inbox/ab/ab12…                a file, named by a UUID of our own, never written again
+//! <data>/incoming/inbox-<uuid>-….intent  a file that is being made and has no row yet
+//! ```
+//! Knows nothing of rows: whether a file has one is asked of the caller. A file whose row is deleted
+//! is written down in that same change (`inbox_gone` in `schema.sql`), and removed afterwards.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::{NamedTempFile, TempPath};
+use uuid::Uuid;
+
+use super::shelves::{INTENT, Shelves, announce, remove_if_there, sync_folder};
+
+/// How the announcement of a file of the inbox starts.
+const PREFIX: &str = "inbox-";
+
+/// The folder of objects and parts.
+#[derive(Clone)]
+pub struct InboxFiles {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    files: Shelves,
+    incoming: PathBuf,
+}
+
+/// A file that is on disk and synced, held until its row is committed.
+///
+/// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it.
+pub struct Fresh {
+    files: Arc<Inner>,
+    id: Uuid,
+    has_row: bool,
+    /// Removed when this is dropped, unless the file is left to the next start.
+    intent: TempPath,
+}
+
+impl InboxFiles {
+    /// Makes the folder; that of what is on its way must be there.
+    pub(super) fn open(folder: &Path, incoming: &Path) -> io::Result<Self> {
+        let files = Shelves::open(folder.join("inbox"))?;
+        sync_folder(folder)?;
+        Ok(Self { inner: Arc::new(Inner { files, incoming: incoming.to_owned() }) })
+    }
+
+    /// Keeps bytes that are in memory in a file of this name, which must be a new one.
+    pub fn keep_bytes(&self, id: Uuid, bytes: &[u8]) -> io::Result<Fresh> {
+        let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
+        file.write_all(bytes)?;
+        self.keep_file(id, file)
+    }
+
+    /// Keeps a file of the incoming folder under this name, which must be a new one.
+    pub fn keep_file(&self, id: Uuid, file: NamedTempFile) -> io::Result<Fresh> {
+        let inner = &self.inner;
+        let intent = announce(&inner.incoming, &format!("{PREFIX}{id}-"))?;
+        let folder = inner.files.make(id.as_bytes()[0])?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(inner.path(id)).map_err(|failure| failure.error)?;
+        let fresh = Fresh { files: Arc::clone(inner), id, has_row: false, intent };
+        sync_folder(&folder)?;
+        Ok(fresh)
+    }
+
+    /// Opens a file; who has it open reads on when it is removed.
+    pub fn open_file(&self, id: Uuid) -> io::Result<File> {
+        File::open(self.inner.path(id))
+    }
+
+    /// Removes a file that no row refers to any longer and tells whether it is gone. Why it is not
+    /// goes to the log: `Store::remove_gone_files` tries again.
+    pub fn remove(&self, id: Uuid) -> bool {
+        match remove_if_there(&self.inner.path(id)) {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::error!(%failure, %id, "cannot remove a file of the inbox");
+                false
+            }
+        }
+    }
+
+    /// Removes the announcements that a killed process left, with those files that have no row.
+    ///
+    /// Only for the start, while no upload is under way. `has_row` says whether a file's row
+    /// exists.
+    pub(super) fn sweep(&self, has_row: impl Fn(Uuid) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(&self.inner.incoming)? {
+            let path = entry?.path();
+            let Some(id) = announced(&path) else { continue };
+            if !has_row(id) {
+                remove_if_there(&self.inner.path(id))?;
+                tracing::info!(%id, "removed a file of the inbox without an object");
+            }
+            remove_if_there(&path)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn path(&self, id: Uuid) -> PathBuf {
+        self.files.path(id.as_bytes()[0], &id.to_string())
+    }
+}
+
+impl Fresh {
+    /// Its name.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Says that a committed row refers to the file now.
+    pub(super) fn committed(mut self) {
+        self.has_row = true;
+    }
+
+    /// Says that nobody knows whether a row refers to the file: it and its announcement stay, and
+    /// the next start's sweep decides by the row that it finds or does not find.
+    pub(super) fn leave(mut self) {
+        self.intent.disable_cleanup(true);
+        self.has_row = true;
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !self.has_row
+            && let Err(failure) = remove_if_there(&self.files.path(self.id))
+        {
+            tracing::error!(%failure, "cannot remove a file of the inbox that got no row");
+        }
+    }
+}
+
+/// Reads the file's name off its announcement's path.
+fn announced(path: &Path) -> Option<Uuid> {
+    let name = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(INTENT)?;
+    Uuid::parse_str(name.get(..36)?).ok()
+}
