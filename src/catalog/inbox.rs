@@ -3,6 +3,8 @@
 //! What it holds is bounded in size and in time; what is expired is not there for any read, whether
 //! or not it was removed yet.
 
+mod multipart;
+
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -63,29 +65,30 @@ impl Catalog {
         let etag = hex::encode(digests.md5);
         let (stored, expires) = self.lifetime()?;
         let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
-        self.insert_object(by, object, fresh, |_| Ok(()))
+        self.insert_object(by, object, fresh, |_| Ok(Vec::new()))
     }
 
-    /// Makes an object's row with its line in the audit log, after `first` is done in the same
-    /// change, and removes the file of the object that it replaces.
+    /// Makes an object's row with its line in the audit log, after `first` in the same change, and
+    /// removes the files whose names `first` returned and that of the object that it replaces.
     fn insert_object(
         &self,
         by: &Caller,
         object: InboxObject,
         fresh: Fresh,
-        first: impl FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send + 'static,
+        first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
         let (tenant, file, room) = (by.tenant().clone(), fresh.id(), self.room());
-        let (object, older) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
-            let older = room.take(store, || {
+        let (object, gone) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
+            let gone = room.take(store, || {
                 store.ensure_tenant(&tenant, object.stored)?;
-                first(store)?;
-                store.replace_object(&tenant, &object, file)
+                let mut gone = first(store)?;
+                gone.extend(store.replace_object(&tenant, &object, file)?);
+                Ok(gone)
             })?;
             let subject = subject(&object.at);
-            Ok(((object, older), subject))
+            Ok(((object, gone), subject))
         })?;
-        self.remove(older);
+        self.remove(gone);
         Ok(object)
     }
 

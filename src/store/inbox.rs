@@ -1,6 +1,8 @@
 //! All SQL about the inbox's objects, about what of it is expired, and about files to be removed.
 
-use rusqlite::{Connection, Row};
+mod multiparts;
+
+use rusqlite::{Connection, Params, Row};
 use uuid::Uuid;
 
 use super::layers::{after_prefix, cut, text};
@@ -178,12 +180,19 @@ impl Change<'_> {
     ) -> Result<Option<Uuid>, CatalogError> {
         let sql = "DELETE FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
                    RETURNING file";
+        let key = (tenant.as_str(), at.bucket.as_str(), at.key.as_str());
+        Ok(self.deleted_files(sql, key)?.pop())
+    }
+
+    /// Runs a statement that deletes rows and returns the names of their files.
+    fn deleted_files(&self, sql: &str, by: impl Params) -> Result<Vec<Uuid>, CatalogError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((tenant.as_str(), at.bucket.as_str(), at.key.as_str()))?;
-        let gone = rows.next()?.map(|row| file(row, 0)).transpose()?;
-        // The statement is done only when it has said that there is no other row.
-        while rows.next()?.is_some() {}
-        Ok(gone)
+        let mut rows = statement.query(by)?;
+        let mut files = Vec::new();
+        while let Some(row) = rows.next()? {
+            files.push(file(row, 0)?);
+        }
+        Ok(files)
     }
 
     /// Deletes up to `max` objects that are expired, up to `max` parts of expired uploads, and up
@@ -289,16 +298,16 @@ fn object(row: &Row<'_>) -> Result<InboxObject, CatalogError> {
 }
 
 /// Reads a media type and, in the next column, what [`metadata_json`] wrote.
-pub(super) fn about(row: &Row<'_>, first: usize) -> Result<ObjectInfo, CatalogError> {
+fn about(row: &Row<'_>, first: usize) -> Result<ObjectInfo, CatalogError> {
     let metadata = serde_json::from_str(text(row, first + 1)?).map_err(CatalogError::internal)?;
     Ok(ObjectInfo { media_type: row.get(first)?, metadata })
 }
 
-pub(super) fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
+fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
     serde_json::to_string(&about.metadata).map_err(CatalogError::internal)
 }
 
 /// Reads the name of a file.
-pub(super) fn file(row: &Row<'_>, column: usize) -> Result<Uuid, CatalogError> {
+fn file(row: &Row<'_>, column: usize) -> Result<Uuid, CatalogError> {
     Uuid::parse_str(text(row, column)?).map_err(CatalogError::internal)
 }

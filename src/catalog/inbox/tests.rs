@@ -6,13 +6,16 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use md5::Md5;
+use sha2::Digest;
+
 use super::*;
 use crate::catalog::{Clock, IdSource};
-use crate::domain::{KeyId, ObjectKey};
+use crate::domain::{KeyId, Multipart, Part};
 use crate::ingest::{Measure, SpoolWriter};
 use crate::store::Store;
 
-const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
 
 struct Desk {
     folder: tempfile::TempDir,
@@ -30,11 +33,14 @@ impl Desk {
 
     /// A day's life and room for everything.
     fn for_a_day() -> Self {
-        Self::new(InboxLimits { lifetime: Some(Duration::from_secs(86_400)), size: None })
+        Self::new(InboxLimits {
+            lifetime: Some(Duration::from_secs(DAY.cast_unsigned())),
+            size: None,
+        })
     }
 
     fn with_room(size: u64) -> Self {
-        let lifetime = Some(Duration::from_secs(86_400));
+        let lifetime = Some(Duration::from_secs(DAY.cast_unsigned()));
         Self::new(InboxLimits { lifetime, size: Some(size) })
     }
 
@@ -61,6 +67,25 @@ impl Desk {
         Ok(bytes)
     }
 
+    fn start(&self, name: &str) -> String {
+        self.catalog.start_multipart(&caller("a"), at(name), ObjectInfo::default()).unwrap()
+    }
+
+    fn part(&self, name: &str, upload: &str, number: u16, bytes: &[u8]) -> Part {
+        let body = self.body(bytes);
+        self.catalog.put_part(&caller("a"), &at(name), upload, number, body).unwrap()
+    }
+
+    fn complete(
+        &self,
+        name: &str,
+        upload: &str,
+        parts: &[(u16, &str)],
+    ) -> Result<InboxObject, CatalogError> {
+        let parts = parts.iter().map(|(number, etag)| (*number, (*etag).to_owned())).collect();
+        self.catalog.complete_multipart(&caller("a"), &at(name), upload, parts)
+    }
+
     fn keys(&self, prefix: &str, after: Option<&str>, limit: u64) -> (Vec<String>, bool) {
         let range = ObjectRange { prefix: prefix.into(), after: after.map(str::to_owned), limit };
         let page = self.catalog.list_objects(&tenant("a"), &at("code/x").bucket, range).unwrap();
@@ -69,7 +94,7 @@ impl Desk {
     }
 
     /// Everything that a refusal must leave as it was: bytes that count, files by their names, and
-    /// lines of the audit log.
+    /// lines of the audit log. What is expired counts until it is removed.
     fn traces(&self) -> (u64, Vec<String>, Vec<String>) {
         let size = self.catalog.store.read(|view| view.select_inbox_size()).unwrap();
         (size, self.files(), self.audit())
@@ -192,4 +217,356 @@ fn lists_go_by_prefix_and_page_in_the_order_of_bytes() {
     let buckets = desk.catalog.list_buckets(&tenant("a")).unwrap();
     let names: Vec<&str> = buckets.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["code", "z"]);
+}
+
+#[test]
+fn what_is_expired_is_not_there_and_the_sweep_removes_it() {
+    let desk = Desk::for_a_day();
+    desk.put("code/old", b"12345").unwrap();
+    desk.put("old/old", b"67").unwrap();
+    let upload = desk.start("code/part");
+    desk.pass(DAY / 2);
+    desk.part("code/part", &upload, 1, b"a part");
+    desk.put("code/new", b"new").unwrap();
+    desk.pass(DAY / 2 - 1);
+    assert_eq!(desk.get("code/old").unwrap(), b"12345");
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 0);
+
+    desk.pass(1);
+    assert!(is_missing(&desk.get("code/old").unwrap_err()));
+    assert!(!desk.catalog.has_bucket(&tenant("a"), &at("old/x").bucket).unwrap());
+    assert!(desk.catalog.has_bucket(&tenant("a"), &at("code/x").bucket).unwrap());
+    assert_eq!(desk.keys("", None, 9), (vec!["new".to_owned()], false));
+    assert_eq!(desk.catalog.list_buckets(&tenant("a")).unwrap().len(), 1);
+    let before = desk.traces();
+    assert_eq!((before.0, before.1.len()), (16, 4));
+    assert!(!desk.catalog.delete_object(&caller("a"), &at("code/old")).unwrap());
+    assert_eq!(desk.traces(), before, "it is the sweep's");
+    assert_unfinished(&desk, &upload, false);
+
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 3);
+    let (size, files, audit) = desk.traces();
+    assert_eq!((size, files.len(), audit), (3, 1, before.2));
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 0);
+    assert_eq!(desk.get("code/new").unwrap(), b"new");
+    assert_eq!(desk.put("code/old", b"again").unwrap().size, 5);
+}
+
+/// Whether an upload of `code/part` is there, for everything that asks.
+fn assert_unfinished(desk: &Desk, upload: &str, expected: bool) {
+    let (catalog, object) = (&desk.catalog, at("code/part"));
+    let listed = catalog.list_multiparts(&tenant("a"), &object.bucket, 9).unwrap();
+    assert_eq!(listed.iter().any(|listed| listed.id == upload), expected);
+    let before = desk.traces();
+    let found = [
+        catalog.list_parts(&tenant("a"), &object, upload, 0, 9).map(drop),
+        catalog.put_part(&caller("a"), &object, upload, 7, desk.body(b"7")).map(drop),
+        desk.complete("code/part", upload, &[(7, &hex::encode(Md5::digest(b"7")))]).map(drop),
+    ];
+    for found in found {
+        match found {
+            Ok(()) => assert!(expected),
+            Err(CatalogError::NotFound { what: Noun::Multipart, .. }) => assert!(!expected),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    if !expected {
+        let gone = catalog.abort_multipart(&caller("a"), &object, upload).unwrap_err();
+        assert!(matches!(gone, CatalogError::NotFound { what: Noun::Multipart, .. }), "{gone}");
+        assert_eq!(desk.traces(), before);
+    }
+}
+
+#[test]
+fn without_a_lifetime_everything_stays() {
+    let desk = Desk::new(InboxLimits::default());
+    assert_eq!(desk.put("code/a", b"a").unwrap().expires, None);
+    let upload = desk.start("code/part");
+    desk.pass(DAY * 10_000);
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 0);
+    assert_eq!(desk.get("code/a").unwrap(), b"a");
+    assert_unfinished(&desk, &upload, true);
+}
+
+#[test]
+fn a_full_inbox_takes_what_is_no_larger_than_what_it_replaces() {
+    let desk = Desk::with_room(10);
+    desk.put("code/a", b"123456").unwrap();
+    desk.put("code/b", b"1234").unwrap();
+    let upload = desk.start("code/part");
+    let before = desk.traces();
+    let is_full = |error: CatalogError, sum: u64| {
+        let expected = (Limit::InboxSize, 10, sum);
+        assert!(
+            matches!(error, CatalogError::LimitExceeded { what, limit, actual }
+                if (what, limit, actual) == expected),
+            "{error}"
+        );
+        assert_eq!(desk.traces(), before);
+    };
+    is_full(desk.put("code/c", b"1").unwrap_err(), 11);
+    is_full(desk.put("code/b", b"12345").unwrap_err(), 11);
+    is_full(desk.put("code/b", &[0; 300_000]).unwrap_err(), 300_006);
+    let part = desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 1, desk.body(b"12"));
+    is_full(part.unwrap_err(), 12);
+    assert_eq!(desk.get("code/b").unwrap(), b"1234");
+    desk.put("code/empty", b"").unwrap();
+
+    desk.put("code/b", b"12").unwrap();
+    desk.part("code/part", &upload, 1, b"12");
+    let over = desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 1, desk.body(b"123"));
+    assert!(matches!(over, Err(CatalogError::LimitExceeded { actual: 11, .. })));
+    let part = desk.part("code/part", &upload, 1, b"45");
+    desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
+    assert_eq!(desk.get("code/part").unwrap(), b"45");
+
+    desk.pass(DAY);
+    desk.put("code/c", b"1234567890").unwrap();
+    let (size, files, _) = desk.traces();
+    assert_eq!(size, 10, "what is expired made room");
+    assert_eq!(files.len(), 5, "its files are the sweep's");
+    desk.catalog.sweep_inbox().unwrap();
+    assert_eq!(desk.files().len(), 1);
+}
+
+#[test]
+fn parts_come_in_any_order_and_make_one_object() {
+    let desk = Desk::for_a_day();
+    desk.put("code/big", b"what was there before").unwrap();
+    let about = ObjectInfo {
+        media_type: "application/zip".into(),
+        metadata: BTreeMap::from([("a".into(), "b".into())]),
+    };
+    let upload = desk.catalog.start_multipart(&caller("a"), at("code/big"), about.clone()).unwrap();
+    let (first, last) = (vec![1; 300_000], b"the end".to_vec());
+    let three = desk.part("code/big", &upload, 30, &last);
+    desk.part("code/big", &upload, 2, b"nobody asks for this one");
+    desk.part("code/big", &upload, 1, b"an attempt that is put again");
+    let one = desk.part("code/big", &upload, 1, &first);
+    assert_eq!((one.size, one.md5), (300_000, Md5::digest(&first).into()));
+    assert_eq!(desk.files().len(), 4);
+    let list = |after, limit| {
+        let page = desk.catalog.list_parts(&tenant("a"), &at("code/big"), &upload, after, limit);
+        let page = page.unwrap();
+        (page.items.iter().map(|part| part.number).collect::<Vec<_>>(), page.more)
+    };
+    assert_eq!(list(0, 2), (vec![1, 2], true));
+    assert_eq!(list(2, 2), (vec![30], false));
+    let listed = desk.catalog.list_multiparts(&tenant("a"), &at("code/x").bucket, 9).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].id, &listed[0].about), (&upload, &about));
+
+    let before = desk.traces();
+    let refused = |parts: &[(u16, &str)], wanted: &str| {
+        let refused = desk.complete("code/big", &upload, parts).unwrap_err();
+        assert!(
+            matches!(&refused, CatalogError::InvalidValue { field, .. } if *field == wanted),
+            "{refused}"
+        );
+        assert_eq!(desk.traces(), before);
+    };
+    refused(&[], "parts");
+    refused(&[(30, &three.etag), (1, &one.etag)], "part order");
+    refused(&[(1, &one.etag), (1, &one.etag)], "part order");
+    refused(&[(1, &three.etag)], "part");
+    refused(&[(1, &one.etag), (3, &three.etag)], "part");
+    refused(&[(31, &three.etag)], "part");
+    assert!(desk.get("code/big").unwrap().starts_with(b"what was"));
+
+    desk.pass(60);
+    let put = desk.complete("code/big", &upload, &[(1, &one.etag), (30, &three.etag)]).unwrap();
+    let whole = [first, last].concat();
+    assert!(desk.get("code/big").unwrap() == whole);
+    let tags = [one.md5, three.md5].concat();
+    assert_eq!(put.etag, format!("{}-2", hex::encode(Md5::digest(tags))));
+    assert_eq!((put.parts, put.size, put.about), (2, 300_007, about));
+    let once = desk.put("code/once", &whole).unwrap();
+    assert_eq!(put.digests, once.digests);
+    assert_eq!(put.expires, once.expires, "it was put when it was completed");
+    let (size, files, audit) = desk.traces();
+    assert_eq!((size, files.len()), (2 * 300_007, 2));
+    assert_eq!(audit, ["a object/code/big", "a object/code/big", "a object/code/once"]);
+    let gone = desk.complete("code/big", &upload, &[(1, &one.etag)]).unwrap_err();
+    assert!(matches!(gone, CatalogError::NotFound { what: Noun::Multipart, .. }), "{gone}");
+}
+
+#[test]
+fn an_aborted_upload_leaves_nothing() {
+    let desk = Desk::for_a_day();
+    let (kept, upload) = (desk.start("code/part"), desk.start("code/part"));
+    for number in [1, 2, 10_000] {
+        desk.part("code/part", &upload, number, b"123");
+    }
+    desk.part("code/part", &kept, 1, b"1");
+    let elsewhere = desk.catalog.abort_multipart(&caller("a"), &at("code/other"), &upload);
+    assert!(matches!(elsewhere, Err(CatalogError::NotFound { what: Noun::Multipart, .. })));
+    assert_eq!(desk.traces().0, 10);
+    desk.catalog.abort_multipart(&caller("a"), &at("code/part"), &upload).unwrap();
+    let (size, files, audit) = desk.traces();
+    assert_eq!((size, files.len(), audit.len()), (1, 1, 0));
+    assert_unfinished(&desk, &upload, false);
+    assert_unfinished(&desk, &kept, true);
+}
+
+#[test]
+fn a_tenant_has_so_many_unfinished_uploads_and_no_more() {
+    let desk = Desk::for_a_day();
+    desk.start("code/a");
+    let (started, expires) = desk.catalog.lifetime().unwrap();
+    let filled = desk.catalog.store.write(move |store| {
+        (1..1000).try_for_each(|number| {
+            let (id, about) = (format!("upload {number}"), ObjectInfo::default());
+            let upload = Multipart { id, at: at("code/a"), about, started, expires };
+            store.insert_multipart(&tenant("a"), &upload)
+        })
+    });
+    filled.unwrap();
+    let start =
+        |name| desk.catalog.start_multipart(&caller(name), at("c/d"), ObjectInfo::default());
+    let refused = start("a").unwrap_err();
+    assert!(refused.to_string().contains("at most 1000"), "{refused}");
+    start("b").unwrap();
+    desk.pass(DAY);
+    start("a").unwrap();
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 1001);
+}
+
+#[test]
+fn tenants_do_not_see_each_other() {
+    let desk = Desk::for_a_day();
+    desk.put("code/a", b"a").unwrap();
+    let upload = desk.start("code/part");
+    desk.part("code/part", &upload, 1, b"a");
+    let (other, code) = (tenant("b"), at("code/a"));
+    let catalog = &desk.catalog;
+    assert!(is_missing(&catalog.get_object(&other, &code).unwrap_err()));
+    assert!(is_missing(&catalog.open_object(&other, &code).unwrap_err()));
+    assert!(!catalog.has_bucket(&other, &code.bucket).unwrap());
+    assert!(catalog.list_buckets(&other).unwrap().is_empty());
+    let range = ObjectRange { prefix: String::new(), after: None, limit: 9 };
+    assert!(catalog.list_objects(&other, &code.bucket, range).unwrap().items.is_empty());
+    assert!(catalog.list_multiparts(&other, &code.bucket, 9).unwrap().is_empty());
+    let before = desk.traces();
+    let by = caller("b");
+    assert!(!catalog.delete_object(&by, &code).unwrap());
+    let part = at("code/part");
+    let tried = [
+        catalog.list_parts(&other, &part, &upload, 0, 9).map(drop),
+        catalog.put_part(&by, &part, &upload, 1, desk.body(b"b")).map(drop),
+        catalog.complete_multipart(&by, &part, &upload, vec![(1, "b".into())]).map(drop),
+        catalog.abort_multipart(&by, &part, &upload),
+    ];
+    for tried in tried {
+        assert!(matches!(tried, Err(CatalogError::NotFound { what: Noun::Multipart, .. })));
+    }
+    assert_eq!(desk.traces(), before);
+
+    let body = desk.body(b"of b");
+    catalog.put_object(&by, code.clone(), ObjectInfo::default(), body).unwrap();
+    assert_eq!(desk.get("code/a").unwrap(), b"a");
+    assert!(catalog.delete_object(&by, &code).unwrap());
+    assert_eq!(desk.get("code/a").unwrap(), b"a");
+    assert_eq!(desk.audit().last().unwrap(), "b object/code/a");
+}
+
+#[test]
+fn what_may_not_be_changes_nothing() {
+    let desk = Desk::for_a_day();
+    desk.put("code/a", b"a").unwrap();
+    let upload = desk.start("code/part");
+    let part = desk.part("code/part", &upload, 1, b"a");
+    let before = desk.traces();
+    let reader = Caller::new(tenant("a"), Role::Read, KeyId::parse("KEY1").unwrap());
+    let (catalog, code, body) = (&desk.catalog, at("code/part"), || desk.body(b"b"));
+    let parts = vec![(1, part.etag)];
+    let tried = [
+        catalog.put_object(&reader, at("code/a"), ObjectInfo::default(), body()).map(drop),
+        catalog.delete_object(&reader, &at("code/a")).map(drop),
+        catalog.delete_object(&reader, &at("code/none")).map(drop),
+        catalog.start_multipart(&reader, code.clone(), ObjectInfo::default()).map(drop),
+        catalog.put_part(&reader, &code, &upload, 2, body()).map(drop),
+        catalog.complete_multipart(&reader, &code, &upload, parts).map(drop),
+        catalog.abort_multipart(&reader, &code, &upload),
+    ];
+    for tried in tried {
+        let needed = Role::Write;
+        assert!(matches!(tried, Err(CatalogError::Forbidden { needed: n, .. }) if n == needed));
+        assert_eq!(desk.traces(), before);
+    }
+
+    let info = |media_type: &str, value: &str| ObjectInfo {
+        media_type: media_type.to_owned(),
+        metadata: BTreeMap::from([("name".into(), value.to_owned())]),
+    };
+    let long = "x".repeat(2048);
+    for (about, wanted, limit) in [
+        (info(&long[..257], ""), "media type", "256 bytes"),
+        (info("a\nb", ""), "media type", "control"),
+        (info("", &long[3..]), "metadata", "2048 bytes"),
+        (info("", "a\0"), "metadata", "control"),
+    ] {
+        let tried = [
+            catalog.put_object(&caller("a"), at("code/a"), about.clone(), body()).map(drop),
+            catalog.start_multipart(&caller("a"), at("code/a"), about).map(drop),
+        ];
+        for tried in tried {
+            assert!(
+                matches!(&tried, Err(CatalogError::InvalidValue { field, reason })
+                    if *field == wanted && reason.contains(limit)),
+                "{tried:?}"
+            );
+        }
+        assert_eq!(desk.traces(), before);
+    }
+    let widest = info(&long[..256], &long[4..]);
+    catalog.put_object(&caller("a"), at("code/a"), widest, body()).unwrap();
+    let before = desk.traces();
+    for number in [0, 10_001] {
+        let tried = catalog.put_part(&caller("a"), &code, &upload, number, body()).unwrap_err();
+        assert!(tried.to_string().contains("must be 1 to 10000"), "{tried}");
+        assert_eq!(desk.traces(), before);
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_behind() {
+    let desk = Desk::for_a_day();
+    let put = desk.put("code/a", b"kept").unwrap();
+    let upload = desk.start("code/part");
+    desk.part("code/part", &upload, 1, b"kept too");
+    let before = desk.traces();
+    let Desk { folder, catalog: first, seconds } = desk;
+    // Between its file and its row, between its row and the removal of the announcement, and
+    // between the row that is deleted and the removal of its file.
+    let fresh = first.keep_in_inbox(Content::Memory(b"no row".as_slice().into())).unwrap();
+    std::mem::forget(fresh);
+    let fresh = first.keep_in_inbox(Content::Memory(b"with a row".as_slice().into())).unwrap();
+    let file = fresh.id();
+    std::mem::forget(fresh);
+    let (_, expires) = first.lifetime().unwrap();
+    let object = InboxObject { at: at("code/b"), size: 10, expires, ..put };
+    first.store.write(move |store| store.replace_object(&tenant("a"), &object, file)).unwrap();
+    let fresh = first.keep_in_inbox(Content::Memory(b"gone".as_slice().into())).unwrap();
+    let (file, object) = (fresh.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
+    first
+        .store
+        .write_file(Some(Held::Inbox(fresh)), move |store| {
+            store.replace_object(&tenant("a"), &object, file)
+        })
+        .unwrap();
+    first.store.write(|store| store.delete_object(&tenant("a"), &at("code/c"))).unwrap();
+    drop(first);
+
+    let catalog = catalog(folder.path(), &seconds);
+    let desk = Desk { folder, catalog, seconds };
+    assert_eq!(desk.get("code/a").unwrap(), b"kept");
+    assert_eq!(desk.get("code/b").unwrap(), b"with a row");
+    assert_eq!(desk.files().len(), before.1.len() + 2, "one has a row, one is the sweep's");
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 0);
+    assert_eq!(desk.files().len(), before.1.len() + 1);
+    assert_eq!(desk.traces().0, before.0 + 10);
+}
+
+fn first_of(catalog: &Catalog) -> InboxObject {
+    catalog.get_object(&tenant("a"), &at("code/a")).unwrap()
 }

@@ -1,0 +1,244 @@
+//! Objects that are put in parts: an upload is started, takes parts in any order, and becomes an
+//! object when it is completed.
+
+use std::io::{self, Read};
+
+use bytes::BytesMut;
+use md5::Md5;
+use sha2::Digest;
+use uuid::Uuid;
+
+use super::{Catalog, check_object_info, digests_of};
+use crate::domain::inbox::PART_MAX;
+use crate::domain::{
+    BucketName, Caller, CatalogError, InboxObject, Multipart, Noun, ObjectInfo, ObjectRef, Page,
+    Part, Role, TenantId, Timestamp,
+};
+use crate::ingest::{Measure, Spool, SpoolWriter};
+use crate::store::{Held, View};
+
+/// Most uploads of one tenant that are neither completed nor expired.
+const UNFINISHED_MAX: u64 = 1000;
+
+/// Bytes that are copied together.
+const PIECE: usize = 64 << 10;
+
+impl Catalog {
+    /// Starts an upload of an object in parts and returns its id. It expires as an object would
+    /// that is put now; parts do not renew it.
+    ///
+    /// `InvalidValue` of `media type` or `metadata`, or of `multipart uploads` when the tenant has
+    /// 1,000 of them already.
+    pub fn start_multipart(
+        &self,
+        by: &Caller,
+        at: ObjectRef,
+        about: ObjectInfo,
+    ) -> Result<String, CatalogError> {
+        by.must_be(Role::Write)?;
+        check_object_info(&about)?;
+        let (started, expires) = self.lifetime()?;
+        let (tenant, id) = (by.tenant().clone(), self.ids.next().simple().to_string());
+        self.store.write(move |store| {
+            if store.count_multiparts(&tenant, started)? >= UNFINISHED_MAX {
+                let reason = format!("may be at most {UNFINISHED_MAX} that are not completed");
+                return Err(CatalogError::invalid("multipart uploads", reason));
+            }
+            store.ensure_tenant(&tenant, started)?;
+            let upload = Multipart { id, at, about, started, expires };
+            store.insert_multipart(&tenant, &upload)?;
+            Ok(upload.id)
+        })
+    }
+
+    /// Puts a part, in place of an older one of that number. What `body` was not measured for is
+    /// computed.
+    ///
+    /// `InvalidValue` of `part number`; `NotFound` of `Multipart`; `LimitExceeded` of `InboxSize`.
+    pub fn put_part(
+        &self,
+        by: &Caller,
+        at: &ObjectRef,
+        upload: &str,
+        number: u16,
+        body: Spool,
+    ) -> Result<Part, CatalogError> {
+        by.must_be(Role::Write)?;
+        Part::check_number(number)?;
+        let md5 = match body.md5() {
+            Some(md5) => md5,
+            None => digests_of(&body)?.md5,
+        };
+        let (size, stored, etag) = (body.len(), self.clock.now(), hex::encode(md5));
+        let part = Part { number, size, md5, etag, stored };
+        let fresh = self.keep_in_inbox(body.into_content())?;
+        let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
+        let (file, room) = (fresh.id(), self.room());
+        let (part, older) = self.store.write_file(Some(Held::Inbox(fresh)), move |store| {
+            find(store, &tenant, &at, &upload, stored)?;
+            let older = room.take(store, || store.replace_part(&upload, &part, file))?;
+            Ok((part, older))
+        })?;
+        self.remove(older);
+        Ok(part)
+    }
+
+    /// Returns the parts of an upload after the number `after`; the page's `total` is not counted.
+    pub fn list_parts(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        upload: &str,
+        after: u16,
+        limit: u64,
+    ) -> Result<Page<Part>, CatalogError> {
+        let now = self.clock.now();
+        self.store.read(|view| {
+            find(view, tenant, at, upload, now)?;
+            let parts = view.select_parts(upload, after, limit)?;
+            Ok(parts.map(|(part, _)| part))
+        })
+    }
+
+    /// Returns the uploads into a bucket that are neither completed nor expired, by key and then by
+    /// id, up to `limit`.
+    pub fn list_multiparts(
+        &self,
+        tenant: &TenantId,
+        bucket: &BucketName,
+        limit: u64,
+    ) -> Result<Vec<Multipart>, CatalogError> {
+        let now = self.clock.now();
+        self.store.read(|view| view.select_multiparts(tenant, bucket, limit, now))
+    }
+
+    /// Makes the object out of the given parts, each with its number and entity tag, and ends the
+    /// upload; parts that are not given are thrown away.
+    ///
+    /// `NotFound` of `Multipart`; `InvalidValue` of `parts` when there are none, of `part order`
+    /// unless their numbers ascend, of `part` when there is none of that number and tag.
+    pub fn complete_multipart(
+        &self,
+        by: &Caller,
+        at: &ObjectRef,
+        upload: &str,
+        parts: Vec<(u16, String)>,
+    ) -> Result<InboxObject, CatalogError> {
+        by.must_be(Role::Write)?;
+        let (tenant, now) = (by.tenant().clone(), self.clock.now());
+        let (about, chosen) = self.store.read(|view| {
+            let about = find(view, &tenant, at, upload, now)?.about;
+            Ok((about, choose(view, upload, &parts)?))
+        })?;
+        let body = self.join(&chosen)?;
+        let (size, digests) = (body.len(), digests_of(&body)?);
+        let fresh = self.keep_in_inbox(body.into_content())?;
+        let etag = tag(chosen.iter().map(|(part, _)| part));
+        let (stored, expires) = self.lifetime()?;
+        let (at, count) = (at.clone(), chosen.len() as u64);
+        let object = InboxObject { at, size, digests, parts: count, etag, about, stored, expires };
+        let (at, upload) = (object.at.clone(), upload.to_owned());
+        self.insert_object(by, object, fresh, move |store| {
+            // While it was copied, others may have put parts or ended the upload.
+            find(store, &tenant, &at, &upload, stored)?;
+            if choose(store, &upload, &parts)? != chosen {
+                return Err(CatalogError::invalid("part", "was put again while it was copied"));
+            }
+            store.delete_multipart(&upload)
+        })
+    }
+
+    /// Copies parts one after the other.
+    fn join(&self, parts: &[(Part, Uuid)]) -> Result<Spool, CatalogError> {
+        let mut whole = SpoolWriter::new(self.incoming(), u64::MAX, Measure::All);
+        for (part, name) in parts {
+            let mut file = match self.store.inbox().open_file(*name) {
+                Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
+                    let number = part.number;
+                    let reason = format!("{number} was put again or removed while it was copied");
+                    return Err(CatalogError::invalid("part", reason));
+                }
+                opened => opened?,
+            };
+            loop {
+                let mut piece = BytesMut::zeroed(PIECE);
+                let count = file.read(&mut piece)?;
+                if count == 0 {
+                    break;
+                }
+                whole.write(piece.freeze().slice(..count))?;
+            }
+        }
+        whole.finish()
+    }
+
+    /// Ends an upload without an object and throws its parts away; `NotFound` of `Multipart`.
+    pub fn abort_multipart(
+        &self,
+        by: &Caller,
+        at: &ObjectRef,
+        upload: &str,
+    ) -> Result<(), CatalogError> {
+        by.must_be(Role::Write)?;
+        let (tenant, now) = (by.tenant().clone(), self.clock.now());
+        let (at, upload) = (at.clone(), upload.to_owned());
+        let files = self.store.write(move |store| {
+            find(store, &tenant, &at, &upload, now)?;
+            store.delete_multipart(&upload)
+        })?;
+        self.remove(files);
+        Ok(())
+    }
+}
+
+fn find(
+    view: &View<'_>,
+    tenant: &TenantId,
+    at: &ObjectRef,
+    upload: &str,
+    now: Timestamp,
+) -> Result<Multipart, CatalogError> {
+    let found = view.select_multipart(tenant, at, upload, now)?;
+    found.ok_or_else(|| CatalogError::NotFound {
+        what: Noun::Multipart,
+        name: upload.to_owned(),
+        of: Some(at.key.to_string()),
+    })
+}
+
+/// Looks the given parts up, with the names of their files.
+fn choose(
+    view: &View<'_>,
+    upload: &str,
+    parts: &[(u16, String)],
+) -> Result<Vec<(Part, Uuid)>, CatalogError> {
+    if parts.is_empty() {
+        return Err(CatalogError::invalid("parts", "must be at least one"));
+    }
+    if !parts.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Err(CatalogError::invalid("part order", "must be ascending, each number once"));
+    }
+    let mut there = view.select_parts(upload, 0, u64::from(PART_MAX))?.items.into_iter();
+    let mut chosen = Vec::with_capacity(parts.len());
+    for (number, etag) in parts {
+        let found = there.find(|(part, _)| part.number >= *number);
+        match found.filter(|(part, _)| part.number == *number && part.etag == *etag) {
+            Some(part) => chosen.push(part),
+            None => {
+                let reason = format!("{number} with the entity tag '{etag}' was not put");
+                return Err(CatalogError::invalid("part", reason));
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The entity tag of an object that was put in parts, as S3 makes it.
+fn tag<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
+    let (mut whole, mut count) = (Md5::new(), 0);
+    for part in parts {
+        whole.update(part.md5);
+        count += 1;
+    }
+    format!("{}-{count}", hex::encode(whole.finalize()))
+}

@@ -1,0 +1,173 @@
+//! All SQL about uploads into the inbox that are not completed, and their parts.
+
+use rusqlite::Row;
+use uuid::Uuid;
+
+use super::super::layers::{cut, text};
+use super::super::{Change, View, from_sql, time_from_sql, to_sql};
+use super::{about, file, metadata_json};
+use crate::domain::{
+    BucketName, CatalogError, Multipart, ObjectRef, Page, Part, TenantId, Timestamp,
+};
+
+const COLUMNS: &str = "id, bucket, key, media_type, metadata, started, expires";
+
+impl View<'_> {
+    /// Returns an upload of this object that is neither completed nor expired.
+    pub fn select_multipart(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Multipart>, CatalogError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM inbox_multiparts
+             WHERE id = ? AND tenant = ? AND bucket = ? AND key = ?
+             AND (expires IS NULL OR expires > ?)"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query((
+            id,
+            tenant.as_str(),
+            at.bucket.as_str(),
+            at.key.as_str(),
+            now.as_microsecond(),
+        ))?;
+        rows.next()?.map(multipart).transpose()
+    }
+
+    /// Returns the first uploads into a bucket by key and then by id, without the expired ones.
+    pub fn select_multiparts(
+        &self,
+        tenant: &TenantId,
+        bucket: &BucketName,
+        limit: u64,
+        now: Timestamp,
+    ) -> Result<Vec<Multipart>, CatalogError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM inbox_multiparts WHERE tenant = ? AND bucket = ?
+             AND (expires IS NULL OR expires > ?) ORDER BY key, id LIMIT ?"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let mut rows = statement.query((
+            tenant.as_str(),
+            bucket.as_str(),
+            now.as_microsecond(),
+            to_sql(limit),
+        ))?;
+        let mut uploads = Vec::new();
+        while let Some(row) = rows.next()? {
+            uploads.push(multipart(row)?);
+        }
+        Ok(uploads)
+    }
+
+    /// Returns the number of a tenant's uploads that are not expired.
+    pub fn count_multiparts(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, CatalogError> {
+        let sql = "SELECT count(*) FROM inbox_multiparts
+                   WHERE tenant = ? AND (expires IS NULL OR expires > ?)";
+        let mut statement = self.prepare(sql)?;
+        let count =
+            statement.query_one((tenant.as_str(), now.as_microsecond()), |row| row.get(0))?;
+        Ok(from_sql(count))
+    }
+
+    /// Returns the parts of an upload after the number `after`, with the names of their files; the
+    /// page's `total` is not counted.
+    pub fn select_parts(
+        &self,
+        upload: &str,
+        after: u16,
+        limit: u64,
+    ) -> Result<Page<(Part, Uuid)>, CatalogError> {
+        let sql = "SELECT number, size, md5, stored, file FROM inbox_parts
+                   WHERE upload = ? AND number > ? ORDER BY number LIMIT ?";
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query((upload, after, to_sql(limit.saturating_add(1))))?;
+        let mut parts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let md5: [u8; 16] = row.get(2)?;
+            let part = Part {
+                number: row.get(0)?,
+                size: from_sql(row.get(1)?),
+                md5,
+                etag: hex::encode(md5),
+                stored: time_from_sql(row.get(3)?),
+            };
+            parts.push((part, file(row, 4)?));
+        }
+        Ok(cut(parts, limit, 0))
+    }
+}
+
+impl Change<'_> {
+    /// Makes the row of an upload; the tenant must have its own.
+    pub fn insert_multipart(
+        &self,
+        tenant: &TenantId,
+        upload: &Multipart,
+    ) -> Result<(), CatalogError> {
+        self.connection
+            .prepare_cached(&format!(
+                "INSERT INTO inbox_multiparts (tenant, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            ))?
+            .execute((
+                tenant.as_str(),
+                &upload.id,
+                upload.at.bucket.as_str(),
+                upload.at.key.as_str(),
+                &upload.about.media_type,
+                metadata_json(&upload.about)?,
+                upload.started.as_microsecond(),
+                upload.expires.map(Timestamp::as_microsecond),
+            ))?;
+        Ok(())
+    }
+
+    /// Makes a part's row, in place of an older one's; its file must be on disk and synced.
+    /// Returns the file that the older one had.
+    pub fn replace_part(
+        &self,
+        upload: &str,
+        part: &Part,
+        file: Uuid,
+    ) -> Result<Option<Uuid>, CatalogError> {
+        let delete = "DELETE FROM inbox_parts WHERE upload = ? AND number = ? RETURNING file";
+        let older = self.deleted_files(delete, (upload, part.number))?.pop();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO inbox_parts (upload, number, file, size, md5, stored)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                upload,
+                part.number,
+                file.to_string(),
+                to_sql(part.size),
+                &part.md5,
+                part.stored.as_microsecond(),
+            ))?;
+        Ok(older)
+    }
+
+    /// Deletes an upload and its parts; returns the files that they had.
+    pub fn delete_multipart(&self, upload: &str) -> Result<Vec<Uuid>, CatalogError> {
+        let parts = "DELETE FROM inbox_parts WHERE upload = ? RETURNING file";
+        let files = self.deleted_files(parts, [upload])?;
+        let sql = "DELETE FROM inbox_multiparts WHERE id = ?";
+        self.connection.prepare_cached(sql)?.execute([upload])?;
+        Ok(files)
+    }
+}
+
+/// Reads [`COLUMNS`].
+fn multipart(row: &Row<'_>) -> Result<Multipart, CatalogError> {
+    Ok(Multipart {
+        id: row.get(0)?,
+        at: ObjectRef::parse(text(row, 1)?, text(row, 2)?)?,
+        about: about(row, 3)?,
+        started: time_from_sql(row.get(5)?),
+        expires: row.get::<_, Option<i64>>(6)?.map(time_from_sql),
+    })
+}
