@@ -116,7 +116,7 @@ impl View<'_> {
 
     /// Returns the bytes of all objects and parts of everybody, the expired ones too.
     pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
-        let sql = "SELECT inbox_size FROM state";
+        let sql = "SELECT inbox_size FROM state WHERE id = 1";
         Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))
     }
 
@@ -186,7 +186,7 @@ impl Change<'_> {
 
     /// Runs a statement that deletes rows and returns the names of their files.
     fn deleted_files(&self, sql: &str, by: impl Params) -> Result<Vec<Uuid>, CatalogError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(by)?;
         let mut files = Vec::new();
         while let Some(row) = rows.next()? {
@@ -203,18 +203,18 @@ impl Change<'_> {
         let objects = "DELETE FROM inbox_objects WHERE (tenant, bucket, key) IN
                        (SELECT tenant, bucket, key FROM inbox_objects WHERE expires <= ? LIMIT ?)
                        RETURNING size";
-        done.add_files(self.connection, objects, now, max)?;
+        done.add_files(self, objects, now, max)?;
         done.things = done.files;
         let parts = "DELETE FROM inbox_parts WHERE (upload, number) IN
                      (SELECT p.upload, p.number FROM inbox_multiparts u
                       CROSS JOIN inbox_parts p ON p.upload = u.id WHERE u.expires <= ? LIMIT ?)
                      RETURNING size";
-        done.add_files(self.connection, parts, now, max)?;
+        done.add_files(self, parts, now, max)?;
         let uploads = "DELETE FROM inbox_multiparts WHERE id IN
                        (SELECT u.id FROM inbox_multiparts u WHERE u.expires <= ?
                         AND NOT EXISTS (SELECT 1 FROM inbox_parts p WHERE p.upload = u.id)
                         LIMIT ?)";
-        let mut statement = self.connection.prepare_cached(uploads)?;
+        let mut statement = self.prepare(uploads)?;
         done.things += statement.execute((now, to_sql(max)))? as u64;
         Ok(done)
     }
@@ -223,7 +223,7 @@ impl Change<'_> {
     fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
         self.shows.set(false);
         let sql = "DELETE FROM inbox_gone WHERE file = ?";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         for file in files {
             statement.execute([file])?;
         }
@@ -263,12 +263,12 @@ impl Expired {
     /// Runs a statement that deletes rows with files and returns their sizes.
     fn add_files(
         &mut self,
-        connection: &Connection,
+        change: &Change<'_>,
         sql: &str,
         now: i64,
         max: u64,
     ) -> Result<(), CatalogError> {
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = change.prepare(sql)?;
         let mut rows = statement.query((now, to_sql(max)))?;
         while let Some(row) = rows.next()? {
             self.files += 1;

@@ -3,18 +3,18 @@
 //!
 //! A plan depends on the schema and the statement alone, for the catalog keeps no statistics.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::functions::SORTED_MAX;
-use super::{Change, HeadUpdate, LayerVersionInsert, Store};
+use super::{Change, HeadUpdate, LayerVersionInsert, Store, View};
 use crate::domain::{
     Acl, Artifact, CatalogError, Digests, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
-    Group, LayerFilter, LayerName, LayerRef, Order, TenantId, Timestamp, VersionName,
-    VersionNumber, Window,
+    Group, InboxObject, LayerFilter, LayerName, LayerRef, Multipart, ObjectInfo, ObjectRange,
+    ObjectRef, Order, Part, TenantId, Timestamp, VersionName, VersionNumber, Window,
 };
 
 /// What a plan may say all the same: a part of the statement, a part of the plan's line.
@@ -24,6 +24,8 @@ const ALLOWED: &[(&str, &str)] = &[
     // No row at all.
     ("SELECT EXISTS (", "SCAN CONSTANT ROW"),
     ("SELECT coalesce((SELECT code_size", "SCAN CONSTANT ROW"),
+    // At most 1,000, and those that the sweep has not come to.
+    ("SELECT count(*) FROM inbox_multiparts", "inbox_multiparts_by_key (tenant=?)"),
     // How many layers a filter lets through is known to nobody before; without one it is kept.
     ("SELECT count(*) FROM layers l", "USING INDEX layers_by_age (tenant=?)"),
     // The same with a tenant's states.
@@ -262,4 +264,63 @@ fn many_states_of_a_tenant_are_read_in_their_order() {
     let is_walk = |plan: &Vec<String>| plan.iter().any(|line| line.contains("by_sequence"));
     assert_eq!(PLANS.with_borrow(|plans| plans.values().filter(|plan| is_walk(plan)).count()), 4);
     check(6);
+}
+
+#[test]
+fn the_inbox_is_read_and_swept_by_keys_and_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    // The writer's own thread would keep its plans to itself.
+    let path = folder.path().join("catalog.sqlite");
+    let connection = super::open_connection(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let change = Change { view: View { connection: &connection }, shows: Cell::new(true) };
+    let (at, now) = (ObjectRef::parse("code", "a/b").unwrap(), Timestamp::UNIX_EPOCH);
+    let (about, md5, etag) = (ObjectInfo::default(), [1; 16], String::new());
+    let digests = Digests { sha256: [1; 32], sha512: [1; 64], md5, crc64: 1 };
+    let object = InboxObject {
+        at: at.clone(),
+        size: 1,
+        digests,
+        parts: 1,
+        etag: etag.clone(),
+        about: about.clone(),
+        stored: now,
+        expires: Some(Timestamp::from_second(1 << 33).unwrap()),
+    };
+    let upload =
+        Multipart { id: "u".into(), at: at.clone(), about, started: now, expires: Some(now) };
+    let part = Part { number: 1, size: 1, md5, etag, stored: now };
+    let written = || {
+        let files = [1, 2, 3].map(uuid::Uuid::from_u128);
+        assert_eq!(change.replace_object(&tenant(), &object, files[0])?, None);
+        assert_eq!(change.replace_object(&tenant(), &object, files[1])?, Some(files[0]));
+        change.insert_multipart(&tenant(), &upload)?;
+        assert_eq!(change.replace_part("u", &part, files[2])?, None);
+        assert_eq!(change.delete_multipart("u")?, [files[2]]);
+        change.delete_expired(now, 5)?;
+        Ok::<_, CatalogError>(())
+    };
+    written().unwrap();
+    let read = store.read(|view| {
+        assert_eq!(view.select_object(&tenant(), &at, now)?.unwrap().0, object);
+        for prefix in ["", "a"] {
+            for (after, found) in [(None, 1), (Some("a/"), 1), (Some("a/b"), 0)] {
+                let after = after.map(str::to_owned);
+                let range = ObjectRange { prefix: prefix.to_owned(), after, limit: 5 };
+                let page = view.select_objects(&tenant(), &at.bucket, &range, now)?;
+                assert_eq!(page.items.len(), found);
+            }
+        }
+        assert!(view.select_bucket_after(&tenant(), "", now)?.is_some());
+        assert_eq!(view.select_inbox_size()?, 1);
+        assert!(!view.has_expired(now)?);
+        view.select_multipart(&tenant(), &at, "u", now)?;
+        view.select_multiparts(&tenant(), &at.bucket, 5, now)?;
+        view.count_multiparts(&tenant(), now)?;
+        view.select_parts("u", 0, 5)?;
+        Ok::<_, CatalogError>(())
+    });
+    read.unwrap();
+    store.remove_gone_files().unwrap();
+    check(19);
 }

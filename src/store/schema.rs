@@ -226,6 +226,8 @@ pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Value;
+
     use super::*;
 
     fn catalog(folder: &Path) -> Connection {
@@ -339,6 +341,53 @@ mod tests {
         ] {
             old.execute_batch(change).unwrap();
             assert_eq!(sizes(), expected, "{change}");
+        }
+    }
+
+    /// What version 2 added, with rows that nothing of version 3 may touch.
+    const ROWS_OF_VERSION_2: &str = "
+        INSERT INTO keys VALUES ('KEY1', 'secret-of-1', 'default', 'write', 1, 5, NULL),
+                                ('KEY2', 'secret-of-2', 'other', 'admin', 0, 6, 7);
+        INSERT INTO audit VALUES (6, 9, 'default', 'KEY1', 'native', 'Publish', 'layer/demo/1', 'r'),
+                                 (7, 9, 'other', NULL, 'local', 'key add', 'key/KEY2', NULL);
+        UPDATE tenants SET spelling = '{\"ctyun_tenant\":\"7000\"}' WHERE id = 'other';
+        UPDATE state SET access = 3;
+        PRAGMA user_version = 2";
+
+    #[test]
+    fn a_catalog_of_version_2_keeps_its_rows_and_gets_an_empty_inbox() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.sqlite");
+        let mut old = catalog(folder.path());
+        old.execute_batch(include_str!("schema/version-1.sql")).unwrap();
+        old.execute_batch(ROWS_OF_VERSION_1).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(ROWS_OF_VERSION_2).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        let tables = "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'";
+        let tables: String = old.query_one(tables, [], |row| row.get(0)).unwrap();
+        let rows = |connection: &Connection, table: &str| {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let row = |row: &rusqlite::Row<'_>| {
+                (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>()
+            };
+            statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        let before: Vec<_> = tables.split(',').map(|table| rows(&old, table)).collect();
+        assert!(before.iter().map(Vec::len).sum::<usize>() > 15);
+        prepare(&mut old, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
+
+        let version: i64 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, 3);
+        for (table, mut before) in tables.split(',').zip(before) {
+            if table == "state" {
+                before[0].push(Value::Integer(0));
+            }
+            assert_eq!(rows(&old, table), before, "{table}");
+        }
+        for table in ["inbox_objects", "inbox_multiparts", "inbox_parts", "inbox_gone"] {
+            assert!(rows(&old, table).is_empty(), "{table}");
         }
     }
 

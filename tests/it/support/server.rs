@@ -154,7 +154,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Number of rows of each table, and the files of the code and incoming folders.
+/// Number of rows of each table, and the files of the code, inbox and incoming folders.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Footprint {
     pub rows: BTreeMap<String, i64>,
@@ -179,7 +179,7 @@ impl Footprint {
         };
         let rows = tables.iter().map(|table| (table.clone(), count(table))).collect();
         let mut files = Vec::new();
-        for folder in ["code", "incoming"] {
+        for folder in ["code", "inbox", "incoming"] {
             collect(&data.join(folder), &mut files);
         }
         files.sort();

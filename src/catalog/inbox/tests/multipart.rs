@@ -1,0 +1,106 @@
+//! What holds for objects that are put in parts.
+
+use super::*;
+use crate::domain::Multipart;
+
+#[test]
+fn parts_come_in_any_order_and_make_one_object() {
+    let desk = Desk::for_a_day();
+    desk.put("code/big", b"what was there before").unwrap();
+    let about = ObjectInfo {
+        media_type: "application/zip".into(),
+        metadata: BTreeMap::from([("a".into(), "b".into())]),
+    };
+    let upload = desk.catalog.start_multipart(&caller("a"), at("code/big"), about.clone()).unwrap();
+    let (first, last) = (vec![1; 300_000], b"the end".to_vec());
+    let three = desk.part("code/big", &upload, 30, &last);
+    desk.part("code/big", &upload, 2, b"nobody asks for this one");
+    desk.part("code/big", &upload, 1, b"an attempt that is put again");
+    let one = desk.part("code/big", &upload, 1, &first);
+    assert_eq!((one.size, one.md5), (300_000, Md5::digest(&first).into()));
+    assert_eq!(desk.files().len(), 4);
+    let list = |after, limit| {
+        let page = desk.catalog.list_parts(&tenant("a"), &at("code/big"), &upload, after, limit);
+        let page = page.unwrap();
+        (page.items.iter().map(|part| part.number).collect::<Vec<_>>(), page.more)
+    };
+    assert_eq!(list(0, 2), (vec![1, 2], true));
+    assert_eq!(list(2, 2), (vec![30], false));
+    let listed = desk.catalog.list_multiparts(&tenant("a"), &at("code/x").bucket, 9).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].id, &listed[0].about), (&upload, &about));
+
+    let before = desk.traces();
+    let refused = |parts: &[(u16, &str)], wanted: &str| {
+        let refused = desk.complete("code/big", &upload, parts).unwrap_err();
+        assert!(
+            matches!(&refused, CatalogError::InvalidValue { field, .. } if *field == wanted),
+            "{refused}"
+        );
+        assert_eq!(desk.traces(), before);
+    };
+    refused(&[], "parts");
+    refused(&[(30, &three.etag), (1, &one.etag)], "part order");
+    refused(&[(1, &one.etag), (1, &one.etag)], "part order");
+    refused(&[(1, &three.etag)], "part");
+    refused(&[(1, &one.etag), (3, &three.etag)], "part");
+    refused(&[(31, &three.etag)], "part");
+    assert!(desk.get("code/big").unwrap().starts_with(b"what was"));
+
+    desk.pass(60);
+    let put = desk.complete("code/big", &upload, &[(1, &one.etag), (30, &three.etag)]).unwrap();
+    let whole = [first, last].concat();
+    assert!(desk.get("code/big").unwrap() == whole);
+    let tags = [one.md5, three.md5].concat();
+    assert_eq!(put.etag, format!("{}-2", hex::encode(Md5::digest(tags))));
+    assert_eq!((put.parts, put.size, put.about), (2, 300_007, about));
+    let once = desk.put("code/once", &whole).unwrap();
+    assert_eq!(put.digests, once.digests);
+    assert_eq!(put.expires, once.expires, "it was put when it was completed");
+    let (size, files, audit) = desk.traces();
+    assert_eq!((size, files.len()), (2 * 300_007, 2));
+    assert_eq!(audit, ["a object/code/big", "a object/code/big", "a object/code/once"]);
+    let gone = desk.complete("code/big", &upload, &[(1, &one.etag)]).unwrap_err();
+    assert!(matches!(gone, CatalogError::NotFound { what: Noun::Multipart, .. }), "{gone}");
+}
+
+#[test]
+fn an_aborted_upload_leaves_nothing() {
+    let desk = Desk::for_a_day();
+    let (kept, upload) = (desk.start("code/part"), desk.start("code/part"));
+    for number in [1, 2, 10_000] {
+        desk.part("code/part", &upload, number, b"123");
+    }
+    desk.part("code/part", &kept, 1, b"1");
+    let elsewhere = desk.catalog.abort_multipart(&caller("a"), &at("code/other"), &upload);
+    assert!(matches!(elsewhere, Err(CatalogError::NotFound { what: Noun::Multipart, .. })));
+    assert_eq!(desk.traces().0, 10);
+    desk.catalog.abort_multipart(&caller("a"), &at("code/part"), &upload).unwrap();
+    let (size, files, audit) = desk.traces();
+    assert_eq!((size, files.len(), audit.len()), (1, 1, 0));
+    assert_unfinished(&desk, &upload, false);
+    assert_unfinished(&desk, &kept, true);
+}
+
+#[test]
+fn a_tenant_has_so_many_unfinished_uploads_and_no_more() {
+    let desk = Desk::for_a_day();
+    desk.start("code/a");
+    let (started, expires) = desk.catalog.lifetime().unwrap();
+    let filled = desk.catalog.store.write(move |store| {
+        (1..1000).try_for_each(|number| {
+            let (id, about) = (format!("upload {number}"), ObjectInfo::default());
+            let upload = Multipart { id, at: at("code/a"), about, started, expires };
+            store.insert_multipart(&tenant("a"), &upload)
+        })
+    });
+    filled.unwrap();
+    let start =
+        |name| desk.catalog.start_multipart(&caller(name), at("c/d"), ObjectInfo::default());
+    let refused = start("a").unwrap_err();
+    assert!(refused.to_string().contains("at most 1000"), "{refused}");
+    start("b").unwrap();
+    desk.pass(DAY);
+    start("a").unwrap();
+    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 1001);
+}
