@@ -22,7 +22,7 @@ use crate::domain::TenantSpelling;
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: [&str; 26] = [
     "allow_anonymous",
     "auth",
     "body_timeout",
@@ -30,6 +30,8 @@ pub const KEYS: [&str; 24] = [
     "data",
     "dialects",
     "head_timeout",
+    "inbox_lifetime",
+    "inbox_max",
     "listen",
     "log",
     "log_format",
@@ -102,6 +104,11 @@ pub struct Config {
     /// Most bytes that the code of all versions of one tenant may have; `None` does not count
     /// them.
     pub max_tenant_code: Option<u64>,
+    /// How long an object stays in the inbox; `None`: until somebody deletes it.
+    pub inbox_lifetime: Option<Duration>,
+    /// Most bytes of all objects in the inbox and of parts that are to become some, of all tenants;
+    /// `None` does not count them.
+    pub inbox_max: Option<u64>,
     /// How far the date of a CTyun request may be from the server's; `None` does not compare
     /// them, because CTyun's own clients send local time.
     pub ctyun_skew: Option<Duration>,

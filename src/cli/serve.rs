@@ -92,6 +92,13 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_MAX_TENANT_CODE] [default: none]
     #[arg(long, value_name = "SIZE")]
     max_tenant_code: Option<String>,
+    /// How long an object stays in the inbox, such as 24h; 0 keeps it until it is deleted
+    /// [env: LAYERBASE_INBOX_LIFETIME] [default: 24h]
+    #[arg(long, value_name = "TIME")]
+    inbox_lifetime: Option<String>,
+    /// Most bytes of all objects in the inbox [env: LAYERBASE_INBOX_MAX] [default: 10GiB]
+    #[arg(long, value_name = "SIZE")]
+    inbox_max: Option<String>,
     /// How far the date of a signed CTyun request may be off [env: LAYERBASE_CTYUN_SKEW]
     /// [default: none, since CTyun's own clients send local time]
     #[arg(long, value_name = "TIME")]
@@ -140,7 +147,7 @@ The file has the flags' names with '_' for '-', and a table for each tenant that
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
 KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. A time is a whole number with ms, s, m, h or
 d, such as 90s or 15m. 'none' lifts max_unpacked, body_timeout, max_body, max_tenant_code,
-rate_limit and ctyun_skew; for max_upload it means each vendor's own limit.
+inbox_max, rate_limit and ctyun_skew; for max_upload it means each vendor's own limit.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
 
@@ -154,6 +161,8 @@ impl Serve {
             ("ctyun_skew", &self.ctyun_skew),
             ("data", &self.data),
             ("head_timeout", &self.head_timeout),
+            ("inbox_lifetime", &self.inbox_lifetime),
+            ("inbox_max", &self.inbox_max),
             ("listen", &self.listen),
             ("log", &self.log),
             ("log_format", &self.log_format),

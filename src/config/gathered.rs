@@ -118,6 +118,16 @@ impl Gathered {
                 },
             )?,
             max_tenant_code: self.size("max_tenant_code", "none")?,
+            inbox_lifetime: self.get(
+                "inbox_lifetime",
+                &format!("must be {}; or '0' to keep everything", duration::FORMS),
+                "24h",
+                |text| match text {
+                    "0" => Some(None),
+                    _ => duration::parse(text).map(|length| (!length.is_zero()).then_some(length)),
+                },
+            )?,
+            inbox_max: self.size("inbox_max", "10GiB")?,
             ctyun_skew: self.time("ctyun_skew", "none")?,
             log_format: self.get("log_format", "must be 'text' or 'json'", "text", |text| {
                 match text {

@@ -61,6 +61,7 @@ fn without_any_source_the_defaults_serve_this_machine_alone() {
     assert_eq!((config.body_timeout, config.max_body), (Some(hour), None));
     assert_eq!((config.max_connections, config.max_requests, config.max_uploads), (1024, 512, 16));
     assert_eq!((config.rate_limit, config.max_tenant_code, config.ctyun_skew), (None, None, None));
+    assert_eq!((config.inbox_lifetime, config.inbox_max), (Some(24 * hour), Some(10 << 30)));
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // Every key in the order flag, environment, file; each is a valid value of its own.
-    let table: [(&str, [&str; 3]); 22] = [
+    let table: [(&str, [&str; 3]); 24] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
@@ -89,6 +90,8 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("data", ["/a", "/b", "/c"]),
         ("dialects", ["tencent", "huawei", "native"]),
         ("head_timeout", ["1s", "2s", "3s"]),
+        ("inbox_lifetime", ["1h", "2h", "0"]),
+        ("inbox_max", ["1k", "2k", "none"]),
         ("listen", ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]),
         ("log", ["warn", "debug", "trace"]),
         ("log_format", ["json", "text", "json"]),
@@ -200,6 +203,11 @@ fn a_bad_value_names_its_source_and_the_rule() {
         ("head_timeout", "0s"),
         ("body_timeout", "0s"),
         ("ctyun_skew", "15 minutes"),
+        ("inbox_lifetime", "24"),
+        ("inbox_lifetime", "none"),
+        ("inbox_lifetime", "366d"),
+        ("inbox_max", "0"),
+        ("inbox_max", "10 gigs"),
         ("max_head", "8191"),
         ("max_head", "2MiB"),
         ("max_connections", "0"),
@@ -238,6 +246,10 @@ fn sizes_and_urls_are_read_as_documented() {
     let start = flags(&[("max_upload", "64MiB"), ("max_unpacked", "none")]);
     let config = start.load().unwrap();
     assert_eq!((config.max_upload, config.max_unpacked), (Some(64 << 20), u64::MAX));
+    for text in ["0", "0s"] {
+        let config = flags(&[("inbox_lifetime", text), ("inbox_max", "none")]).load().unwrap();
+        assert_eq!((config.inbox_lifetime, config.inbox_max), (None, None), "{text}");
+    }
     let config = flags(&[("public_url", "https://code.example/x/")]).load().unwrap();
     assert_eq!(config.public_url.as_deref(), Some("https://code.example/x"));
 }

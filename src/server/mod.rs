@@ -8,6 +8,7 @@ mod health;
 mod pace;
 mod signals;
 mod tls;
+mod upkeep;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, InboxLimits};
 pub use crate::catalog::{Clock, IdSource};
 use crate::config::{Auth, Config};
 use crate::dialects::{self, Call, DIALECTS, Dialect, Refusal};
@@ -57,6 +58,7 @@ pub struct Server {
     scheme: &'static str,
     connections: Connections,
     router: Router,
+    app: App,
 }
 
 impl Server {
@@ -74,7 +76,8 @@ impl Server {
         secret[16..].copy_from_slice(ids.next().as_bytes());
         let store = Store::open(&config.data, clock.now(), secret)?;
         let catalog = Catalog::new(store, clock.clone(), ids.clone())
-            .with_tenant_code_max(config.max_tenant_code);
+            .with_tenant_code_max(config.max_tenant_code)
+            .with_inbox(InboxLimits { lifetime: config.inbox_lifetime, size: config.inbox_max });
         if config.auth == Auth::On && catalog.access().is_ok_and(|access| access.keys.is_empty()) {
             tracing::warn!(
                 "there is no key yet, and nobody is let in: `layerbase key add` makes one"
@@ -83,7 +86,7 @@ impl Server {
         let (scheme, limits) = (config.scheme(), Limits::of(&config));
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let app = App::new(catalog, clock, ids, config, address.port());
-        Ok(Self { address, scheme, connections, router: router(&app) })
+        Ok(Self { address, scheme, connections, router: router(&app), app })
     }
 
     /// Returns the address that the server answers on, with the port that port 0 became.
@@ -96,9 +99,13 @@ impl Server {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Answers until `stop` resolves, then finishes what runs, within a limit.
+    /// Answers until `stop` resolves, then finishes what runs, within a limit; keeps the data
+    /// folder up meanwhile.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        self.connections.serve(self.router, stop).await;
+        tokio::select! {
+            () = self.connections.serve(self.router, stop) => {}
+            never = upkeep::keep_up(self.app) => match never {},
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod downloads;
 mod durability;
 mod golden;
 mod house;
+mod inbox;
 mod keys;
 mod lists;
 mod mutations;

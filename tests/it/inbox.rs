@@ -1,0 +1,53 @@
+//! What a running server does with the inbox by itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use layerbase::catalog::{Catalog, Clock, IdSource, InboxLimits};
+use layerbase::domain::{Caller, ObjectInfo, ObjectRef, TenantId, Timestamp};
+use layerbase::ingest::Spool;
+use layerbase::store::Store;
+
+use crate::support::Request;
+use crate::support::process::Process;
+use crate::support::server::START;
+
+/// A catalog without a server, on the day on which every test begins.
+fn catalog(folder: &Path, lifetime: Option<Duration>) -> Catalog {
+    let now = Timestamp::from_second(START).unwrap();
+    let store = Store::open(folder, now, [7; 32]).unwrap();
+    let catalog = Catalog::new(store, Clock::new(move || now), IdSource::random());
+    catalog.with_inbox(InboxLimits { lifetime, size: None })
+}
+
+fn put(catalog: &Catalog, key: &str) {
+    let by = Caller::new_anonymous(TenantId::default_tenant());
+    let (at, body) = (ObjectRef::parse("code", key).unwrap(), Spool::from_bytes("x".into()));
+    catalog.put_object(&by, at, ObjectInfo::default(), body).unwrap();
+}
+
+fn files(folder: &Path) -> usize {
+    let shelves = std::fs::read_dir(folder.join("inbox")).unwrap();
+    shelves.map(|shelf| std::fs::read_dir(shelf.unwrap().path()).unwrap().count()).sum()
+}
+
+#[test]
+fn a_server_removes_what_expired_while_there_was_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = catalog(folder.path(), Some(Duration::from_secs(1)));
+    (0..3).for_each(|number| put(&short, &number.to_string()));
+    drop(short);
+    put(&catalog(folder.path(), None), "stays");
+    assert_eq!(files(folder.path()), 4);
+    let server = Process::serve(folder.path(), &[]);
+    // A question between two looks is what lets the server go on.
+    let is_swept = (0..20_000).any(|_| {
+        assert_eq!(server.send(&Request::get("/healthz")).status, 200);
+        files(folder.path()) == 1
+    });
+    assert!(is_swept);
+    drop(server);
+    let left = catalog(folder.path(), None);
+    let tenant = TenantId::default_tenant();
+    assert!(left.get_object(&tenant, &ObjectRef::parse("code", "stays").unwrap()).is_ok());
+}
