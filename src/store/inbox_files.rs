@@ -43,11 +43,10 @@ pub struct Fresh {
 }
 
 impl InboxFiles {
-    /// Makes the folder; that of what is on its way must be there.
-    pub(super) fn open(folder: &Path, incoming: &Path) -> io::Result<Self> {
-        let files = Shelves::open(folder.join("inbox"))?;
-        sync_folder(folder)?;
-        Ok(Self { inner: Arc::new(Inner { files, incoming: incoming.to_owned() }) })
+    /// Makes the folder; that of what is on its way is the code folder's to make.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let (files, incoming) = (Shelves::open(folder.join("inbox"))?, folder.join("incoming"));
+        Ok(Self { inner: Arc::new(Inner { files, incoming }) })
     }
 
     /// Keeps bytes that are in memory in a file of this name, which must be a new one.
@@ -143,4 +142,63 @@ impl Drop for Fresh {
 fn announced(path: &Path) -> Option<Uuid> {
     let name = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(INTENT)?;
     Uuid::parse_str(name.get(..36)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Blobs;
+
+    fn files() -> (tempfile::TempDir, InboxFiles) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = InboxFiles::open(folder.path()).unwrap();
+        Blobs::open(folder.path()).unwrap();
+        (folder, files)
+    }
+
+    fn incoming(files: &InboxFiles) -> usize {
+        fs::read_dir(&files.inner.incoming).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_with_a_row_stays_and_one_without_goes() {
+        let (_folder, files) = files();
+        let [one, other] = [1, 2].map(Uuid::from_u128);
+        drop(files.keep_bytes(one, b"one").unwrap());
+        assert!(files.open_file(one).is_err());
+        files.keep_bytes(one, b"one").unwrap().committed();
+        drop(files.keep_bytes(other, b"other").unwrap());
+        assert_eq!(fs::read(files.inner.path(one)).unwrap(), b"one");
+        assert!(files.remove(one) && files.remove(one), "what is not there is removed");
+        assert!(files.open_file(one).is_err());
+        assert_eq!(incoming(&files), 0);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_written_over() {
+        let (_folder, files) = files();
+        let id = Uuid::from_u128(7);
+        files.keep_bytes(id, b"first").unwrap().committed();
+        let taken = files.keep_bytes(id, b"second").err().unwrap();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(files.inner.path(id)).unwrap(), b"first");
+        assert_eq!(incoming(&files), 0);
+    }
+
+    #[test]
+    fn the_sweep_asks_for_the_row_of_what_was_announced_and_touches_nothing_else() {
+        let (_folder, files) = files();
+        let [with, without, old] = [1, 2, 3].map(Uuid::from_u128);
+        for id in [with, without] {
+            std::mem::forget(files.keep_bytes(id, b"announced").unwrap());
+        }
+        files.keep_bytes(old, b"old").unwrap().committed();
+        let strangers = ["inbox-.intent", "inbox-../../x.intent", "in-half"];
+        let strangers = strangers.map(|name| files.inner.incoming.join(name.replace('/', "_")));
+        strangers.iter().for_each(|path| fs::write(path, b"").unwrap());
+        files.sweep(|id| id == with).unwrap();
+        assert!(files.open_file(with).is_ok() && files.open_file(old).is_ok());
+        assert!(files.open_file(without).is_err());
+        assert_eq!(incoming(&files), strangers.len(), "the code folder's sweep takes the rest");
+    }
 }

@@ -386,9 +386,9 @@ impl View<'_> {
 
 /// Makes the folders of files unless they are there.
 fn open_files(folder: &Path) -> std::io::Result<(Blobs, InboxFiles)> {
-    let blobs = Blobs::open(folder)?;
-    let inbox = InboxFiles::open(folder, blobs.incoming())?;
-    Ok((blobs, inbox))
+    let inbox = InboxFiles::open(folder)?;
+    // Second, for it syncs the folder that all of them are in.
+    Ok((Blobs::open(folder)?, inbox))
 }
 
 fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {

@@ -134,6 +134,29 @@ fn code_stays_for_the_next_start_when_its_commit_fails() {
     assert_eq!(incoming(), 0);
 }
 
+#[test]
+fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = uuid::Uuid::from_u128(1);
+    let first = store(folder.path());
+    let fresh = Held::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
+    // A constraint that is only looked at by the commit.
+    let failed = first.write_file(Some(fresh), |change| {
+        Ok(change.connection.execute_batch(
+            "PRAGMA defer_foreign_keys = ON;
+             INSERT INTO inbox_multiparts VALUES ('u', 'nobody', 'b', 'k', '', '{}', 1, NULL)",
+        )?)
+    });
+    failed.unwrap_err();
+    assert!(first.inbox().open_file(id).is_ok());
+    let incoming = || std::fs::read_dir(folder.path().join("incoming")).unwrap().count();
+    assert_eq!(incoming(), 1, "the next start must look at it");
+    drop(first);
+    let second = store(folder.path());
+    assert!(second.inbox().open_file(id).is_err(), "there was no row");
+    assert_eq!(incoming(), 0);
+}
+
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
 }

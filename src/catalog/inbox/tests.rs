@@ -470,3 +470,24 @@ fn a_killed_process_leaves_nothing_behind() {
 fn first_of(catalog: &Catalog) -> InboxObject {
     catalog.get_object(&tenant("a"), &at("code/a")).unwrap()
 }
+
+#[test]
+fn who_opens_an_object_while_it_is_replaced_gets_one_of_the_two_whole() {
+    let desk = Desk::for_a_day();
+    let bytes = |number: usize| vec![b'x'; number];
+    desk.put("code/a", &bytes(0)).unwrap();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (1..=40).for_each(|number| drop(desk.put("code/a", &bytes(number)).unwrap()));
+            is_done.store(true, Ordering::SeqCst);
+        });
+        while !is_done.load(Ordering::SeqCst) {
+            let (object, mut file) = desk.catalog.open_object(&tenant("a"), &at("code/a")).unwrap();
+            let mut read = Vec::new();
+            file.read_to_end(&mut read).unwrap();
+            assert_eq!(read.len() as u64, object.size);
+        }
+    });
+    assert_eq!((desk.get("code/a").unwrap().len(), desk.files().len()), (40, 1));
+}

@@ -104,3 +104,23 @@ fn a_tenant_has_so_many_unfinished_uploads_and_no_more() {
     start("a").unwrap();
     assert_eq!(desk.catalog.sweep_inbox().unwrap(), 1001);
 }
+
+#[test]
+fn an_upload_that_changes_while_it_is_copied_is_refused() {
+    let desk = Desk::for_a_day();
+    let upload = desk.start("code/part");
+    let part = desk.part("code/part", &upload, 1, b"1");
+    // As if another request had removed the file between the look and the copy.
+    let (_, file) = desk
+        .catalog
+        .store
+        .read(|view| Ok(view.select_parts(&upload, 0, 1)?.items.remove(0)))
+        .unwrap();
+    desk.catalog.store.inbox().remove(file);
+    let before = desk.traces();
+    let refused = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
+    assert!(matches!(refused, CatalogError::InvalidValue { field: "part", .. }), "{refused}");
+    assert_eq!(desk.traces(), before);
+    desk.part("code/part", &upload, 1, b"1");
+    desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
+}
