@@ -15,6 +15,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::buckets::Buckets;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
 use crate::domain::{ArtifactLimits, CatalogError, Key, KeyId, TenantId, TenantSpelling};
@@ -31,6 +32,7 @@ pub struct App {
 
 struct Inner {
     catalog: Arc<Catalog>,
+    buckets: Buckets,
     clock: Clock,
     ids: IdSource,
     config: Config,
@@ -42,7 +44,8 @@ impl App {
     /// Wires the parts; `port` is the one that the server listens on.
     pub fn new(catalog: Catalog, clock: Clock, ids: IdSource, config: Config, port: u16) -> Self {
         let (catalog, traffic) = (Arc::new(catalog), Traffic::new(&config));
-        Self { inner: Arc::new(Inner { catalog, clock, ids, config, port, traffic }) }
+        let buckets = Buckets::new(&config);
+        Self { inner: Arc::new(Inner { catalog, buckets, clock, ids, config, port, traffic }) }
     }
 
     /// Returns the settings.

@@ -22,13 +22,14 @@ use crate::domain::TenantSpelling;
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 26] = [
+pub const KEYS: [&str; 27] = [
     "allow_anonymous",
     "auth",
     "body_timeout",
     "ctyun_skew",
     "data",
     "dialects",
+    "fetch_timeout",
     "head_timeout",
     "inbox_lifetime",
     "inbox_max",
@@ -90,6 +91,8 @@ pub struct Config {
     /// How long a client may take to send a whole body; `None` lets it take any time, as long as
     /// it never falls silent.
     pub body_timeout: Option<Duration>,
+    /// How long the copy of one object out of a bucket may take; `None` lets it take any time.
+    pub fetch_timeout: Option<Duration>,
     /// Most bytes of any request's body, whatever its cloud would take; `None` leaves each
     /// operation its own limit.
     pub max_body: Option<u64>,

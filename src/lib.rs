@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod app;
+pub mod buckets;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -72,6 +72,10 @@ pub(super) struct Serve {
     /// [default: 1h]
     #[arg(long, value_name = "TIME")]
     body_timeout: Option<String>,
+    /// How long the copy of code out of a bucket may take [env: LAYERBASE_FETCH_TIMEOUT]
+    /// [default: 15m]
+    #[arg(long, value_name = "TIME")]
+    fetch_timeout: Option<String>,
     /// Largest body of any request [env: LAYERBASE_MAX_BODY] [default: each operation's own limit]
     #[arg(long, value_name = "SIZE")]
     max_body: Option<String>,
@@ -146,8 +150,9 @@ The file has the flags' names with '_' for '-', and a table for each tenant that
 
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
 KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. A time is a whole number with ms, s, m, h or
-d, such as 90s or 15m. 'none' lifts max_unpacked, body_timeout, max_body, max_tenant_code,
-inbox_max, rate_limit and ctyun_skew; for max_upload it means each vendor's own limit.
+d, such as 90s or 15m. 'none' lifts max_unpacked, body_timeout, fetch_timeout, max_body,
+max_tenant_code, inbox_max, rate_limit and ctyun_skew; for max_upload it means each vendor's own
+limit.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
 
@@ -160,6 +165,7 @@ impl Serve {
             ("body_timeout", &self.body_timeout),
             ("ctyun_skew", &self.ctyun_skew),
             ("data", &self.data),
+            ("fetch_timeout", &self.fetch_timeout),
             ("head_timeout", &self.head_timeout),
             ("inbox_lifetime", &self.inbox_lifetime),
             ("inbox_max", &self.inbox_max),

@@ -104,6 +104,7 @@ impl Gathered {
                 },
             )?,
             body_timeout: self.time("body_timeout", "1h")?,
+            fetch_timeout: self.time("fetch_timeout", "15m")?,
             max_body: self.size("max_body", "none")?,
             max_connections: self.count("max_connections", "1024")?,
             max_requests: self.count("max_requests", "512")?,

@@ -82,13 +82,14 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // Every key in the order flag, environment, file; each is a valid value of its own.
-    let table: [(&str, [&str; 3]); 24] = [
+    let table: [(&str, [&str; 3]); 25] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
         ("ctyun_skew", ["1m", "2m", "3m"]),
         ("data", ["/a", "/b", "/c"]),
         ("dialects", ["tencent", "huawei", "native"]),
+        ("fetch_timeout", ["1s", "2s", "none"]),
         ("head_timeout", ["1s", "2s", "3s"]),
         ("inbox_lifetime", ["1h", "2h", "0"]),
         ("inbox_max", ["1k", "2k", "none"]),
@@ -208,6 +209,7 @@ fn a_bad_value_names_its_source_and_the_rule() {
         ("inbox_lifetime", "366d"),
         ("inbox_max", "0"),
         ("inbox_max", "10 gigs"),
+        ("fetch_timeout", "0s"),
         ("max_head", "8191"),
         ("max_head", "2MiB"),
         ("max_connections", "0"),

@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use crate::app::App;
-use crate::domain::{ArtifactLimits, CatalogError, ObjectRef, TenantId};
+use crate::domain::{ArtifactLimits, Caller, CatalogError, ObjectRef};
 use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
 use crate::ingest::{Leniency, Spool, Staged, Staging, form, json, stage_spool};
 
@@ -50,13 +50,24 @@ impl Code {
 /// `vendor_limit` is the most bytes of a zip that the cloud takes from a bucket.
 pub(super) async fn fetch(
     app: &App,
-    tenant: &TenantId,
+    caller: &Caller,
     object: ObjectRef,
     vendor_limit: u64,
 ) -> Result<Code, CatalogError> {
     let limits = app.upload_limits(vendor_limit);
-    let spool = app.fetch(tenant, &object, limits.size).await?;
+    let spool = app.fetch(caller, &object, limits.size).await?;
     Ok(Code::Object(spool, limits))
+}
+
+/// Copies the code that a request refers to and inspects it.
+pub(super) async fn fetch_staged(
+    app: &App,
+    caller: &Caller,
+    object: ObjectRef,
+    vendor_limit: u64,
+) -> Result<Staged, CatalogError> {
+    let code = fetch(app, caller, object, vendor_limit).await?;
+    app.write(move |_| code.finish()).await
 }
 
 /// Reads a JSON body and the code inside it.

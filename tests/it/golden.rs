@@ -7,6 +7,7 @@
 //!   "config": { "max_upload": 1000 },               optional settings, in bytes, seconds, numbers
 //!   "keys":   [ { "id", "secret", "tenant": "default", "role": "write", "disabled": false } ],
 //!                                                   authentication is on, and these are let in
+//!   "objects": { "bucket/key": "vector" },          these lie in the folder of the bucket map
 //!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
 //!   "request": { "method", "path", "headers": {}, "at": time, and one of
 //!                "json": value | "text": "…" | "zip": vector | "base64": "…" },
@@ -122,6 +123,7 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
             server.local().enable_key(&KeyId::parse(text("id", "")).unwrap(), false).unwrap();
         }
     }
+    put_objects(&server, &case["objects"]);
     let mut saved = BTreeMap::new();
     for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
         let answer = send(&server, step, &saved)?;
@@ -154,6 +156,13 @@ pub fn check_step(number: usize, step: &Value, answer: &Answer) -> Result<(), St
         return Ok(());
     }
     Err(format!("before[{number}] got {}: {}", answer.status, answer.text()))
+}
+
+/// Puts the objects that a case names into the folder of the bucket map.
+pub fn put_objects(server: &TestServer, objects: &Value) {
+    for (place, vector) in objects.as_object().into_iter().flatten() {
+        server.put_object(place, &zips::vector(vector.as_str().unwrap()));
+    }
 }
 
 /// Changes the settings that a case names.

@@ -70,6 +70,7 @@ fn server(case: &Value) -> TestServer {
     for key in [OWNER, STRANGER] {
         server.add_key(key.id, key.secret, key.tenant, Role::Admin);
     }
+    golden::put_objects(&server, &case["objects"]);
     server
 }
 

@@ -109,6 +109,13 @@ impl TestServer {
         self.local().add_key(id, secret, parse_key_tenant(tenant).unwrap(), role).unwrap();
     }
 
+    /// Puts an object into the folder of the bucket map; `place` is its bucket and key.
+    pub fn put_object(&self, place: &str, bytes: &[u8]) {
+        let path = self.data().join("buckets").join(place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
     /// Sets the clock, in microseconds since 1970.
     pub fn set_clock(&self, now: Timestamp) {
         self.clock.store(now.as_microsecond(), Ordering::SeqCst);

@@ -11,6 +11,7 @@ use crate::dialects::gate::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
 use crate::dialects::native::paging;
+use crate::dialects::native::routes::reference;
 use crate::dialects::native::wire::{FunctionBody, List};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation, upload};
@@ -80,7 +81,7 @@ async fn create(
         head_name: VersionName::latest(),
         config: Settings::parse(&params)?.apply(fresh),
     };
-    let code = read_code(&app, body).await?;
+    let code = read_code(&app, &caller, &params, body).await?;
     let head = app.write(move |catalog| catalog.create_function(&caller, new, code)).await?;
     Ok((StatusCode::CREATED, Json(FunctionBody::new(head, &links))))
 }
@@ -95,7 +96,8 @@ async fn update(
 ) -> Result<Json<FunctionBody>, ApiError> {
     let key = key(&caller, name, &params)?;
     let settings = Settings::parse(&params)?;
-    let code = read_code(&app, body).await?.map_or(CodeInput::Keep, CodeInput::Replace);
+    let code = read_code(&app, &caller, &params, body).await?;
+    let code = code.map_or(CodeInput::Keep, CodeInput::Replace);
     let change = FunctionChange {
         expected_revision: number(&params, "revision")?,
         touches: true,
@@ -225,12 +227,19 @@ fn number<T: std::str::FromStr>(
     params.get(field).map(parse).transpose()
 }
 
-/// An empty body is no code.
-async fn read_code(app: &App, body: Spool) -> Result<Option<Staged>, CatalogError> {
-    if body.is_empty() {
-        return Ok(None);
+/// An empty body without a reference is no code.
+async fn read_code(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+    body: Spool,
+) -> Result<Option<Staged>, CatalogError> {
+    let limit = ArtifactLimits::default().size;
+    match reference(params, &body)? {
+        Some(object) => upload::fetch_staged(app, caller, object, limit).await.map(Some),
+        None if body.is_empty() => Ok(None),
+        None => upload::read_raw(app, body, limit).await.map(Some),
     }
-    upload::read_raw(app, body, ArtifactLimits::default().size).await.map(Some)
 }
 
 /// What a request says of a configuration; what it does not name stays.

@@ -11,6 +11,7 @@ use crate::dialects::gate::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
 use crate::dialects::native::paging;
+use crate::dialects::native::routes::reference;
 use crate::dialects::native::wire::{LayerVersionBody, List};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation, upload};
@@ -63,7 +64,11 @@ async fn publish(
         runtimes: params.all("runtime"),
         tags: None,
     };
-    let code = upload::read_raw(&app, body, ArtifactLimits::default().size).await?;
+    let limit = ArtifactLimits::default().size;
+    let code = match reference(&params, &body)? {
+        Some(object) => upload::fetch_staged(&app, &caller, object, limit).await?,
+        None => upload::read_raw(&app, body, limit).await?,
+    };
     let by = caller.clone();
     let version =
         app.write(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;

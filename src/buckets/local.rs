@@ -1,0 +1,130 @@
+//! Buckets that are folders of this machine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Object, ObjectBody, check_parts, check_size, no_bucket, no_object, unavailable};
+use crate::domain::{CatalogError, ObjectRef};
+
+/// Where a bucket's folder is.
+pub(super) enum Folder {
+    /// It has the bucket's name and is in this folder, itself and no link to elsewhere.
+    Below(PathBuf),
+}
+
+impl Folder {
+    /// The folder of the bucket's own name below another.
+    pub(super) fn below(folder: PathBuf) -> Self {
+        Self::Below(folder)
+    }
+
+    /// Opens an object; for a blocking thread. See [`super::Buckets::open`].
+    pub(super) fn open(&self, object: &ObjectRef, limit: u64) -> Result<Object, CatalogError> {
+        let Self::Below(folder) = self;
+        let folder = match system::open_folder(&folder.join(object.bucket.as_str())) {
+            Ok(folder) => folder,
+            Err(error) if is_absence(&error) => return Err(no_bucket(object)),
+            Err(error) => return Err(broken(object, &error)),
+        };
+        check_parts(object)?;
+        let file = match system::open_beneath(&folder, Path::new(object.key.as_str())) {
+            Ok(file) => file,
+            Err(error) if is_absence(&error) => return Err(no_object(object)),
+            Err(error) => return Err(broken(object, &error)),
+        };
+        let about = file.metadata().map_err(|error| broken(object, &error))?;
+        // Pipes and devices would keep their reader waiting, or never end.
+        if !about.is_file() {
+            return Err(no_object(object));
+        }
+        check_size(about.len(), limit)?;
+        Ok(Object { size: about.len(), body: ObjectBody::File(file) })
+    }
+}
+
+/// Whether opening failed because nothing that may be opened is there: nothing at all, a link, a
+/// file where a folder must be, a name that no file can have.
+fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    let kind = error.kind();
+    matches!(kind, NotFound | NotADirectory | IsADirectory | InvalidFilename | InvalidInput)
+        || system::is_refusal(error)
+}
+
+fn broken(object: &ObjectRef, error: &io::Error) -> CatalogError {
+    tracing::warn!(%object, %error, "an object of a bucket cannot be opened");
+    unavailable(object, "the server may not read its folder")
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    //! The system itself keeps a path below a folder, whatever is renamed meanwhile.
+
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use rustix::fs::{Mode, OFlags, ResolveFlags};
+    use rustix::io::Errno;
+
+    /// Opens a folder that is itself one, not a link to it.
+    pub(super) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(path, flags, Mode::empty())?)
+    }
+
+    /// Opens what a path names below a folder, without waiting for anything.
+    pub(super) fn open_beneath(folder: &OwnedFd, path: &Path) -> io::Result<File> {
+        // A pipe that nobody writes to would otherwise hold this thread for ever.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        Ok(rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)?.into())
+    }
+
+    /// Whether the path leaves the folder or goes through a link, or is something that cannot be
+    /// opened at all, such as a socket.
+    pub(super) fn is_refusal(error: &io::Error) -> bool {
+        let refusals = [Errno::XDEV, Errno::LOOP, Errno::NXIO, Errno::NODEV];
+        refusals.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    //! Where the system has no such call, each part of the path is looked at before it is opened.
+
+    use std::fs::{self, File};
+    use std::io;
+    use std::path::{Component, Path, PathBuf};
+
+    /// Checks a folder that is itself one, not a link to it.
+    pub(super) fn open_folder(path: &Path) -> io::Result<PathBuf> {
+        match fs::symlink_metadata(path)?.is_dir() {
+            true => Ok(path.to_owned()),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// Opens the regular file that a path names below a folder.
+    pub(super) fn open_beneath(folder: &Path, path: &Path) -> io::Result<File> {
+        let mut walked = folder.to_owned();
+        for part in path.components() {
+            let Component::Normal(name) = part else {
+                return Err(io::ErrorKind::NotFound.into());
+            };
+            walked.push(name);
+            let about = fs::symlink_metadata(&walked)?;
+            if !about.is_dir() && !about.is_file() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+        }
+        File::open(walked)
+    }
+
+    /// Every refusal here has a kind of its own.
+    pub(super) fn is_refusal(_error: &io::Error) -> bool {
+        false
+    }
+}
