@@ -3,6 +3,7 @@
 //! Knows where a setting may come from and which combinations are refused. Must not know the
 //! command line's grammar (`cli`) nor do anything with a setting but check it.
 
+mod buckets;
 pub mod duration;
 mod file;
 mod gathered;
@@ -15,9 +16,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use buckets::{Bucket, BucketPlace, Storage, StorageKey};
 use gathered::Gathered;
 
-use crate::domain::TenantSpelling;
+use crate::domain::{BucketName, TenantSpelling};
 
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
@@ -121,6 +123,8 @@ pub struct Config {
     pub log: String,
     /// How a tenant is called in each cloud, where the derived names do not do.
     pub tenants: BTreeMap<String, TenantSpelling>,
+    /// The buckets that are not folders of their own name in the data folder.
+    pub buckets: BTreeMap<BucketName, Bucket>,
 }
 
 /// Whether requests must carry a valid signature.
@@ -253,8 +257,9 @@ impl Config {
         environment: impl Fn(&str) -> Option<OsString>,
         folder: &Path,
     ) -> Result<Self, ConfigError> {
-        let (gathered, tenants) = gather(flags, environment, folder)?;
-        let config = gathered.parse(tenants)?;
+        let (gathered, tables) = gather(flags, &environment, folder)?;
+        let buckets = buckets::parse(&tables.buckets, environment)?;
+        let config = gathered.parse(tables.tenants, buckets)?;
         config.check()?;
         Ok(config)
     }
@@ -295,12 +300,12 @@ impl Config {
     }
 }
 
-/// Takes each setting from its strongest source, and the tenants from the file.
+/// Takes each setting from its strongest source, and the tables from the file.
 fn gather(
     flags: &Flags,
     environment: impl Fn(&str) -> Option<OsString>,
     folder: &Path,
-) -> Result<(Gathered, BTreeMap<String, TenantSpelling>), ConfigError> {
+) -> Result<(Gathered, file::Tables), ConfigError> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     let named = flags.config.clone().or_else(|| set(&variable("config")).map(PathBuf::from));
     let file = match named {
@@ -326,7 +331,7 @@ fn gather(
             gathered.values.insert(key, (text, origin));
         }
     }
-    Ok((gathered, file.tenants))
+    Ok((gathered, file.tables))
 }
 
 fn read(path: &Path) -> Result<file::File, ConfigError> {

@@ -14,7 +14,7 @@ use crate::domain::{ArchiveProblem, CatalogError, Limit};
 
 /// Bytes of a large body that are gathered before a blocking thread writes them; as many again may
 /// be on their way to the disk meanwhile.
-const BATCH: usize = 512 << 10;
+pub(super) const BATCH: usize = 512 << 10;
 
 /// How long a client may send nothing before its body counts as broken off.
 const IDLE_MAX: Duration = Duration::from_secs(60);

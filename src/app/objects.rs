@@ -6,13 +6,19 @@ use std::io::Read;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::App;
-use crate::buckets::ObjectBody;
+use super::arriving::BATCH;
+use super::{App, write_batch, written};
+use crate::buckets::{Object, ObjectBody, RemoteBody};
+use crate::catalog::Catalog;
 use crate::domain::{Caller, CatalogError, ObjectRef, Role};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
 /// Bytes that are read of a file at a time.
 const CHUNK: u64 = 256 << 10;
+
+/// Why a copy ends that its storage does not end.
+const TOO_LONG: &str = "the copy took too long";
+const CHANGED: &str = "the object changed while it was copied";
 
 impl App {
     /// Copies an object: the tenant's in the inbox, else the one in the bucket map.
@@ -31,51 +37,102 @@ impl App {
         by.must_be(Role::Write)?;
         let _place = self.inner.traffic.start_upload().await?;
         let end = self.config().fetch_timeout.map(|length| Instant::now() + length);
-        let found = self.inner.buckets.open(object, by.tenant(), limit).await?;
-        let (copy, named) = (Copy { size: found.size, end }, object.clone());
-        match found.body {
-            ObjectBody::File(file) => {
-                self.write(move |catalog| {
-                    let writer = SpoolWriter::new(catalog.incoming(), copy.size, Measure::All);
-                    copy.file(file, writer, &named)
-                })
-                .await
+        let copy = Copy { object: object.clone(), end };
+        let open = self.inner.buckets.open(object, by.tenant(), limit);
+        let Object { size, body } = copy.in_time(open).await?;
+        let writer = SpoolWriter::new(self.inner.catalog.incoming(), size, Measure::All);
+        match body {
+            ObjectBody::File(file) => self.write(move |_| copy.read_file(file, size, writer)).await,
+            ObjectBody::Remote(body) => self.copy_remote(&copy, body, writer).await,
+        }
+    }
+
+    /// Gathers one batch while the one before it is written.
+    async fn copy_remote(
+        &self,
+        copy: &Copy,
+        mut body: RemoteBody,
+        writer: SpoolWriter,
+    ) -> Result<Spool, CatalogError> {
+        let mut writing = write_batch(writer, Vec::new());
+        loop {
+            let gathered = copy.in_time(batch(&mut body)).await;
+            let mut writer = written(writing).await?;
+            let (batch, is_last) = match gathered {
+                Ok(gathered) => gathered,
+                Err(broken) => {
+                    // Its file goes where files may take their time, and before anybody is told.
+                    self.blocking(move |_| drop(writer)).await?;
+                    return Err(broken);
+                }
+            };
+            if is_last {
+                let end = move |_: &Catalog| {
+                    batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
+                    writer.finish()
+                };
+                return self.write(end).await;
             }
+            writing = write_batch(writer, batch);
         }
     }
 }
 
+/// Gathers about [`BATCH`] bytes; true beside the last.
+async fn batch(body: &mut RemoteBody) -> Result<(Vec<Bytes>, bool), CatalogError> {
+    let (mut batch, mut size) = (Vec::new(), 0);
+    while size < BATCH {
+        let Some(chunk) = body.next().await? else { return Ok((batch, true)) };
+        // Chunks of one byte each take far more than their bytes.
+        size += chunk.len() + size_of::<Bytes>();
+        batch.push(chunk);
+    }
+    Ok((batch, false))
+}
+
 /// One copy on its way.
 struct Copy {
-    /// Bytes that the object has.
-    size: u64,
+    object: ObjectRef,
     /// When it must be done.
     end: Option<Instant>,
 }
 
 impl Copy {
-    /// Copies a file, for a blocking thread.
-    fn file(
+    /// Waits for one step, no longer than the copy may take.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, CatalogError>>,
+    ) -> Result<T, CatalogError> {
+        match self.end {
+            Some(end) => tokio::time::timeout_at(end, step)
+                .await
+                .unwrap_or_else(|_| Err(self.unavailable(TOO_LONG))),
+            None => step.await,
+        }
+    }
+
+    /// Copies a file of `size` bytes, for a blocking thread.
+    fn read_file(
         &self,
         file: File,
+        size: u64,
         mut writer: SpoolWriter,
-        object: &ObjectRef,
     ) -> Result<Spool, CatalogError> {
-        let mut left = self.size;
+        let mut left = size;
         // One byte more than there should be, so that a file that grew is seen.
         let mut file = file.take(left.saturating_add(1));
         loop {
             if self.end.is_some_and(|end| end <= Instant::now()) {
-                return Err(unavailable(object, TOO_LONG));
+                return Err(self.unavailable(TOO_LONG));
             }
             let mut chunk = Vec::with_capacity(CHUNK.min(left + 1) as usize);
             file.by_ref().take(CHUNK).read_to_end(&mut chunk).map_err(|error| {
-                tracing::warn!(%object, %error, "an object cannot be read");
-                unavailable(object, "it broke off")
+                tracing::warn!(object = %self.object, %error, "an object cannot be read");
+                self.unavailable("its file cannot be read")
             })?;
             let len = chunk.len() as u64;
             if len > left || (len == 0 && left > 0) {
-                return Err(unavailable(object, "the object changed while it was copied"));
+                return Err(self.unavailable(CHANGED));
             }
             if len == 0 {
                 return writer.finish();
@@ -84,11 +141,8 @@ impl Copy {
             writer.write(Bytes::from(chunk))?;
         }
     }
-}
 
-/// Why a copy ends that its storage does not.
-const TOO_LONG: &str = "the copy took too long";
-
-fn unavailable(object: &ObjectRef, reason: &'static str) -> CatalogError {
-    CatalogError::BucketUnavailable { bucket: object.bucket.to_string(), reason }
+    fn unavailable(&self, reason: &'static str) -> CatalogError {
+        CatalogError::BucketUnavailable { bucket: self.object.bucket.to_string(), reason }
+    }
 }

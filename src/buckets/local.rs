@@ -10,21 +10,21 @@ use crate::domain::{CatalogError, ObjectRef};
 pub(super) enum Folder {
     /// It has the bucket's name and is in this folder, itself and no link to elsewhere.
     Below(PathBuf),
+    /// It is this one, or what a link by its name leads to.
+    Configured(PathBuf),
 }
 
 impl Folder {
-    /// The folder of the bucket's own name below another.
-    pub(super) fn below(folder: PathBuf) -> Self {
-        Self::Below(folder)
-    }
-
     /// Opens an object; for a blocking thread. See [`super::Buckets::open`].
     pub(super) fn open(&self, object: &ObjectRef, limit: u64) -> Result<Object, CatalogError> {
-        let Self::Below(folder) = self;
-        let folder = match system::open_folder(&folder.join(object.bucket.as_str())) {
-            Ok(folder) => folder,
-            Err(error) if is_absence(&error) => return Err(no_bucket(object)),
-            Err(error) => return Err(broken(object, &error)),
+        let opened = match self {
+            Self::Below(all) => system::open_folder(&all.join(object.bucket.as_str()), false),
+            Self::Configured(folder) => system::open_folder(folder, true),
+        };
+        let folder = match (opened, self) {
+            (Ok(folder), _) => folder,
+            (Err(error), Self::Below(_)) if is_absence(&error) => return Err(no_bucket(object)),
+            (Err(error), _) => return Err(broken(object, &error)),
         };
         check_parts(object)?;
         let file = match system::open_beneath(&folder, Path::new(object.key.as_str())) {
@@ -53,7 +53,7 @@ fn is_absence(error: &io::Error) -> bool {
 
 fn broken(object: &ObjectRef, error: &io::Error) -> CatalogError {
     tracing::warn!(%object, %error, "an object of a bucket cannot be opened");
-    unavailable(object, "the server may not read its folder")
+    unavailable(object, "its folder cannot be read")
 }
 
 #[cfg(target_os = "linux")]
@@ -68,9 +68,10 @@ mod system {
     use rustix::fs::{Mode, OFlags, ResolveFlags};
     use rustix::io::Errno;
 
-    /// Opens a folder that is itself one, not a link to it.
-    pub(super) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    /// Opens a folder that is itself one, or to which there may be a link.
+    pub(super) fn open_folder(path: &Path, may_be_link: bool) -> io::Result<OwnedFd> {
+        let mut flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        flags.set(OFlags::NOFOLLOW, !may_be_link);
         Ok(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
@@ -99,9 +100,10 @@ mod system {
     use std::io;
     use std::path::{Component, Path, PathBuf};
 
-    /// Checks a folder that is itself one, not a link to it.
-    pub(super) fn open_folder(path: &Path) -> io::Result<PathBuf> {
-        match fs::symlink_metadata(path)?.is_dir() {
+    /// Checks a folder that is itself one, or to which there may be a link.
+    pub(super) fn open_folder(path: &Path, may_be_link: bool) -> io::Result<PathBuf> {
+        let about = if may_be_link { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        match about?.is_dir() {
             true => Ok(path.to_owned()),
             false => Err(io::ErrorKind::NotADirectory.into()),
         }

@@ -4,18 +4,30 @@
 //! an object holds, who may publish it, nor the catalog.
 
 mod local;
+mod remote;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::config::Config;
-use crate::domain::{CatalogError, Noun, ObjectRef, TenantId};
+use crate::config::{Bucket, BucketPlace, Config};
+use crate::domain::{BucketName, CatalogError, Limit, Noun, ObjectRef, TenantId};
 use local::Folder;
+use remote::Remote;
+pub use remote::RemoteBody;
 
 /// All buckets that are not in the inbox; one for the whole server.
 pub struct Buckets {
     /// Where the folder of a bucket is looked for that no setting maps.
     folder: PathBuf,
+    mapped: BTreeMap<BucketName, Mapped>,
+}
+
+/// A bucket of the settings.
+struct Mapped {
+    settings: Bucket,
+    /// The client of its storage, if it has one and it can be made.
+    remote: Option<Remote>,
 }
 
 /// An object that is ready to be copied.
@@ -30,12 +42,17 @@ pub struct Object {
 pub enum ObjectBody {
     /// A file of this machine, from its start; reading it is for a blocking thread.
     File(File),
+    /// What a storage sends.
+    Remote(RemoteBody),
 }
 
 impl Buckets {
-    /// Makes the map of the settings.
+    /// Makes the map of the settings, and a client for each storage; nothing is asked yet.
     pub fn new(config: &Config) -> Self {
-        Self { folder: config.data.join("buckets") }
+        let buckets = config.buckets.iter();
+        let mapped =
+            buckets.map(|(name, settings)| (name.clone(), Mapped::new(name, settings.clone())));
+        Self { folder: config.data.join("buckets"), mapped: mapped.collect() }
     }
 
     /// Finds an object of at most `limit` bytes for a tenant.
@@ -46,15 +63,47 @@ impl Buckets {
     pub async fn open(
         &self,
         object: &ObjectRef,
-        _tenant: &TenantId,
+        tenant: &TenantId,
         limit: u64,
     ) -> Result<Object, CatalogError> {
-        let folder = Folder::below(self.folder.clone());
+        let folder = match self.mapped.get(&object.bucket) {
+            None => Folder::Below(self.folder.clone()),
+            // Whose it is not, does not learn that it is there.
+            Some(mapped) if !mapped.is_open_to(tenant) => return Err(no_bucket(object)),
+            Some(Mapped {
+                settings: Bucket { place: BucketPlace::Folder(folder), .. }, ..
+            }) => Folder::Configured(folder.clone()),
+            Some(Mapped { remote, .. }) => {
+                let remote = remote.as_ref().ok_or_else(|| unavailable(object, NO_CLIENT))?;
+                let (size, body) = remote.open(object, limit).await?;
+                return Ok(Object { size, body: ObjectBody::Remote(body) });
+            }
+        };
         let named = object.clone();
         let open = move || folder.open(&named, limit);
         tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?
     }
 }
+
+impl Mapped {
+    fn new(name: &BucketName, settings: Bucket) -> Self {
+        let remote = match &settings.place {
+            BucketPlace::Folder(_) => None,
+            BucketPlace::Storage(storage) => Remote::new(storage)
+                .inspect_err(|error| tracing::error!(bucket = %name, %error, "{NO_CLIENT}"))
+                .ok(),
+        };
+        Self { settings, remote }
+    }
+
+    fn is_open_to(&self, tenant: &TenantId) -> bool {
+        let listed = self.settings.tenants.as_ref();
+        listed.is_none_or(|listed| listed.iter().any(|one| one.as_str() == tenant.whole()))
+    }
+}
+
+/// Why nothing is asked of a storage.
+const NO_CLIENT: &str = "its settings make no client";
 
 /// Refuses a key whose parts between slashes are no names: some storages would take them for a way
 /// out, or for another object.
@@ -83,9 +132,8 @@ fn unavailable(object: &ObjectRef, reason: &'static str) -> CatalogError {
 
 /// Refuses what is larger than the limit, before any of it is copied.
 fn check_size(size: u64, limit: u64) -> Result<(), CatalogError> {
-    let what = crate::domain::Limit::CodeSize;
     match size > limit {
-        true => Err(CatalogError::LimitExceeded { what, limit, actual: size }),
+        true => Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual: size }),
         false => Ok(()),
     }
 }

@@ -137,7 +137,8 @@ Examples:
   layerbase serve --dialects native,tencent --max-upload 64MiB
 
 A setting's value is taken from the flag, else the environment, else the file, else the default.
-The file has the flags' names with '_' for '-', and a table for each tenant that needs one:
+The file has the flags' names with '_' for '-', and a table for each tenant and each bucket that
+needs one:
 
   listen = \"127.0.0.1:8470\"
   max_upload = \"64MiB\"
@@ -147,6 +148,13 @@ The file has the flags' names with '_' for '-', and a table for each tenant that
   ctyun_account = \"0123456789abcdef0123456789abcdef\"
   huawei_domain = \"0123456789abcdef0123456789abcdef\"
   tencent_app_id = \"1250000000\"
+  [buckets.code]
+  folder = \"/srv/code\"                   # without a table: buckets/code in the data folder
+  [buckets.releases]
+  endpoint = \"https://s3.example:9000\"   # speaks S3; http:// also needs allow_http = true
+  access_key_id = \"node1\"                # or access_key_id_env = \"VARIABLE\"
+  secret_access_key_file = \"node1.secret\" # or secret_access_key, secret_access_key_env
+  tenants = [\"default\"]                  # who may read it; without it everybody
 
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
 KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. A time is a whole number with ms, s, m, h or

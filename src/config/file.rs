@@ -1,4 +1,4 @@
-//! `layerbase.toml`: its keys as text with the line each stands on, and the tenants' table.
+//! `layerbase.toml`: its keys as text with the line each stands on, and the tables of tenants and buckets.
 //!
 //! Knows the file's shape and nothing of what a value means: `config` parses the texts with the
 //! same code that reads flags and the environment.
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::buckets::{self, Table};
 use super::{ConfigError, KEYS, Origin};
 use crate::domain::TenantSpelling;
 
@@ -16,8 +17,16 @@ use crate::domain::TenantSpelling;
 pub(super) struct File {
     /// The scalar settings, keyed by an element of [`KEYS`].
     pub(super) values: BTreeMap<&'static str, (String, Origin)>,
+    pub(super) tables: Tables,
+}
+
+/// What has no flag and no variable.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
     /// The table `[tenants.ID]`.
     pub(super) tenants: BTreeMap<String, TenantSpelling>,
+    /// The table `[buckets.NAME]`, not yet checked.
+    pub(super) buckets: Vec<Table>,
 }
 
 /// Parses a file's text; every error names the file and the line.
@@ -30,13 +39,24 @@ pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
     let mut file = File::default();
     for (key, value) in table.get_ref() {
         let origin = place.origin(key);
-        if key.get_ref() == "tenants" {
-            file.tenants = tenants(&place, value)?;
-            continue;
+        match &**key.get_ref() {
+            "tenants" => {
+                file.tables.tenants = tenants(&place, value)?;
+                continue;
+            }
+            "buckets" => {
+                file.tables.buckets = tables_of_buckets(&place, value)?;
+                continue;
+            }
+            _ => {}
         }
         let known = KEYS.into_iter().find(|known| known == key.get_ref());
         let Some(known) = known else {
-            return Err(unknown(&origin, key.get_ref(), KEYS.into_iter().chain(["tenants"])));
+            return Err(unknown(
+                &origin,
+                key.get_ref(),
+                KEYS.into_iter().chain(["tenants", "buckets"]),
+            ));
         };
         file.values.insert(known, (scalar(&origin, known, value.get_ref())?, origin));
     }
@@ -99,6 +119,35 @@ fn tenants(
     Ok(tenants)
 }
 
+fn tables_of_buckets(
+    place: &Place<'_>,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Vec<Table>, ConfigError> {
+    let table = value.get_ref().as_table().ok_or_else(|| {
+        ConfigError::invalid(&place.origin(value), "buckets", "must be a table: [buckets.NAME]")
+    })?;
+    let mut tables = Vec::new();
+    for (name, value) in table {
+        let origin = place.origin(name);
+        let name = name.get_ref().to_string();
+        let keys = value.get_ref().as_table().ok_or_else(|| {
+            let name = format!("buckets.{name}");
+            ConfigError::invalid(&origin, &name, &format!("must be a table: [{name}]"))
+        })?;
+        let mut fields = BTreeMap::new();
+        for (key, value) in keys {
+            let origin = place.origin(key);
+            let known = buckets::FIELDS.into_iter().find(|known| known == key.get_ref());
+            let Some(known) = known else {
+                return Err(unknown(&origin, key.get_ref(), buckets::FIELDS.into_iter()));
+            };
+            fields.insert(known, (scalar(&origin, known, value.get_ref())?, origin));
+        }
+        tables.push(Table { name, origin, fields });
+    }
+    Ok(tables)
+}
+
 /// Turns a value into the text that a flag would have carried; a list becomes `a,b`.
 fn scalar(origin: &Origin, key: &str, value: &DeValue<'_>) -> Result<String, ConfigError> {
     let wrong = || ConfigError::invalid(origin, key, "must be text, a whole number or true/false");
@@ -108,7 +157,7 @@ fn scalar(origin: &Origin, key: &str, value: &DeValue<'_>) -> Result<String, Con
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(|number| number.to_string())
             .map_err(|_| wrong()),
-        DeValue::Array(items) if key == "dialects" => {
+        DeValue::Array(items) if matches!(key, "dialects" | "tenants") => {
             let items: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             let items = items.ok_or_else(|| {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Auth, Config, ConfigError, DIALECTS, LogFormat, Origin, TenantSpelling, TlsFiles, duration,
-    flag, size,
+    Auth, Bucket, BucketName, Config, ConfigError, DIALECTS, LogFormat, Origin, TenantSpelling,
+    TlsFiles, duration, flag, size,
 };
 
 /// How many of anything may be allowed at a time.
@@ -34,6 +34,7 @@ impl Gathered {
     pub(super) fn parse(
         &self,
         tenants: BTreeMap<String, TenantSpelling>,
+        buckets: BTreeMap<BucketName, Bucket>,
     ) -> Result<Config, ConfigError> {
         Ok(Config {
             data: self.data()?,
@@ -148,6 +149,7 @@ impl Gathered {
                 },
             )?,
             tenants,
+            buckets,
         })
     }
 
@@ -237,7 +239,7 @@ fn public_url(text: &str) -> Option<Option<String>> {
     (plain && host).then(|| Some(text.trim_end_matches('/').to_owned()))
 }
 
-fn region(text: &str) -> Option<String> {
+pub(super) fn region(text: &str) -> Option<String> {
     let plain = (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     plain.then(|| text.to_owned())

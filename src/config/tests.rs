@@ -54,11 +54,12 @@ fn without_any_source_the_defaults_serve_this_machine_alone() {
     assert_eq!(config.max_entries, 30_000);
     assert_eq!((config.public_url.as_ref(), config.region.as_str()), (None, "local-1"));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "info"));
-    assert!(config.tenants.is_empty());
+    assert!(config.tenants.is_empty() && config.buckets.is_empty());
     assert_eq!((config.tls.as_ref(), config.scheme()), (None, "http"));
     assert_eq!((config.head_timeout, config.max_head), (Duration::from_secs(30), 64 << 10));
     let hour = Duration::from_secs(3600);
     assert_eq!((config.body_timeout, config.max_body), (Some(hour), None));
+    assert_eq!(config.fetch_timeout, Some(hour / 4));
     assert_eq!((config.max_connections, config.max_requests, config.max_uploads), (1024, 512, 16));
     assert_eq!((config.rate_limit, config.max_tenant_code, config.ctyun_skew), (None, None, None));
     assert_eq!((config.inbox_lifetime, config.inbox_max), (Some(24 * hour), Some(10 << 30)));

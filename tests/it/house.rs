@@ -30,7 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("reqwest", &["buckets"]),
     ("rusqlite", &["store"]),
     ("rustix", &["buckets"]),
-    ("rustls", &["cli", "server"]),
+    ("rustls", &["buckets", "cli", "server"]),
     ("ureq", &["cli"]),
     ("clap", &["cli"]),
 ];

@@ -7,6 +7,7 @@ pub mod process;
 pub mod raw;
 pub mod server;
 pub mod sign;
+pub mod storage;
 pub mod zips;
 
 pub use client::{Answer, Request};

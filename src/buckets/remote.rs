@@ -1,0 +1,151 @@
+//! Buckets in a storage that speaks S3.
+//!
+//! The storage's own words go to the log: they may hold what is nobody's business.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::path::Path;
+use object_store::{BackoffConfig, ClientOptions, Error, ObjectStoreExt, RetryConfig};
+
+use super::{check_parts, check_size, no_object, unavailable};
+use crate::config::Storage;
+use crate::domain::{CatalogError, ObjectRef};
+
+/// How long a connection may take to stand.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How long the storage may send nothing.
+const READ_MAX: Duration = Duration::from_secs(5);
+
+/// How often a request is sent again that failed through no fault of its own, and the time from
+/// its first attempt after which it is not.
+const RETRIES: usize = 2;
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Why a copy ends, for who asked for it.
+const BROKE_OFF: &str = "its storage broke off in the middle of the object";
+
+/// One bucket of a storage; it keeps its connections.
+pub(super) struct Remote {
+    store: AmazonS3,
+}
+
+/// The bytes of an object as they come.
+pub struct RemoteBody {
+    stream: BoxStream<'static, object_store::Result<Bytes>>,
+    object: ObjectRef,
+    /// Bytes that are still to come.
+    left: u64,
+}
+
+impl Remote {
+    /// Makes the client of a storage; nothing is sent yet.
+    pub(super) fn new(storage: &Storage) -> object_store::Result<Self> {
+        let endpoint = match storage.path_style {
+            true => storage.endpoint.clone(),
+            // The library takes an endpoint of this style to have the bucket in it.
+            false => storage.endpoint.replacen("://", &format!("://{}.", storage.bucket), 1),
+        };
+        let retry = RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: RETRIES,
+            retry_timeout: RETRY_MAX,
+        };
+        let builder = AmazonS3Builder::new()
+            .with_endpoint(endpoint)
+            .with_region(&storage.region)
+            .with_bucket_name(storage.bucket.as_str())
+            .with_virtual_hosted_style_request(!storage.path_style)
+            .with_http_connector(Connector)
+            .with_retry(retry);
+        let builder = match &storage.key {
+            Some(key) => {
+                builder.with_access_key_id(&key.id).with_secret_access_key(key.secret.reveal())
+            }
+            // Without it the library asks the cloud's machine for a key of its own.
+            None => builder.with_skip_signature(true),
+        };
+        Ok(Self { store: builder.build()? })
+    }
+
+    /// Opens an object. See [`super::Buckets::open`].
+    pub(super) async fn open(
+        &self,
+        object: &ObjectRef,
+        limit: u64,
+    ) -> Result<(u64, RemoteBody), CatalogError> {
+        check_parts(object)?;
+        let key = Path::parse(object.key.as_str()).map_err(|error| {
+            CatalogError::invalid("object", format!("is no key that can be asked for: {error}"))
+        })?;
+        let got = self.store.get(&key).await.map_err(|error| refused(object, &error))?;
+        let size = got.meta.size;
+        check_size(size, limit)?;
+        let (stream, object) = (got.into_stream(), object.clone());
+        Ok((size, RemoteBody { stream, object, left: size }))
+    }
+}
+
+impl RemoteBody {
+    /// Waits for the next bytes; `None` at the end, which comes when all are there.
+    ///
+    /// `BucketUnavailable` for a storage that breaks off, stands still or sends something else
+    /// than it said.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
+        let broken = |error: &dyn std::fmt::Debug| {
+            tracing::warn!(object = %self.object, ?error, "an object broke off");
+            unavailable(&self.object, BROKE_OFF)
+        };
+        match self.stream.next().await {
+            Some(Ok(chunk)) => {
+                self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                    unavailable(&self.object, "its storage sent more than the object's size")
+                })?;
+                Ok(Some(chunk))
+            }
+            Some(Err(error)) => Err(broken(&error)),
+            None if self.left > 0 => Err(broken(&"bytes are missing at its end")),
+            None => Ok(None),
+        }
+    }
+}
+
+fn refused(object: &ObjectRef, error: &Error) -> CatalogError {
+    if let Error::NotFound { .. } = error {
+        return no_object(object);
+    }
+    tracing::warn!(%object, ?error, "a bucket's storage does not give an object");
+    let reason = match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            "its storage does not let the server in"
+        }
+        _ => "its storage does not answer as it should",
+    };
+    unavailable(object, reason)
+}
+
+/// Makes the HTTP client: nobody but the configured storage is asked, so that it cannot send the
+/// server elsewhere.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        // Fails when the process has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_MAX)
+            .read_timeout(READ_MAX)
+            .user_agent(concat!("layerbase/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|source| Error::Generic { store: "S3", source: Box::new(source) })?;
+        Ok(HttpClient::new(client))
+    }
+}

@@ -1,0 +1,208 @@
+//! Buckets that are folders: no key leads out of one, none keeps the server waiting, and nothing is
+//! left of what was refused.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+
+use layerbase::config::{Bucket, BucketPlace};
+use layerbase::domain::BucketName;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::support::{Answer, Request, TestServer, zips};
+
+/// A server whose bucket `code` has what an attacker could have put there, beside zips that no key
+/// may reach.
+fn server() -> TestServer {
+    let server = TestServer::start();
+    let zip = zips::vector("tencent");
+    for place in ["code/in.zip", "code/folder/deep.zip", "code/...", "other/secret.zip"] {
+        server.put_object(place, &zip);
+    }
+    let buckets = server.data().join("buckets");
+    fs::write(server.data().join("outside.zip"), &zip).unwrap();
+    let code = buckets.join("code");
+    symlink(server.data().join("outside.zip"), code.join("absolute.zip")).unwrap();
+    symlink("../../outside.zip", code.join("relative.zip")).unwrap();
+    symlink("in.zip", code.join("same.zip")).unwrap();
+    symlink("folder", code.join("folders")).unwrap();
+    symlink("..", code.join("up")).unwrap();
+    symlink("../other", code.join("neighbour")).unwrap();
+    symlink("/proc/self", code.join("proc")).unwrap();
+    symlink("loop", code.join("loop")).unwrap();
+    symlink("code", buckets.join("linked")).unwrap();
+    fs::write(buckets.join("file"), &zip).unwrap();
+    let (mode, device) = (rustix::fs::Mode::from(0o600), 0);
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, code.join("pipe.zip"), pipe, mode, device).unwrap();
+    drop(UnixListener::bind(code.join("socket.zip")).unwrap());
+    server
+}
+
+fn publish(server: &TestServer, query: &str) -> Answer {
+    server.send(&Request::new("POST", &format!("/api/v1/layers/demo/versions?{query}")))
+}
+
+/// What is refused changes nothing, and is the client's doing.
+fn assert_refused(server: &TestServer, query: &str) {
+    let before = server.footprint();
+    let answer = publish(server, query);
+    let code = answer.json()["code"].as_str().unwrap().to_owned();
+    let fine =
+        matches!((answer.status, code.as_str()), (400, "invalid_value") | (404, "not_found"));
+    assert!(fine, "{query}: {} {}", answer.status, answer.text());
+    assert_eq!(server.footprint(), before, "{query}");
+}
+
+#[test]
+fn no_key_leads_out_of_the_folder_or_keeps_anybody_waiting() {
+    let server = server();
+    let outside = server.data().join("outside.zip").display().to_string();
+    let long = "k".repeat(1024);
+    let deep = "a/".repeat(511) + "b";
+    let keys = [
+        "..",
+        ".",
+        "/",
+        "//",
+        "../outside.zip",
+        "../../outside.zip",
+        "../other/secret.zip",
+        "folder/../../other/secret.zip",
+        "folder/../in.zip",
+        "folder/..",
+        "./in.zip",
+        "folder/./deep.zip",
+        "folder//deep.zip",
+        "/in.zip",
+        "in.zip/",
+        "in.zip/.",
+        "in.zip/..",
+        "in.zip/x",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/dev/zero",
+        "/proc/self/environ",
+        &outside,
+        "..\\outside.zip",
+        "..\\..\\outside.zip",
+        "folder\\deep.zip",
+        "C:\\outside.zip",
+        "%2e%2e%2foutside.zip",
+        "%2e%2e/outside.zip",
+        "..%2foutside.zip",
+        "..%c0%afoutside.zip",
+        "\u{ff0e}\u{ff0e}/outside.zip",
+        "\u{2025}/outside.zip",
+        "\u{2024}\u{2024}/outside.zip",
+        "..\u{2215}outside.zip",
+        "..\u{ff0f}outside.zip",
+        "..;/outside.zip",
+        ".. /outside.zip",
+        "....//outside.zip",
+        "~/outside.zip",
+        "$HOME/outside.zip",
+        "file:///etc/passwd",
+        "in.zip\0",
+        "in.zip\0.png",
+        "in.zip\n",
+        "in.zip ",
+        "IN.ZIP",
+        "absolute.zip",
+        "relative.zip",
+        "same.zip",
+        "folders/deep.zip",
+        "up/other/secret.zip",
+        "neighbour/secret.zip",
+        "proc/environ",
+        "proc/root/etc/passwd",
+        "loop",
+        "loop/x",
+        "pipe.zip",
+        "socket.zip",
+        "folder",
+        "folder/",
+        &long,
+        &format!("{long}k"),
+        &deep,
+        "",
+    ];
+    for key in keys {
+        let key = utf8_percent_encode(key, NON_ALPHANUMERIC);
+        assert_refused(&server, &format!("bucket=code&object={key}"));
+    }
+    for key in ["../outside.zip", "..%2foutside.zip", "%2e%2e%2foutside.zip", "%2E%2E/outside.zip"]
+    {
+        assert_refused(&server, &format!("bucket=code&object={key}"));
+    }
+    for bucket in ["..", ".", "", "code/folder", "%2e%2e", "/", "code%00", "linked", "file", "CODE"]
+    {
+        assert_refused(&server, &format!("bucket={bucket}&object=in.zip"));
+    }
+    for key in ["in.zip", "folder/deep.zip", "..."] {
+        let answer = publish(&server, &format!("bucket=code&object={key}"));
+        assert_eq!(answer.status, 201, "{key}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_configured_folder_may_be_a_link_and_hides_the_one_of_its_name() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("real")).unwrap();
+    fs::write(elsewhere.path().join("real/in.zip"), zips::vector("huawei")).unwrap();
+    symlink("real", elsewhere.path().join("link")).unwrap();
+    let map = |folder: &str| Bucket {
+        place: BucketPlace::Folder(elsewhere.path().join(folder)),
+        tenants: None,
+    };
+    let server = TestServer::start_with(|config| {
+        config.buckets.insert(BucketName::parse("code").unwrap(), map("link"));
+        config.buckets.insert(BucketName::parse("gone").unwrap(), map("gone"));
+    });
+    server.put_object("code/only-here.zip", &zips::vector("tencent"));
+    server.put_object("gone/in.zip", &zips::vector("tencent"));
+    let answer = publish(&server, "bucket=code&object=in.zip");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.json()["size"], zips::vector("huawei").len());
+    assert_refused(&server, "bucket=code&object=only-here.zip");
+    let before = server.footprint();
+    let answer = publish(&server, "bucket=gone&object=in.zip");
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert_eq!(
+        answer.json()["detail"],
+        "the bucket 'gone' cannot be read: its folder cannot be read"
+    );
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
+fn an_object_that_may_not_be_read_is_no_fault_of_the_server() {
+    let server = TestServer::start();
+    server.put_object("code/in.zip", &zips::vector("tencent"));
+    let path = server.data().join("buckets/code/in.zip");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&path).is_ok() {
+        // Nothing is kept from who runs as root.
+        return;
+    }
+    let before = server.footprint();
+    let answer = publish(&server, "bucket=code&object=in.zip");
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
+fn a_version_does_not_depend_on_its_object() {
+    let server = TestServer::start();
+    let zip = zips::stored(&[("large.bin", &vec![7; 3 << 20])]);
+    server.put_object("code/in.zip", &zip);
+    let answer = publish(&server, "bucket=code&object=in.zip");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let link = answer.json()["download_url"].as_str().unwrap().to_owned();
+    server.put_object("code/in.zip", &zips::vector("tencent"));
+    assert!(server.send(&Request::get(&link)).body == zip);
+    fs::remove_dir_all(server.data().join("buckets")).unwrap();
+    assert!(server.send(&Request::get(&link)).body == zip);
+    let files = server.footprint().files;
+    assert!(files.iter().all(|file| !file.contains("incoming")), "{files:?}");
+}

@@ -1,0 +1,223 @@
+//! Buckets in an S3-compatible storage: a real one, and ones that misbehave.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use layerbase::config::{Bucket, BucketPlace, Config};
+use layerbase::domain::{BucketName, Role};
+use sha2::{Digest, Sha256};
+
+use crate::support::storage::{KEY, TestStorage, bucket_at};
+use crate::support::{Answer, Request, TestServer, zips};
+
+/// Bytes of the one entry of a large zip.
+const LARGE: usize = 5 << 20;
+
+fn map(config: &mut Config, name: &str, bucket: Bucket) {
+    config.buckets.insert(BucketName::parse(name).unwrap(), bucket);
+}
+
+fn server(bucket: Bucket) -> TestServer {
+    TestServer::start_with(|config| map(config, "code", bucket))
+}
+
+/// Publishes the layer `demo` from an object of the bucket `code`.
+fn publish(server: &TestServer, object: &str) -> Answer {
+    server.send(&publishing(object))
+}
+
+fn publishing(object: &str) -> Request {
+    let path = format!("/api/v1/layers/demo/versions?bucket=code&object={object}");
+    Request::new("POST", &path)
+}
+
+/// Asserts that an object is refused, with the status and these words, and that nothing is left.
+fn assert_refused(server: &TestServer, object: &str, status: u16, words: &str) {
+    let before = server.footprint();
+    let answer = publish(server, object);
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.json()["detail"].as_str().unwrap().contains(words), "{}", answer.text());
+    assert_eq!(server.footprint(), before);
+}
+
+fn large_zip(seed: u8) -> Vec<u8> {
+    let mut state = u64::from(seed) + 1;
+    let mut noise = Vec::with_capacity(LARGE);
+    while noise.len() < LARGE {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        noise.push((state >> 33) as u8);
+    }
+    zips::stored(&[("noise.bin", &noise)])
+}
+
+#[test]
+fn a_large_object_is_copied_and_does_not_depend_on_its_bucket() {
+    let storage = TestStorage::start();
+    let zip = large_zip(1);
+    storage.put("kept/layers/large one.zip", &zip);
+    let server = server(storage.bucket("kept"));
+    let answer = publish(&server, "layers%2Flarge%20one.zip");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!(body["size"], zip.len());
+    assert_eq!(body["sha256"], hex::encode(Sha256::digest(&zip)));
+    storage.put("kept/layers/large one.zip", &large_zip(2));
+    let link = body["download_url"].as_str().unwrap();
+    assert!(server.send(&Request::get(link)).body == zip);
+    std::fs::remove_file(storage.path("kept/layers/large one.zip")).unwrap();
+    drop(storage);
+    assert!(server.send(&Request::get(link)).body == zip);
+    // What is not kept any more does not stay in the way either.
+    let files = server.footprint().files;
+    assert!(files.iter().all(|file| !file.contains("incoming")), "{files:?}");
+}
+
+#[test]
+fn what_the_storage_does_not_have_or_give_is_told_apart() {
+    let storage = TestStorage::start();
+    storage.put("kept/demo.zip", &zips::vector("tencent"));
+    storage.put("kept/text.zip", b"no zip at all");
+    let address = match storage.bucket("kept").place {
+        BucketPlace::Storage(storage) => storage.endpoint.replace("http://", "").parse().unwrap(),
+        BucketPlace::Folder(_) => unreachable!(),
+    };
+    let ours = server(storage.bucket("kept"));
+    assert_eq!(publish(&ours, "demo.zip").status, 201);
+    assert_refused(&ours, "other.zip", 404, "object 'other.zip' of 'code' does not exist");
+    assert_refused(&ours, "..%2Fkept%2Fdemo.zip", 400, "between its slashes");
+    assert_refused(&ours, "text.zip", 422, "not a zip archive");
+    let without_bucket = server(storage.bucket("missing"));
+    assert_refused(&without_bucket, "demo.zip", 404, "object 'demo.zip' of 'code' does not exist");
+    for key in [("STORAGEKEY", "another-secret"), ("NOBODYSKEY", KEY.1)] {
+        let stranger = server(bucket_at(address, "kept", key));
+        assert_refused(&stranger, "demo.zip", 502, "'code' cannot be read: its storage does not");
+    }
+    let mut unsigned = storage.bucket("kept");
+    if let BucketPlace::Storage(storage) = &mut unsigned.place {
+        storage.key = None;
+    }
+    assert_refused(&server(unsigned), "demo.zip", 502, "'code' cannot be read: its storage");
+}
+
+#[test]
+fn an_object_past_the_limit_is_refused_before_it_is_copied() {
+    let storage = TestStorage::start();
+    let zip = large_zip(3);
+    storage.put("kept/large.zip", &zip);
+    let server = TestServer::start_with(|config| {
+        map(config, "code", storage.bucket("kept"));
+        config.max_upload = Some(1 << 20);
+    });
+    let words = format!("bytes of zip: {} is more than the limit of 1048576", zip.len());
+    assert_refused(&server, "large.zip", 413, &words);
+}
+
+#[test]
+fn a_bucket_is_there_for_the_tenants_of_its_list_alone() {
+    let storage = TestStorage::start();
+    storage.put("kept/demo.zip", &zips::vector("tencent"));
+    let mut bucket = storage.bucket("kept");
+    let listed = layerbase::domain::TenantId::parse("a").unwrap();
+    bucket.tenants = Some([listed].into());
+    let server = TestServer::start_with(|config| {
+        config.auth = layerbase::config::Auth::On;
+        map(config, "code", bucket);
+    });
+    server.add_key("KEYOFA01", "secret-of-a", "a", Role::Write);
+    server.add_key("KEYOFB01", "secret-of-b", "b", Role::Write);
+    let ask = |token| {
+        server.send(&publishing("demo.zip").header("Authorization", &format!("Bearer {token}")))
+    };
+    let before = server.footprint();
+    let refused = ask("KEYOFB01.secret-of-b");
+    assert_eq!(refused.status, 404, "{}", refused.text());
+    assert_eq!(refused.json()["detail"], "bucket 'code' does not exist");
+    assert_eq!(server.footprint(), before);
+    assert_eq!(ask("KEYOFA01.secret-of-a").status, 201);
+}
+
+#[test]
+fn a_storage_that_is_not_there_is_told_and_nothing_is_left() {
+    // The port was free a moment ago, and nobody is told of it.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = server(bucket_at(address, "kept", KEY));
+    assert_refused(&server, "demo.zip", 502, "its storage does not answer as it should");
+}
+
+/// Listens, and has each connection answered by `answer` once its request's head was read; what it
+/// returns stays open as long as the listener.
+fn storage_that(answer: impl Fn(TcpStream) -> Option<TcpStream> + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            open.extend(answer(stream));
+        }
+    });
+    address
+}
+
+/// The head of an answer with an object of 1 MiB, and the first bytes of that.
+fn beginning(headers: &str) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\
+         Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n{headers}\r\n"
+    );
+    [head.as_bytes(), &[b'x'; 600_000]].concat()
+}
+
+#[test]
+fn a_storage_that_breaks_off_leaves_nothing() {
+    for headers in ["", "ETag: \"0123456789abcdef0123456789abcdef\"\r\n"] {
+        let address = storage_that(move |mut stream| {
+            let _ = stream.write_all(&beginning(headers));
+            None
+        });
+        let server = server(bucket_at(address, "kept", KEY));
+        assert_refused(&server, "demo.zip", 502, "broke off in the middle of the object");
+    }
+}
+
+#[test]
+fn a_storage_that_stands_still_is_given_up_after_the_time_for_a_copy() {
+    for bytes in [Vec::new(), beginning("")] {
+        let address = storage_that(move |mut stream| {
+            let _ = stream.write_all(&bytes);
+            Some(stream)
+        });
+        let server = TestServer::start_with(|config| {
+            map(config, "code", bucket_at(address, "kept", KEY));
+            config.fetch_timeout = Some(Duration::from_millis(300));
+        });
+        assert_refused(&server, "demo.zip", 502, "the copy took too long");
+    }
+}
+
+#[test]
+fn a_storage_sends_the_server_nowhere_else() {
+    let storage = TestStorage::start();
+    storage.put("kept/demo.zip", &zips::vector("tencent"));
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = elsewhere.local_addr().unwrap();
+    let address = storage_that(move |mut stream| {
+        let answer = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{place}/kept/demo.zip\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let _ = stream.write_all(answer.as_bytes());
+        None
+    });
+    let server = server(bucket_at(address, "kept", KEY));
+    assert_refused(&server, "demo.zip", 502, "its storage does not answer as it should");
+    elsewhere.set_nonblocking(true).unwrap();
+    let nobody = elsewhere.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
