@@ -32,6 +32,10 @@ const ANSWER_MAX: u64 = 64 << 20;
 /// refusal arrives as a refusal and not as a broken connection.
 const ASK_FIRST: u64 = 1 << 20;
 
+/// How long an answer may take to a request whose code the server fetches: a minute above its
+/// `fetch_timeout`, where nothing else is said.
+const FETCH_MAX: Duration = Duration::from_secs(16 * 60);
+
 /// How an upload is addressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Upload {
@@ -111,7 +115,8 @@ impl Client {
             Upload::Put => self.agent.put(url),
         });
         let Some(code) = code else {
-            return text(self.accept(request.send_empty())?);
+            let patient = request.config().timeout_recv_response(Some(FETCH_MAX)).build();
+            return text(self.accept(patient.send_empty())?);
         };
         let length = code.size;
         let mut request = request

@@ -5,16 +5,15 @@
 
 mod show;
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 
 use self::show::Function;
-use super::client::{self, Client, Code, Query, Upload};
+use super::client::{self, Client, Query, Upload};
 use super::download::{self, Content, Target};
 use super::failure::{Failure, Kind};
 use super::output::Output;
 use super::pack;
+use super::source::Source;
 use crate::domain::{FunctionName, Group, LayerName, VersionName, VersionNumber};
 
 /// The functions of one group.
@@ -30,13 +29,13 @@ pub(super) struct FunctionArgs {
 /// What can be done with functions.
 #[derive(Debug, Subcommand)]
 enum FunctionCommand {
-    /// Create a function from a zip or a folder
+    /// Create a function from a zip, a folder or an object in a bucket
     #[command(after_help = CREATE_HELP)]
     Create {
         #[arg(value_name = "NAME", value_parser = name, help = NAME_HELP)]
         function: FunctionName,
-        /// A zip, sent as it is, or a folder to pack
-        path: PathBuf,
+        #[command(flatten)]
+        source: Source,
         /// The runtime, such as python3.12
         #[arg(long, value_name = "RUNTIME")]
         runtime: String,
@@ -51,8 +50,8 @@ enum FunctionCommand {
     Update {
         #[arg(value_name = "NAME", value_parser = name, help = NAME_HELP)]
         function: FunctionName,
-        /// A zip, sent as it is, or a folder to pack [default: keep the code]
-        path: Option<PathBuf>,
+        #[command(flatten)]
+        source: Source,
         /// The runtime, such as python3.12
         #[arg(long, value_name = "RUNTIME")]
         runtime: Option<String>,
@@ -108,6 +107,8 @@ Examples:
   layerbase function create hello ./src --runtime python3.12 --handler index.handler
   layerbase function create hello app.zip --runtime nodejs20 --handler index.main \\
       --memory 256 --timeout 30 --env STAGE=test --layer py-deps:3
+  layerbase function create hello --bucket releases --object hello.zip --runtime python3.12 \\
+      --handler index.handler
 
 A folder is packed so that equal folders give equal checksums; a .layerbaseignore file in it, in
 gitignore syntax, says what to leave out.";
@@ -117,7 +118,7 @@ Examples:
   layerbase function update hello ./src
   layerbase function update hello --memory 512 --env STAGE=live --env LEVEL=info
 
-What is not named stays. --env and --layer, given once or more, replace the whole list.";
+What is not named stays, the code too. --env and --layer, given once or more, replace the whole list.";
 
 const PULL_HELP: &str = "\
 Examples:
@@ -174,22 +175,25 @@ pub(super) fn run(
     let mut query = Query::default();
     query.push("group", arguments.group.as_str());
     match &arguments.command {
-        FunctionCommand::Create { function, path, runtime, handler, settings } => {
+        FunctionCommand::Create { function, source, runtime, handler, settings } => {
+            source.must_be()?;
             query.push("runtime", runtime);
             query.push("handler", handler);
             settings.push(&mut query);
-            let answer = upload(Upload::Post, function, &query, Some(path), client, output)?;
+            let path = ["functions", function.as_str()];
+            let answer = source.upload(Upload::Post, &path, query, client, output)?;
             tell("created", &answer, output)
         }
-        FunctionCommand::Update { function, path, runtime, handler, settings } => {
+        FunctionCommand::Update { function, source, runtime, handler, settings } => {
             let bare = query.len();
             query.push_some("runtime", runtime.as_deref());
             query.push_some("handler", handler.as_deref());
             settings.push(&mut query);
-            if path.is_none() && query.len() == bare {
+            if source.is_none() && query.len() == bare {
                 return Err(Failure::usage("nothing to change: name a PATH or an option"));
             }
-            let answer = upload(Upload::Put, function, &query, path.as_deref(), client, output)?;
+            let path = ["functions", function.as_str()];
+            let answer = source.upload(Upload::Put, &path, query, client, output)?;
             tell("updated", &answer, output)
         }
         FunctionCommand::Publish { function, version_name, description } => {
@@ -226,26 +230,6 @@ pub(super) fn run(
             Ok(())
         }
     }
-}
-
-fn upload(
-    upload: Upload,
-    function: &FunctionName,
-    query: &Query,
-    path: Option<&Path>,
-    client: &Client,
-    output: &Output<'_>,
-) -> Result<String, Failure> {
-    let address = ["functions", function.as_str()];
-    let Some(path) = path else {
-        return client.upload(upload, &address, query, None);
-    };
-    let mut package = pack::open(path)?;
-    let bar = output.bar("uploading", Some(package.size));
-    let code = Code { reader: &mut package.file, size: package.size, bar: &bar };
-    let answer = client.upload(upload, &address, query, Some(code));
-    bar.finish_and_clear();
-    answer
 }
 
 /// Tells what a change made of the function.

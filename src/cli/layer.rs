@@ -2,22 +2,21 @@
 //!
 //! Knows the native API's layer answers. Packing, HTTP and the form of output are others' work.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
-use super::client::{self, Client, Code, Query, Upload};
+use super::client::{self, Client, Query, Upload};
 use super::download::{self, Content, Target};
 use super::failure::Failure;
 use super::output::{self, Output};
 use super::pack;
+use super::source::Source;
 use crate::domain::{LayerName, VersionNumber};
 
 /// What can be done with layers.
 #[derive(Debug, Subcommand)]
 pub(super) enum LayerCommand {
-    /// Publish a new version of a layer from a zip or a folder
+    /// Publish a new version of a layer from a zip, a folder or an object in a bucket
     #[command(after_help = PUBLISH_HELP)]
     Publish(Publish),
     /// List the layers, each with its newest version
@@ -58,6 +57,7 @@ const PUBLISH_HELP: &str = "\
 Examples:
   layerbase layer publish py-deps ./python --runtime python3.12 --runtime python3.11
   layerbase layer publish py-deps deps.zip --description 'requests 2.32' --license Apache-2.0
+  layerbase layer publish py-deps --bucket releases --object layers/deps.zip
 
 A folder is packed so that equal folders give equal checksums: sorted, with fixed times and modes.
 A .layerbaseignore file in it, in gitignore syntax, says what to leave out. Symbolic links are
@@ -76,8 +76,8 @@ The file appears under its name only when it is whole and its SHA-256 is the ser
 pub(super) struct Publish {
     #[arg(value_name = "NAME", value_parser = name, help = NAME_HELP)]
     layer: LayerName,
-    /// A zip, sent as it is, or a folder to pack
-    path: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// A runtime that the layer is made for; repeat for several
     #[arg(long, value_name = "RUNTIME")]
     runtime: Vec<String>,
@@ -161,17 +161,13 @@ pub(super) fn run(
 }
 
 fn publish(publish: &Publish, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
-    let mut package = pack::open(&publish.path)?;
+    publish.source.must_be()?;
     let mut query = Query::default();
     query.push_all("runtime", &publish.runtime);
     query.push_some("description", publish.description.as_deref());
     query.push_some("license", publish.license.as_deref());
-    let bar = output.bar("uploading", Some(package.size));
-    let code = Code { reader: &mut package.file, size: package.size, bar: &bar };
     let path = ["layers", publish.layer.as_str(), "versions"];
-    let answer = client.upload(Upload::Post, &path, &query, Some(code));
-    bar.finish_and_clear();
-    let answer = answer?;
+    let answer = publish.source.upload(Upload::Post, &path, query, client, output)?;
     if output.json() {
         return output.line(&answer);
     }

@@ -18,6 +18,7 @@ mod pack;
 #[cfg(test)]
 mod scripted;
 mod serve;
+mod source;
 mod tenant;
 
 use std::ffi::OsString;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::support::process::{self, Process};
 use crate::support::zips;
@@ -132,6 +133,34 @@ fn a_function_lives_its_life() {
     desk.ok(&["function", "rm", "hello", "1"]);
     desk.ok(&["function", "rm", "hello"]);
     desk.fails(&["function", "show", "hello"], 3, "does not exist");
+}
+
+#[test]
+fn code_may_lie_in_a_bucket_of_the_server() {
+    let desk = Desk::new();
+    let objects = desk.folder.path().join("data/buckets/code/new folder");
+    fs::create_dir_all(&objects).unwrap();
+    fs::write(objects.join("a.zip"), zips::vector("tencent")).unwrap();
+    fs::write(objects.join("b.zip"), zips::vector("huawei")).unwrap();
+    let from = |key| ["--bucket", "code", "--object", key];
+    let sha256 = |name| hex::encode(Sha256::digest(zips::vector(name)));
+    let first = from("new folder/a.zip");
+    let layer = desk.json(&[&["layer", "publish", "demo"][..], &first].concat());
+    assert_eq!(layer["sha256"], sha256("tencent"));
+    let create = ["function", "create", "hello", "--runtime", "r", "--handler", "h"];
+    let created = desk.json(&[&create[..], &first].concat());
+    assert_eq!(created["sha256"], sha256("tencent"));
+    let second = from("new folder/b.zip");
+    let updated = desk.json(&[&["function", "update", "hello"][..], &second].concat());
+    assert_eq!((&updated["sha256"], &updated["handler"]), (&sha256("huawei").into(), &"h".into()));
+    let publish = ["layer", "publish", "demo"];
+    desk.fails(&[&publish[..], &from("none.zip")].concat(), 3, "object 'none.zip' of 'code'");
+    desk.fails(&[&publish[..], &["a.zip"], &first].concat(), 2, "cannot be used with");
+    desk.fails(&[&publish[..], &first[..2]].concat(), 2, "--object <KEY>");
+    desk.fails(&[&publish[..], &first[2..]].concat(), 2, "--bucket <BUCKET>");
+    desk.fails(&publish, 2, "name a PATH, or --bucket and --object");
+    desk.fails(&create, 2, "name a PATH, or --bucket and --object");
+    desk.fails(&["function", "update", "hello"], 2, "nothing to change");
 }
 
 #[test]
