@@ -10,7 +10,7 @@ use super::arriving::BATCH;
 use super::{App, write_batch, written};
 use crate::buckets::{Object, ObjectBody, RemoteBody};
 use crate::catalog::Catalog;
-use crate::domain::{Caller, CatalogError, ObjectRef, Role};
+use crate::domain::{Caller, CatalogError, Limit, Noun, ObjectRef, Role, TenantId};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
 /// Bytes that are read of a file at a time.
@@ -38,12 +38,42 @@ impl App {
         let _place = self.inner.traffic.start_upload().await?;
         let end = self.config().fetch_timeout.map(|length| Instant::now() + length);
         let copy = Copy { object: object.clone(), end };
-        let open = self.inner.buckets.open(object, by.tenant(), limit);
-        let Object { size, body } = copy.in_time(open).await?;
+        let Object { size, body } = copy.in_time(self.find_object(by.tenant(), object)).await?;
+        if size > limit {
+            return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual: size });
+        }
         let writer = SpoolWriter::new(self.inner.catalog.incoming(), size, Measure::All);
         match body {
             ObjectBody::File(file) => self.write(move |_| copy.read_file(file, size, writer)).await,
             ObjectBody::Remote(body) => self.copy_remote(&copy, body, writer).await,
+        }
+    }
+
+    /// Finds an object in the tenant's inbox, else in the bucket map.
+    async fn find_object(
+        &self,
+        tenant: &TenantId,
+        object: &ObjectRef,
+    ) -> Result<Object, CatalogError> {
+        // A division of a tenant, openYuanrong's product, has no inbox of its own.
+        let owner = TenantId::parse(tenant.whole())?;
+        let (named, inbox) = (object.clone(), owner.clone());
+        let put = self.write(move |catalog| catalog.open_object(&inbox, &named)).await;
+        let absent = match put {
+            Ok((about, file)) => {
+                return Ok(Object { size: about.size, body: ObjectBody::File(file) });
+            }
+            Err(absent @ CatalogError::NotFound { .. }) => absent,
+            Err(failure) => return Err(failure),
+        };
+        match self.inner.buckets.open(object, tenant).await {
+            // It is the bucket's name alone that the map does not know.
+            Err(CatalogError::NotFound { what: Noun::Bucket, .. })
+                if self.read(|catalog| catalog.has_bucket(&owner, &object.bucket))? =>
+            {
+                Err(absent)
+            }
+            outcome => outcome,
         }
     }
 

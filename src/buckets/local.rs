@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Object, ObjectBody, check_parts, check_size, no_bucket, no_object, unavailable};
+use super::{Object, ObjectBody, check_parts, no_bucket, no_object, unavailable};
 use crate::domain::{CatalogError, ObjectRef};
 
 /// Where a bucket's folder is.
@@ -16,7 +16,7 @@ pub(super) enum Folder {
 
 impl Folder {
     /// Opens an object; for a blocking thread. See [`super::Buckets::open`].
-    pub(super) fn open(&self, object: &ObjectRef, limit: u64) -> Result<Object, CatalogError> {
+    pub(super) fn open(&self, object: &ObjectRef) -> Result<Object, CatalogError> {
         let opened = match self {
             Self::Below(all) => system::open_folder(&all.join(object.bucket.as_str()), false),
             Self::Configured(folder) => system::open_folder(folder, true),
@@ -37,7 +37,6 @@ impl Folder {
         if !about.is_file() {
             return Err(no_object(object));
         }
-        check_size(about.len(), limit)?;
         Ok(Object { size: about.len(), body: ObjectBody::File(file) })
     }
 }

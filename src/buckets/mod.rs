@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::config::{Bucket, BucketPlace, Config};
-use crate::domain::{BucketName, CatalogError, Limit, Noun, ObjectRef, TenantId};
+use crate::domain::{BucketName, CatalogError, Noun, ObjectRef, TenantId};
 use local::Folder;
 use remote::Remote;
 pub use remote::RemoteBody;
@@ -55,16 +55,14 @@ impl Buckets {
         Self { folder: config.data.join("buckets"), mapped: mapped.collect() }
     }
 
-    /// Finds an object of at most `limit` bytes for a tenant.
+    /// Finds an object for a tenant.
     ///
     /// `NotFound` of a `Bucket` that is not there or not the tenant's to read, and of an `Object`;
-    /// `InvalidValue` for a key that could be a way out of the bucket; `LimitExceeded` of
-    /// `CodeSize`; `BucketUnavailable` when its storage does not answer as it should.
+    /// `InvalidValue` for a key that could be a way out of the bucket; `BucketUnavailable` when its storage does not answer as it should.
     pub async fn open(
         &self,
         object: &ObjectRef,
         tenant: &TenantId,
-        limit: u64,
     ) -> Result<Object, CatalogError> {
         let folder = match self.mapped.get(&object.bucket) {
             None => Folder::Below(self.folder.clone()),
@@ -75,12 +73,12 @@ impl Buckets {
             }) => Folder::Configured(folder.clone()),
             Some(Mapped { remote, .. }) => {
                 let remote = remote.as_ref().ok_or_else(|| unavailable(object, NO_CLIENT))?;
-                let (size, body) = remote.open(object, limit).await?;
+                let (size, body) = remote.open(object).await?;
                 return Ok(Object { size, body: ObjectBody::Remote(body) });
             }
         };
         let named = object.clone();
-        let open = move || folder.open(&named, limit);
+        let open = move || folder.open(&named);
         tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?
     }
 }
@@ -128,14 +126,6 @@ fn no_object(object: &ObjectRef) -> CatalogError {
 
 fn unavailable(object: &ObjectRef, reason: &'static str) -> CatalogError {
     CatalogError::BucketUnavailable { bucket: object.bucket.to_string(), reason }
-}
-
-/// Refuses what is larger than the limit, before any of it is copied.
-fn check_size(size: u64, limit: u64) -> Result<(), CatalogError> {
-    match size > limit {
-        true => Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual: size }),
-        false => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectStoreExt, RetryConfig};
 
-use super::{check_parts, check_size, no_object, unavailable};
+use super::{check_parts, no_object, unavailable};
 use crate::config::Storage;
 use crate::domain::{CatalogError, ObjectRef};
 
@@ -74,18 +74,13 @@ impl Remote {
     }
 
     /// Opens an object. See [`super::Buckets::open`].
-    pub(super) async fn open(
-        &self,
-        object: &ObjectRef,
-        limit: u64,
-    ) -> Result<(u64, RemoteBody), CatalogError> {
+    pub(super) async fn open(&self, object: &ObjectRef) -> Result<(u64, RemoteBody), CatalogError> {
         check_parts(object)?;
         let key = Path::parse(object.key.as_str()).map_err(|error| {
             CatalogError::invalid("object", format!("is no key that can be asked for: {error}"))
         })?;
         let got = self.store.get(&key).await.map_err(|error| refused(object, &error))?;
         let size = got.meta.size;
-        check_size(size, limit)?;
         let (stream, object) = (got.into_stream(), object.clone());
         Ok((size, RemoteBody { stream, object, left: size }))
     }

@@ -6,7 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
 use layerbase::config::{Bucket, BucketPlace};
-use layerbase::domain::BucketName;
+use layerbase::domain::{BucketName, Caller, ObjectInfo, ObjectRef, TenantId};
+use layerbase::ingest::Spool;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::support::{Answer, Request, TestServer, zips};
@@ -205,4 +206,45 @@ fn a_version_does_not_depend_on_its_object() {
     assert!(server.send(&Request::get(&link)).body == zip);
     let files = server.footprint().files;
     assert!(files.iter().all(|file| !file.contains("incoming")), "{files:?}");
+}
+
+/// Puts an object into the inbox of a tenant.
+fn put(server: &TestServer, tenant: &str, (bucket, key): (&str, &str), bytes: Vec<u8>) {
+    let by = Caller::new_anonymous(TenantId::parse(tenant).unwrap());
+    let (at, body) = (ObjectRef::parse(bucket, key).unwrap(), Spool::from_bytes(bytes.into()));
+    server.local().put_object(&by, at, ObjectInfo::default(), body).unwrap();
+}
+
+#[test]
+fn the_own_inbox_comes_before_the_bucket_map() {
+    let server = TestServer::start();
+    let (put_there, mapped) = (zips::vector("huawei"), zips::vector("tencent"));
+    server.put_object("code/both.zip", &mapped);
+    server.put_object("code/mapped.zip", &mapped);
+    put(&server, "default", ("code", "both.zip"), put_there.clone());
+    put(&server, "default", ("inbox", "../in.zip"), put_there.clone());
+    put(&server, "default", ("inbox", "large.zip"), zips::stored(&[("a", &vec![1; 2 << 20])]));
+    put(&server, "other", ("theirs", "in.zip"), put_there.clone());
+    put(&server, "other", ("code", "theirs.zip"), put_there.clone());
+    for (query, size) in [
+        ("bucket=code&object=both.zip", put_there.len()),
+        ("bucket=code&object=mapped.zip", mapped.len()),
+        ("bucket=inbox&object=..%2Fin.zip", put_there.len()),
+    ] {
+        let answer = publish(&server, query);
+        assert_eq!(answer.status, 201, "{query}: {}", answer.text());
+        assert_eq!(answer.json()["size"], size, "{query}");
+    }
+    let answer = publish(&server, "bucket=inbox&object=large.zip");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let before = server.footprint();
+    for (query, detail) in [
+        ("bucket=inbox&object=none.zip", "object 'none.zip' of 'inbox' does not exist"),
+        ("bucket=code&object=theirs.zip", "object 'theirs.zip' of 'code' does not exist"),
+        ("bucket=theirs&object=in.zip", "bucket 'theirs' does not exist"),
+    ] {
+        let answer = publish(&server, query);
+        assert_eq!((answer.status, &answer.json()["detail"]), (404, &detail.into()), "{query}");
+    }
+    assert_eq!(server.footprint(), before);
 }
