@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use crate::app::App;
-use crate::domain::{ArtifactLimits, Caller, CatalogError, ObjectRef};
+use crate::domain::{ArchiveProblem, ArtifactLimits, Caller, CatalogError, ObjectRef};
 use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
 use crate::ingest::{Leniency, Spool, Staged, Staging, form, json, stage_spool};
 
@@ -24,13 +24,37 @@ pub(super) struct CodeField {
     pub(super) vendor_limit: u64,
 }
 
+/// Where a request says that its code is.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// In the request itself.
+    Inline(Box<Staging>),
+    /// In a bucket.
+    Object(ObjectRef),
+}
+
+impl Source {
+    /// Takes the code; what is in a bucket is copied, as [`fetch`] does.
+    pub(super) async fn take(
+        self,
+        app: &App,
+        caller: &Caller,
+        vendor_limit: u64,
+    ) -> Result<Code, CatalogError> {
+        match self {
+            Self::Inline(staging) => Ok(Code::Inline(staging)),
+            Self::Object(object) => fetch(app, caller, object, vendor_limit).await,
+        }
+    }
+}
+
 /// The code of one upload, wherever it came from, before it is inspected.
 #[derive(Debug)]
 pub(super) enum Code {
     /// It was in the request.
-    Inline(Staging),
+    Inline(Box<Staging>),
     /// It was copied from a bucket; with the limits that hold for it.
-    Object(Spool, ArtifactLimits),
+    Object(Box<Spool>, ArtifactLimits),
 }
 
 impl Code {
@@ -40,7 +64,10 @@ impl Code {
     pub(super) fn finish(self) -> Result<Staged, CatalogError> {
         match self {
             Self::Inline(staging) => staging.finish(),
-            Self::Object(spool, limits) => stage_spool(spool, &limits),
+            Self::Object(spool, _) if spool.is_empty() => {
+                Err(ArchiveProblem::NotZip("the object is empty".to_owned()).into())
+            }
+            Self::Object(spool, limits) => stage_spool(*spool, &limits),
         }
     }
 }
@@ -56,7 +83,7 @@ pub(super) async fn fetch(
 ) -> Result<Code, CatalogError> {
     let limits = app.upload_limits(vendor_limit);
     let spool = app.fetch(caller, &object, limits.size).await?;
-    Ok(Code::Object(spool, limits))
+    Ok(Code::Object(Box::new(spool), limits))
 }
 
 /// Copies the code that a request refers to and inspects it.

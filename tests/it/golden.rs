@@ -7,7 +7,8 @@
 //!   "config": { "max_upload": 1000 },               optional settings, in bytes, seconds, numbers
 //!   "keys":   [ { "id", "secret", "tenant": "default", "role": "write", "disabled": false } ],
 //!                                                   authentication is on, and these are let in
-//!   "objects": { "bucket/key": "vector" },          these lie in the folder of the bucket map
+//!   "objects": { "bucket/key": "vector" },          these lie in the folder of the bucket map;
+//!                                                   { "text": "…" } in place of a vector is text
 //!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
 //!   "request": { "method", "path", "headers": {}, "at": time, and one of
 //!                "json": value | "text": "…" | "zip": vector | "base64": "…" },
@@ -161,7 +162,10 @@ pub fn check_step(number: usize, step: &Value, answer: &Answer) -> Result<(), St
 /// Puts the objects that a case names into the folder of the bucket map.
 pub fn put_objects(server: &TestServer, objects: &Value) {
     for (place, vector) in objects.as_object().into_iter().flatten() {
-        server.put_object(place, &zips::vector(vector.as_str().unwrap()));
+        match vector["text"].as_str() {
+            Some(text) => server.put_object(place, text.as_bytes()),
+            None => server.put_object(place, &zips::vector(vector.as_str().unwrap())),
+        }
     }
 }
 

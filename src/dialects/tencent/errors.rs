@@ -95,7 +95,8 @@ impl From<CatalogError> for ApiError {
                 Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
                     Self::no_version()
                 }
-                Noun::Bucket => Self::new("InvalidParameterValue.CosBucketName", text),
+                // tencent.md section 3.1: a bucket that is not configured.
+                Noun::Bucket => Self::new("UnsupportedOperation.Cos", text),
                 Noun::Object | Noun::Multipart => Self::new("ResourceNotFound.CosObject", text),
                 Noun::Function => {
                     Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
@@ -108,6 +109,14 @@ impl From<CatalogError> for ApiError {
             CatalogError::AlreadyExists { .. } => {
                 Self::new("ResourceInUse.FunctionName", "The function already exists.")
             }
+            CatalogError::InvalidValue { field: "bucket", reason } => Self::new(
+                "InvalidParameterValue.CosBucketName",
+                format!("`CosBucketName` {reason}."),
+            ),
+            CatalogError::InvalidValue { field: "object", reason } => Self::new(
+                "InvalidParameterValue.CosObjectName",
+                format!("`CosObjectName` {reason}."),
+            ),
             CatalogError::InvalidValue { .. } => Self::new("InvalidParameterValue", text),
             CatalogError::LimitExceeded { what, limit, actual } => match what {
                 Limit::BodySize | Limit::CodeSize => Self::new(

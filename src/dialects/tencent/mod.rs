@@ -12,6 +12,9 @@
 //! - Numbers may arrive as digits in a text. Lists may arrive as one text.
 //! - Times are wall clock at UTC+8 without a zone.
 //! - A zip may be 50 MiB in every POST form, also where the vendor's gateway stops earlier.
+//! - `Content` may name an object by `CosBucketName` and `CosObjectName` in place of the zip. The
+//!   bucket is looked up by the full name, which ends in `-<AppId>` at the vendor; a `/` in front of
+//!   the object's name is no part of it; `CosBucketRegion` is not looked at.
 //! - The signed host has its port, or not, or a scheme before it: that depends on the client. The
 //!   scope's service is what the client took from its endpoint, and any is good.
 //! - The SDKs sign the media type, the host and the body, but not the header that names the action.
@@ -25,6 +28,8 @@
 //! before action and version, which a client notices only where both are wrong. A time that is no
 //! number is an `InvalidParameter`; a scope of another day than the time an
 //! `AuthFailure.InvalidAuthorization`; a `SignatureMethod` that does not exist fits no signature.
+//! An empty `ZipFile` is no code, so that an object may stand beside it. A zip in a bucket may be
+//! 500 MiB, which is what the vendor allows unpacked.
 
 mod auth;
 mod errors;
@@ -40,6 +45,9 @@ use crate::domain::Caller;
 
 /// Largest zip inside a request: `Code.ZipFile`, 50 MB.
 const ZIP_MAX: u64 = 50 << 20;
+
+/// Largest zip in a bucket; the vendor documents only 500 MB unpacked (tencent.md section 3.2).
+const OBJECT_MAX: u64 = 500 << 20;
 
 /// The Tencent dialect.
 pub(super) struct Tencent;

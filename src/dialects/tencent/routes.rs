@@ -14,18 +14,18 @@ use serde::Serialize;
 use super::errors::ApiError;
 use super::paging;
 use super::wire::{self, Envelope, Input, Success};
-use super::{ZIP_MAX, auth};
+use super::{OBJECT_MAX, ZIP_MAX, auth};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule, VersionRange};
 use crate::dialects::gate::Body;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::stream::{self, Rows};
-use crate::dialects::upload::{self, CodeField};
+use crate::dialects::upload::{self, CodeField, Source};
 use crate::dialects::{BodyRule, Call, Caller, Operation, answer};
 use crate::domain::{
-    ArchiveProblem, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Order,
-    VersionNumber,
+    ArchiveProblem, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, ObjectRef,
+    Order, VersionNumber,
 };
 use crate::ingest::json::JsonError;
 use crate::ingest::{Leniency, Spool, Staging};
@@ -133,7 +133,6 @@ fn is_form(head: &Parts) -> bool {
 
 async fn read_json(app: &App, body: Spool) -> Result<(Input, Option<Staging>), ApiError> {
     match upload::read_json(app, body, CODE).await {
-        Ok(upload) if upload.code_was_empty => Err(no_code()),
         Ok(upload) => Ok((Input::from_json(upload.fields)?, upload.staging)),
         Err(JsonError::Malformed(_)) => Err(ApiError::not_json()),
         Err(JsonError::Catalog(refusal)) => Err(refusal.into()),
@@ -181,7 +180,8 @@ async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
         runtimes: read_runtimes(&told.input)?,
         tags: told.input.tags()?,
     };
-    let code = take_code(&mut told)?;
+    let source = take_source(&mut told)?;
+    let code = source.take(&told.app, &told.caller, OBJECT_MAX).await?;
     let by = told.caller.clone();
     let version = told
         .app
@@ -315,37 +315,56 @@ fn read_runtimes(input: &Input) -> Result<Vec<String>, ApiError> {
     }
 }
 
+/// The two halves of a reference to an object; a region may be a third (tencent.md section 3.1).
+const BUCKET: &str = "CosBucketName";
+const OBJECT: &str = "CosObjectName";
+
 /// Ways to name code that this server does not offer, and their codes (tencent.md section 3.1).
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("CosBucketName", "UnsupportedOperation.Cos"),
-    ("CosObjectName", "UnsupportedOperation.Cos"),
     ("TempCosObjectName", "InvalidParameterValue.TempCosObjectName"),
     ("DemoId", "InvalidParameterValue.DemoId"),
     ("GitUrl", "InvalidParameterValue.GitUrl"),
     ("ImageConfig", "InvalidParameterValue.Content"),
 ];
 
-/// Takes the zip out of `Content`; the other ways to name code are refused each by its own code.
-fn take_code(told: &mut Told) -> Result<Staging, ApiError> {
-    let input = &told.input;
-    let elsewhere = ELSEWHERE.iter().find(|(member, _)| input.has("Content", member));
-    match (told.code.take(), elsewhere) {
-        (Some(code), None) => Ok(code),
-        (Some(_), Some((member, _))) => {
-            let message = format!("Only one of `ZipFile` and `{member}` may be given.");
-            Err(ApiError::new("InvalidParameterValue.Content", message))
-        }
-        (None, Some((member, code))) => {
-            let message = format!("`{member}` is not available on this server; send `ZipFile`.");
-            Err(ApiError::new(code, message))
-        }
-        (None, None) => match input.value("Content") {
-            None => Err(ApiError::missing("Content")),
-            Some(content) if !content.is_object() => Err(ApiError::wrong_type("Content")),
-            Some(_) if input.has("Content", "ZipFile") => {
-                Err(ApiError::wrong_type("Content.ZipFile"))
-            }
-            Some(_) => Err(no_code()),
-        },
+/// Finds the one place in `Content` where the code is; ways to name it that this server does not
+/// offer are refused each by its own code.
+fn take_source(told: &mut Told) -> Result<Source, ApiError> {
+    let (input, zip) = (&told.input, told.code.take());
+    let is_given = |member: &&str| input.has("Content", member);
+    let elsewhere = ELSEWHERE.iter().find(|(member, _)| is_given(member));
+    let reference = [BUCKET, OBJECT].into_iter().find(is_given);
+    let given = [zip.is_some().then_some("ZipFile"), reference, elsewhere.map(|found| found.0)];
+    if let [one, other, ..] = given.into_iter().flatten().collect::<Vec<_>>()[..] {
+        let message = format!("Only one of `{one}` and `{other}` may be given.");
+        return Err(ApiError::new("InvalidParameterValue.Content", message));
     }
+    if let Some((member, code)) = elsewhere {
+        let message = format!("`{member}` is not available on this server; send `ZipFile`.");
+        return Err(ApiError::new(code, message));
+    }
+    match (zip, reference, input.value("Content")) {
+        (Some(zip), ..) => Ok(Source::Inline(Box::new(zip))),
+        (None, Some(_), _) => read_object(input).map(Source::Object),
+        (None, None, None) => Err(ApiError::missing("Content")),
+        (None, None, Some(content)) if !content.is_object() => Err(ApiError::wrong_type("Content")),
+        (None, None, Some(_)) if input.has("Content", "ZipFile") => {
+            Err(ApiError::wrong_type("Content.ZipFile"))
+        }
+        (None, None, Some(_)) => Err(no_code()),
+    }
+}
+
+/// Reads a reference, of which at least one half is there.
+fn read_object(input: &Input) -> Result<ObjectRef, ApiError> {
+    let bucket = input.inner_text("Content", BUCKET)?;
+    let object = input.inner_text("Content", OBJECT)?;
+    input.inner_text("Content", "CosBucketRegion")?;
+    let alone =
+        |code, name, other| ApiError::new(code, format!("`{name}` must be given with `{other}`."));
+    let bucket =
+        bucket.ok_or_else(|| alone("InvalidParameterValue.CosBucketName", BUCKET, OBJECT))?;
+    let object =
+        object.ok_or_else(|| alone("InvalidParameterValue.CosObjectName", OBJECT, BUCKET))?;
+    Ok(ObjectRef::parse(bucket, object.strip_prefix('/').unwrap_or(object))?)
 }

@@ -80,6 +80,15 @@ impl Input {
         Ok(Some(tags.ok_or_else(wrong)?).filter(|tags| !tags.is_empty()))
     }
 
+    /// Returns a text inside an object; `None` when it is absent, null or empty.
+    pub(super) fn inner_text(&self, object: &str, member: &str) -> Result<Option<&str>, ApiError> {
+        match self.value(object).and_then(|object| object.get(member)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(_) => Err(ApiError::wrong_type(&format!("{object}.{member}"))),
+        }
+    }
+
     /// Whether a member of an object is there and says something.
     pub(super) fn has(&self, object: &str, member: &str) -> bool {
         self.value(object)
