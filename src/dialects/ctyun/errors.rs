@@ -82,16 +82,6 @@ impl ApiError {
         let message = format!("invalid parameter {parameter}: {reason}");
         Self::service(StatusCode::BAD_REQUEST, message)
     }
-
-    /// Says that the object of a reference is not there, and what to do instead.
-    pub(super) fn no_object(bucket: Option<&str>, object: &str) -> Self {
-        let bucket = bucket.map(|bucket| format!("{bucket}/")).unwrap_or_default();
-        let message = format!(
-            "object '{bucket}{object}' does not exist: this server has no bucket, send the zip as \
-             code.zipFile"
-        );
-        Self::service(StatusCode::NOT_FOUND, message)
-    }
 }
 
 impl From<CatalogError> for ApiError {
@@ -107,7 +97,14 @@ impl From<CatalogError> for ApiError {
             | CatalogError::Stale { .. }
             | CatalogError::Unchanged { .. }
             | CatalogError::InUse { .. } => Self::service(StatusCode::CONFLICT, text),
-            CatalogError::InvalidValue { field, reason } => Self::invalid(field, reason),
+            CatalogError::InvalidValue { field, reason } => {
+                let parameter = match field {
+                    "bucket" => "code.ossBucketName",
+                    "object" => "code.ossObjectName",
+                    other => other,
+                };
+                Self::invalid(parameter, reason)
+            }
             CatalogError::LimitExceeded { what, limit, actual } => {
                 let large = StatusCode::PAYLOAD_TOO_LARGE;
                 match what {

@@ -20,9 +20,10 @@
 //!
 //! Decided here, where the documents are silent: versions are listed with the highest number first;
 //! an unknown layer is an empty list, but a version of it that is asked for or deleted is not found;
-//! `code.zipFile` creates a layer version without a bucket, and wins over a reference. No bucket is
-//! configured in this release, so that the object of every reference is not found. All layer
-//! operations answer with the same, whole record. `x-trace-id`, which the Python core reads, is the
+//! `code.zipFile` creates a layer version without a bucket, and wins over a reference. A reference
+//! without a bucket means the bucket `faas-local`, and the code is copied: what becomes of the object
+//! later does not change the version. All layer operations answer with the same, whole record, but
+//! the creation names the object that the code was copied from, and the others where it is now. `x-trace-id`, which the Python core reads, is the
 //! request's id in our log. What a key's role does not allow is refused by the gateway as CTAPI_403,
 //! for which no number is documented: the credentials are good, so that 10002 and 10009 would
 //! mislead. An `Eop-date` of any age is taken unless the setting `ctyun_skew` limits it. A name that
@@ -43,6 +44,9 @@ use crate::domain::Caller;
 
 /// Largest zip inside a request (ctyun.md section 3).
 const ZIP_MAX: u64 = 100 << 20;
+
+/// Largest zip in a bucket (ctyun.md section 3).
+const OBJECT_MAX: u64 = 500 << 20;
 
 /// The CTyun dialect.
 pub(super) struct Ctyun;

@@ -5,17 +5,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
-use super::ZIP_MAX;
 use super::errors::ApiError;
 use super::paging;
 use super::wire::{self, CreateLayerVersion, Envelope, LayerVersion, Place};
+use super::{OBJECT_MAX, ZIP_MAX};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule};
 use crate::dialects::gate::{Body, Segments};
 use crate::dialects::params::Params;
 use crate::dialects::stream::{self, Rows};
-use crate::dialects::upload::{self, CodeField};
+use crate::dialects::upload::{self, CodeField, Source};
 use crate::dialects::{BodyRule, Caller, Operation, answer};
+use crate::domain::CatalogError;
 use crate::ingest::Leniency;
 use crate::ingest::json::JsonError;
 
@@ -73,12 +74,22 @@ async fn create_layer_version(
         JsonError::Malformed(reason) => ApiError::invalid("body", format!("not JSON: {reason}")),
         JsonError::Catalog(refusal) => refusal.into(),
     })?;
-    let CreateLayerVersion { new, code } = CreateLayerVersion::parse(upload)?;
-    let by = caller.clone();
-    let version = app
-        .write(move |catalog| catalog.publish_layer_version(&by, &name, new, code.finish()?))
-        .await?;
-    Ok(answer::json(StatusCode::OK, &Envelope::with(LayerVersion::new(version, &place))))
+    let CreateLayerVersion { new, source } = CreateLayerVersion::parse(upload)?;
+    let object = match &source {
+        Source::Inline(_) => None,
+        Source::Object(object) => Some(object.clone()),
+    };
+    let code = source.take(&app, &caller, OBJECT_MAX).await?;
+    let published = app
+        .write(move |catalog| catalog.publish_layer_version(&caller, &name, new, code.finish()?));
+    let version = published.await.map_err(|refusal| match refusal {
+        CatalogError::BadArchive(problem) if object.is_some() => {
+            ApiError::invalid("code.ossObjectName", problem)
+        }
+        other => other.into(),
+    })?;
+    let record = LayerVersion::new(version, &place).copied_from(object);
+    Ok(answer::json(StatusCode::OK, &Envelope::with(record)))
 }
 
 async fn delete_layer_version(

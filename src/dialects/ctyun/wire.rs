@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use super::errors::ApiError;
 use crate::app::App;
+use crate::dialects::upload::Source;
 use crate::dialects::{Caller, tenants};
 use crate::domain::{
-    self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, TenantSpelling, Timestamp,
-    VersionNumber,
+    self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, ObjectRef, TenantSpelling,
+    Timestamp, VersionNumber,
 };
-use crate::ingest::Staging;
 use crate::ingest::json::UploadJson;
 
-/// The bucket that answers name; nothing can be fetched from it.
+/// The service's own bucket: answers name it, and so does a reference without a bucket.
 const BUCKET: &str = "faas-local";
 
 /// Characters of a name that is only looked for (ctyun.md section 7).
@@ -102,7 +102,7 @@ pub(super) struct LayerVersion {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Code {
-    oss_bucket_name: &'static str,
+    oss_bucket_name: String,
     oss_object_name: String,
     snapshot_oss_object_name: &'static str,
 }
@@ -122,7 +122,7 @@ impl LayerVersion {
             compatible_runtime: version.runtimes,
             ctrn: format!("ctrn:cf:{region}:{account}:layers/{}/versions/{number}", layer.name),
             code: Code {
-                oss_bucket_name: BUCKET,
+                oss_bucket_name: BUCKET.to_owned(),
                 oss_object_name: format!("layer/{tenant}/{}", version.uid),
                 snapshot_oss_object_name: "",
             },
@@ -135,6 +135,16 @@ impl LayerVersion {
             tenant_id: *tenant,
             layer_name: layer.name.to_string(),
         }
+    }
+
+    /// Names the object that the code was copied from, as the vendor's example of the creation does
+    /// (ctyun.md section 3).
+    pub(super) fn copied_from(mut self, object: Option<ObjectRef>) -> Self {
+        if let Some(ObjectRef { bucket, key }) = object {
+            self.code.oss_bucket_name = bucket.to_string();
+            self.code.oss_object_name = key.to_string();
+        }
+        self
     }
 }
 
@@ -180,7 +190,7 @@ pub(super) fn read_number(text: &str) -> Result<VersionNumber, ApiError> {
 /// A version to be created.
 pub(super) struct CreateLayerVersion {
     pub(super) new: NewLayerVersion,
-    pub(super) code: Staging,
+    pub(super) source: Source,
 }
 
 impl CreateLayerVersion {
@@ -197,8 +207,12 @@ impl CreateLayerVersion {
             return Err(too_long("description", DESCRIPTION_MAX, length));
         }
         let description = description.to_owned();
-        let code = take_code(&fields, staging)?;
-        Ok(Self { new: NewLayerVersion { description, runtimes, ..Default::default() }, code })
+        let source = match staging {
+            // The zip wins over a reference to an object (ctyun.md section 3).
+            Some(staging) => Source::Inline(Box::new(staging)),
+            None => Source::Object(read_object(&fields)?),
+        };
+        Ok(Self { new: NewLayerVersion { description, runtimes, ..Default::default() }, source })
     }
 }
 
@@ -242,11 +256,8 @@ fn is_runtime(name: &str) -> bool {
         && name.bytes().all(inner)
 }
 
-/// Takes the zip; it wins over a reference to an object (ctyun.md section 3).
-fn take_code(fields: &Value, staging: Option<Staging>) -> Result<Staging, ApiError> {
-    if let Some(staging) = staging {
-        return Ok(staging);
-    }
+/// Reads the reference in `code`, which has no zip.
+fn read_object(fields: &Value) -> Result<ObjectRef, ApiError> {
     let code = member(fields, "code").ok_or_else(|| ApiError::invalid("code", "is required"))?;
     if !code.is_object() {
         return Err(ApiError::invalid("code", "must be an object"));
@@ -254,12 +265,11 @@ fn take_code(fields: &Value, staging: Option<Staging>) -> Result<Staging, ApiErr
     text(code, "zipFile", "code.zipFile")?;
     let bucket = text(code, "ossBucketName", "code.ossBucketName")?;
     let object = text(code, "ossObjectName", "code.ossObjectName")?;
-    match object.filter(|object| !object.is_empty()) {
-        Some(object) => {
-            Err(ApiError::no_object(bucket.filter(|bucket| !bucket.is_empty()), object))
-        }
-        None => Err(CatalogError::from(ArchiveProblem::Missing).into()),
-    }
+    let Some(object) = object.filter(|object| !object.is_empty()) else {
+        return Err(CatalogError::from(ArchiveProblem::Missing).into());
+    };
+    let bucket = bucket.filter(|bucket| !bucket.is_empty()).unwrap_or(BUCKET);
+    Ok(ObjectRef::parse(bucket, object)?)
 }
 
 fn too_long(parameter: &str, limit: usize, length: usize) -> ApiError {
