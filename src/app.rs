@@ -3,6 +3,7 @@
 //! The only bridge between async handlers and blocking work. Knows no HTTP framework.
 
 mod arriving;
+mod kept;
 mod objects;
 mod traffic;
 

@@ -97,6 +97,19 @@ pub(super) async fn fetch_staged(
     app.write(move |_| code.finish()).await
 }
 
+/// Copies code that the catalog has, for another version, and inspects it; see
+/// [`App::fetch_kept`].
+pub(super) async fn copy_kept(
+    app: &App,
+    caller: &Caller,
+    sha256: [u8; 32],
+    vendor_limit: u64,
+) -> Result<Staged, CatalogError> {
+    let limits = app.upload_limits(vendor_limit);
+    let spool = app.fetch_kept(caller, sha256, limits.size).await?;
+    app.write(move |_| stage_spool(spool, &limits)).await
+}
+
 /// Reads a JSON body and the code inside it.
 pub(super) async fn read_json(
     app: &App,

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::CODE_MAX;
+use super::{CODE_MAX, OBJECT_MAX};
 use crate::dialects::answer::{self, log_internal};
 use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
@@ -89,11 +89,6 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "FSS.1053", "The alias does not exist.")
     }
 
-    /// The address of code names a bucket or an object that is not there (huawei.md section 3).
-    fn no_object(text: &str) -> Self {
-        Self::field("code_url", format!("names what is not there: {text}"))
-    }
-
     pub(super) fn no_dependency() -> Self {
         Self::new(StatusCode::NOT_FOUND, "FSS.1056", "The dependency does not exist.")
     }
@@ -134,14 +129,31 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "FSS.0413", message)
     }
 
-    /// Words what is wrong with a dependency's upload; the rest is worded as everywhere.
-    pub(super) fn of_dependency(error: CatalogError) -> Self {
+    /// Words what is wrong with code by the field that has it or names it; the rest is worded as
+    /// everywhere.
+    pub(super) fn of_code(field: &str, error: CatalogError) -> Self {
         let text = error.to_string();
+        let is_of_dependency = field.starts_with("depend_");
         match error {
-            CatalogError::LimitExceeded { what: Limit::CodeSize, .. } => Self::too_large(&text),
+            CatalogError::InvalidValue { field: name @ ("bucket" | "object"), reason } => {
+                Self::field(field, format!("cannot be followed: its {name} {reason}"))
+            }
+            CatalogError::NotFound { what: Noun::Bucket | Noun::Object | Noun::Code, .. } => {
+                Self::field(field, format!("names what is not there: {text}"))
+            }
+            CatalogError::LimitExceeded { what: Limit::CodeSize, .. } if is_of_dependency => {
+                Self::too_large(&text)
+            }
             CatalogError::LimitExceeded { what: Limit::UnpackedSize | Limit::Entries, .. }
             | CatalogError::BadArchive(_) => {
-                Self::field("depend_file", format!("is refused: {text}"))
+                let rule = format!("is refused: {text}");
+                match is_of_dependency {
+                    true => Self::field(field, rule),
+                    // An address that is good leads to code that is not.
+                    false => {
+                        Self::bad("FSS.1011", format!("Invalid function code. ({field} {rule})"))
+                    }
+                }
             }
             other => other.into(),
         }
@@ -160,7 +172,9 @@ impl From<CatalogError> for ApiError {
                     Self::new(StatusCode::NOT_FOUND, "FSS.1052", "Not found the function version")
                 }
                 Noun::Layer | Noun::LayerVersion => Self::no_dependency(),
-                Noun::Bucket | Noun::Object | Noun::Multipart => Self::no_object(&text),
+                Noun::Bucket | Noun::Object | Noun::Multipart => {
+                    Self::bad("FSS.1010", format!("Invalid URL. ({text})"))
+                }
             },
             CatalogError::AlreadyExists { what, .. } => match what {
                 Noun::Function
@@ -187,7 +201,7 @@ impl From<CatalogError> for ApiError {
                 Limit::BodySize => Self::too_large(&text),
                 Limit::CodeSize => {
                     let limit = match limit {
-                        CODE_MAX => "50 MB".to_owned(),
+                        CODE_MAX | OBJECT_MAX => format!("{} MB", limit >> 20),
                         other => format!("{other} bytes"),
                     };
                     let message = format!(

@@ -26,7 +26,14 @@
 //! - An `Authorization` that cannot be read, of another algorithm (SM3, ECDSA, SM2, V11), or without
 //!   its date is APIGW.0301 with words of our own; a disabled key is one that does not exist.
 //! - A key is not locked after wrong signatures, as the vendor does for five minutes.
-//! - Code by reference (`obs`, `func_code.link`) is refused: there is no OBS here.
+//! - The code type says where code is: with `obs` in `code_url`, else in `func_code.file`, else in
+//!   `func_code.link`; what is in the other fields is not looked at, for the Terraform provider
+//!   sends it along from the last answer. A dependency's type says the same of its two fields.
+//! - Code by reference is an archive in a bucket, named as `obs://<bucket>/<key>` with the key as it
+//!   is, or by the storage's https addresses, or behind a download link of this server for as long
+//!   as that is good, whatever host it was made for. A query on the storage's addresses is refused,
+//!   since it may select another object. It is copied when it is named.
+//! - `code_url` is shown as it was given, while the code type is `obs`.
 //! - A dependency's archive that is no zip is FSS.1024, like other bad dependencies.
 //! - A dependency that lost all versions is gone from the lists; made again, it goes on counting.
 //! - Layers that another cloud made public are `owner` `public`, all others the caller's.
@@ -55,6 +62,9 @@ const CODE_MAX: u64 = 50 << 20;
 
 /// Largest dependency inside a request: 40 MB (huawei.md section 3).
 const DEPENDENCY_MAX: u64 = 40 << 20;
+
+/// Largest archive that is named and not sent: 300 MB (huawei.md section 3).
+const OBJECT_MAX: u64 = 300 << 20;
 
 /// The Huawei dialect.
 pub(super) struct Huawei;

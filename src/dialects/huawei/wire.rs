@@ -1,5 +1,6 @@
 //! The API's JSON and identifiers: fields in, records out.
 
+pub(super) mod address;
 pub(super) mod dependencies;
 pub(super) mod functions;
 pub(super) mod input;

@@ -1,15 +1,18 @@
-//! Code inside a function's or a dependency's JSON.
+//! Code inside a function's or a dependency's JSON, and code that it names.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::catalog::Catalog;
 use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::wire::address::Address;
 use crate::dialects::huawei::wire::input::Input;
-use crate::dialects::huawei::wire::settings::IMAGE;
-use crate::dialects::huawei::{CODE_MAX, DEPENDENCY_MAX};
+use crate::dialects::huawei::wire::settings::{IMAGE, OBS};
+use crate::dialects::huawei::{CODE_MAX, DEPENDENCY_MAX, OBJECT_MAX};
+use crate::dialects::links::{self, LinkRefusal};
 use crate::dialects::upload::{self, CodeField};
-use crate::domain::{ArtifactLimits, CatalogError};
+use crate::domain::{ArtifactLimits, Caller, CatalogError};
 use crate::ingest::json::JsonError;
 use crate::ingest::{Leniency, Spool, Staged, Staging};
 
@@ -38,9 +41,49 @@ pub(super) async fn read(
         Ok(upload) => Ok((Input::from_json(upload.fields)?, upload.staging)),
         Err(JsonError::Malformed(reason)) => Err(ApiError::not_json(&reason)),
         Err(JsonError::Catalog(refusal)) if field.paths == DEPENDENCY_CODE.paths => {
-            Err(ApiError::of_dependency(refusal))
+            Err(ApiError::of_code("depend_file", refusal))
         }
         Err(JsonError::Catalog(refusal)) => Err(refusal.into()),
+    }
+}
+
+/// Where code is that a request names.
+pub(super) struct Place {
+    /// The field that names it.
+    field: &'static str,
+    address: Address,
+}
+
+impl Place {
+    /// Reads the address in a field.
+    pub(super) fn read(field: &'static str, text: &str) -> Result<Self, ApiError> {
+        match Address::parse(text) {
+            Ok(address) => Ok(Self { field, address }),
+            Err(rule) => Err(ApiError::field(field, rule)),
+        }
+    }
+
+    /// Copies the code and checks it; a refusal has the field's code.
+    pub(super) async fn copy(self, app: &App, caller: &Caller) -> Result<Staged, ApiError> {
+        let Self { field, address } = self;
+        let staged = match address {
+            Address::Object(object) => upload::fetch_staged(app, caller, object, OBJECT_MAX).await,
+            Address::Link(uri) => {
+                let secret = app.catalog().access()?.link_secret;
+                let verified = links::verify(&secret, &uri, app.clock().now());
+                let sha256 =
+                    verified.map_err(|refusal| ApiError::field(field, rule_of(refusal)))?;
+                upload::copy_kept(app, caller, sha256, OBJECT_MAX).await
+            }
+        };
+        staged.map_err(|refusal| ApiError::of_code(field, refusal))
+    }
+}
+
+fn rule_of(refusal: LinkRefusal) -> &'static str {
+    match refusal {
+        LinkRefusal::Expired => "is a download link that has expired",
+        LinkRefusal::Invalid => "is no address of OBS and no download link of this server",
     }
 }
 
@@ -52,6 +95,10 @@ pub(super) enum NewCode {
     Archive(Staging),
     /// One source file as text.
     Source(Staging),
+    /// An archive that is somewhere else.
+    Elsewhere(Place),
+    /// What was there.
+    Copied(Staged),
     /// Nothing, and none is to be: the function has an image.
     Image,
 }
@@ -60,14 +107,12 @@ impl NewCode {
     /// Tells what came by the request's code type, which was checked before.
     ///
     /// Inline code is an archive or a source text, told apart by its first bytes (huawei.md
-    /// section 3). Code by reference is refused: there is no OBS here.
+    /// section 3).
     pub(super) fn read(
         input: &Input,
         staging: Option<Staging>,
         code_type: &str,
     ) -> Result<Self, ApiError> {
-        let elsewhere = "names code elsewhere, which is not available on this server: send it in \
-                         func_code.file with code_type zip";
         let func_code = input.object("func_code")?;
         let member = |name: &str| {
             func_code.and_then(|members| members.get(name)).filter(|value| !value.is_null())
@@ -75,10 +120,11 @@ impl NewCode {
         if code_type == IMAGE {
             return Ok(Self::Image);
         }
-        if code_type == "obs" {
-            return Err(ApiError::field("code_url", elsewhere));
+        let is_obs = code_type == OBS;
+        if is_obs && let Some(url) = input.text("code_url")?.filter(|url| !url.is_empty()) {
+            return Place::read("code_url", url).map(Self::Elsewhere);
         }
-        match staging {
+        match staging.filter(|_| !is_obs) {
             Some(staging) if code_type == "inline" && !staging.looks_like_zip() => {
                 Ok(Self::Source(staging))
             }
@@ -86,17 +132,37 @@ impl NewCode {
             None if member("file").is_some_and(|file| !file.is_string()) => {
                 Err(ApiError::field("func_code.file", "must be a string"))
             }
-            None if member("link").is_some_and(|link| link != "") => {
-                Err(ApiError::field("func_code.link", elsewhere))
-            }
-            None => Ok(Self::Absent),
+            None => match member("link").filter(|link| *link != "") {
+                None => Ok(Self::Absent),
+                Some(Value::String(link)) => {
+                    Place::read("func_code.link", link).map(Self::Elsewhere)
+                }
+                Some(_) => Err(ApiError::field("func_code.link", "must be a string")),
+            },
         }
     }
 
-    /// Ends the upload; absent code and images are `None`.
+    /// Copies code that is elsewhere, when all that costs less than that is known to be good.
+    pub(super) async fn here(
+        self,
+        app: &App,
+        caller: &Caller,
+        check: impl FnOnce(&Catalog) -> Result<(), CatalogError>,
+    ) -> Result<Self, ApiError> {
+        match self {
+            Self::Elsewhere(place) => {
+                app.read(check)?;
+                place.copy(app, caller).await.map(Self::Copied)
+            }
+            here => Ok(here),
+        }
+    }
+
+    /// Ends the upload; absent code, images, and what was not copied are `None`.
     pub(super) fn finish(self) -> Result<Option<Staged>, CatalogError> {
         match self {
-            Self::Absent | Self::Image => Ok(None),
+            Self::Absent | Self::Image | Self::Elsewhere(_) => Ok(None),
+            Self::Copied(staged) => Ok(Some(staged)),
             Self::Archive(staging) => staging.finish().map(Some),
             Self::Source(staging) => staging.finish_plain().map(Some),
         }

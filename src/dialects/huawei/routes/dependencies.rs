@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 
-use super::code::{self, DEPENDENCY_CODE};
+use super::code::{self, DEPENDENCY_CODE, NewCode, Place};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule, VersionRange};
 use crate::dialects::gate::{Body, Segments};
@@ -20,8 +20,8 @@ use crate::dialects::links::Links;
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Caller, Operation};
 use crate::domain::{
-    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Order, Page,
-    TenantId, VersionNumber, Window,
+    Acl, ArchiveProblem, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion,
+    Order, Page, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staging;
 
@@ -57,11 +57,12 @@ async fn publish(
         runtimes: vec![read_runtime(&input)?],
         ..NewLayerVersion::default()
     };
-    let staging = check_code(&input, staging)?;
-    let version = app
-        .write(move |catalog| catalog.publish_layer_version(&caller, &name, new, staging.finish()?))
-        .await
-        .map_err(ApiError::of_dependency)?;
+    let code = read_code(&input, staging)?.here(&app, &caller, |_| Ok(())).await?;
+    let published = app.write(move |catalog| {
+        let code = code.finish()?.ok_or(ArchiveProblem::Missing)?;
+        catalog.publish_layer_version(&caller, &name, new, code)
+    });
+    let version = published.await.map_err(|refusal| ApiError::of_code("depend_file", refusal))?;
     Ok(Json(Dependency::version(version, &project, &links)))
 }
 
@@ -213,19 +214,15 @@ fn read_name(input: &Input) -> Result<LayerName, ApiError> {
     LayerName::parse(text).map_err(|_| refuse())
 }
 
-/// Takes the archive; there is no OBS to take it from (huawei.md section 3).
-fn check_code(input: &Input, staging: Option<Staging>) -> Result<Staging, ApiError> {
+/// Finds the archive where the type says that it is.
+fn read_code(input: &Input, staging: Option<Staging>) -> Result<NewCode, ApiError> {
     match input.required("depend_type")? {
         "zip" => match staging {
-            Some(staging) => Ok(staging),
+            Some(staging) => Ok(NewCode::Archive(staging)),
             None if input.text("depend_file")?.is_none() => Err(ApiError::missing("depend_file")),
             None => Err(ApiError::field("depend_file", "holds no bytes")),
         },
-        "obs" => {
-            let rule = "names an OBS object, and OBS is not available on this server: send the \
-                        archive in depend_file with depend_type zip";
-            Err(ApiError::field("depend_link", rule))
-        }
+        "obs" => Place::read("depend_link", input.required("depend_link")?).map(NewCode::Elsewhere),
         other => {
             Err(ApiError::field("depend_type", format!("{} must be zip or obs", quote(other))))
         }

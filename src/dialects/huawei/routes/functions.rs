@@ -8,7 +8,7 @@ use axum::routing::{delete, get, post, put};
 use super::code::{self, FUNCTION_CODE, NewCode};
 use super::{bound, resolve};
 use crate::app::App;
-use crate::catalog::CodeInput;
+use crate::catalog::{Catalog, CodeInput};
 use crate::dialects::gate::{Body, Segments};
 use crate::dialects::huawei::errors::{ApiError, quote};
 use crate::dialects::huawei::wire::functions::{Bound, Function, FunctionCode};
@@ -20,7 +20,7 @@ use crate::dialects::links::Links;
 use crate::dialects::{BodyRule, Caller, Operation};
 use crate::domain::{
     ArchiveProblem, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
-    FunctionVersion, Group, LayerRef, NewFunction, Qualifier, VersionName,
+    FunctionVersion, Group, LayerRef, NewFunction, Noun, Qualifier, VersionName,
 };
 use crate::ingest::Staging;
 
@@ -55,6 +55,11 @@ async fn create(
     let dependencies = read_dependencies(&input)?.unwrap_or_default();
     let code_type = extra.code_type.clone().unwrap_or_default();
     let code = NewCode::read(&input, staging, &code_type)?;
+    let is_free = |catalog: &Catalog| {
+        check_absent(catalog, &key)?;
+        resolve(catalog, &key.tenant, &dependencies).map(drop)
+    };
+    let code = code.here(&app, &caller, is_free).await?;
     let wants_placeholder = match code {
         NewCode::Absent if code_type != "inline" => return Err(ApiError::no_code()),
         NewCode::Absent => true,
@@ -96,6 +101,12 @@ async fn update_code(
     let key = urn.key(&project)?;
     let (input, staging) = code::read(&app, body, FUNCTION_CODE).await?;
     let (update, code) = CodeUpdate::read(&input, staging)?;
+    let is_there = |catalog: &Catalog| {
+        catalog.get_function(&key, &Qualifier::Head)?;
+        let ids = update.dependencies.as_deref().unwrap_or_default();
+        resolve(catalog, &key.tenant, ids).map(drop)
+    };
+    let code = code.here(&app, &caller, is_there).await?;
     let head = app
         .write(move |catalog| {
             let ids = update.dependencies.as_ref();
@@ -103,9 +114,7 @@ async fn update_code(
             let code = match code {
                 NewCode::Absent => CodeInput::Keep,
                 NewCode::Image => CodeInput::Remove,
-                NewCode::Archive(_) | NewCode::Source(_) => {
-                    code.finish()?.map_or(CodeInput::Keep, CodeInput::Replace)
-                }
+                code => code.finish()?.map_or(CodeInput::Keep, CodeInput::Replace),
             };
             let apply = Box::new(move |old: &FunctionVersion| update.apply(old, layers));
             let change = FunctionChange { expected_revision: None, touches: true, apply };
@@ -198,6 +207,18 @@ fn read_key(input: &Input, project: &Project) -> Result<FunctionKey, ApiError> {
     })
 }
 
+/// Refuses a name that is taken, before anything is copied for it.
+fn check_absent(catalog: &Catalog, key: &FunctionKey) -> Result<(), CatalogError> {
+    match catalog.get_function(key, &Qualifier::Head) {
+        Ok(_) => {
+            let name = key.name.to_string();
+            Err(CatalogError::AlreadyExists { what: Noun::Function, name })
+        }
+        Err(CatalogError::NotFound { .. }) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
 /// Reads the ids of dependency versions; absent is not the same as none.
 fn read_dependencies(input: &Input) -> Result<Option<Vec<String>>, ApiError> {
     let Some(ids) = input.texts("depend_version_list")? else { return Ok(None) };
@@ -212,6 +233,7 @@ fn read_dependencies(input: &Input) -> Result<Option<Vec<String>>, ApiError> {
 struct CodeUpdate {
     /// Of code that is new; else it stays.
     code_type: Option<String>,
+    code_url: Option<String>,
     is_source: bool,
     filename: Option<String>,
     kms_key_id: Option<String>,
@@ -227,6 +249,7 @@ impl CodeUpdate {
         let text = |name: &str| Ok::<_, ApiError>(input.text(name)?.map(str::to_owned));
         let update = Self {
             code_type: code_type.filter(|_| is_new).map(str::to_owned),
+            code_url: settings::read_code_url(input)?,
             is_source: matches!(code, NewCode::Source(_)),
             filename: text("code_filename")?,
             kms_key_id: text("code_encrypt_kms_key_id")?,
@@ -252,6 +275,7 @@ impl CodeUpdate {
         }
         if is_new {
             extra.code_type = self.code_type;
+            extra.code_url = self.code_url;
             extra.code_filename =
                 Some(code::default_filename(self.is_source, &config.runtime).to_owned());
         }

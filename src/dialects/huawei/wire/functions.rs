@@ -36,6 +36,8 @@ struct State {
     memory_size: u64,
     cpu: u64,
     code_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_url: Option<String>,
     code_filename: String,
     code_size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,7 @@ impl State {
             // Millicores; the base of 200 is in the samples (huawei.md section 11, 12).
             cpu: memory.saturating_mul(100) / 128 + 200,
             code_type: code_type(extra),
+            code_url: extra.code_url.clone(),
             code_filename: code_filename(extra),
             code_size: state.code.map_or(0, |code| code.size),
             user_data: extra.user_data(&state.config),
@@ -200,6 +203,8 @@ pub(crate) struct FunctionCode {
     domain_id: String,
     runtime: String,
     code_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_url: Option<String>,
     code_filename: String,
     code_size: u64,
     digest: String,
@@ -231,6 +236,7 @@ impl FunctionCode {
             func_name: state.function.key.name.to_string(),
             domain_id: project.domain_id.clone(),
             code_type: code_type(&extra),
+            code_url: extra.code_url.clone(),
             code_filename: code_filename(&extra),
             code_size: state.code.map_or(0, |code| code.size),
             digest: digest(state.code.as_ref()),

@@ -18,7 +18,10 @@ const DIALECT: &str = "huawei";
 /// The code type of functions that have an image and no code.
 pub(crate) const IMAGE: &str = "Custom-Image-Swr";
 
-const CODE_TYPES: [&str; 5] = ["inline", "zip", "obs", "jar", IMAGE];
+/// The code type of functions whose code `code_url` names.
+pub(crate) const OBS: &str = "obs";
+
+const CODE_TYPES: [&str; 5] = ["inline", "zip", OBS, "jar", IMAGE];
 
 /// The runtime of functions that have an image.
 const IMAGE_RUNTIME: &str = "Custom Image";
@@ -82,6 +85,9 @@ impl Default for Strategy {
 pub(crate) struct Extra {
     pub(crate) code_type: Option<String>,
     pub(crate) code_filename: Option<String>,
+    /// As it was given, where the code type is [`OBS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code_url: Option<String>,
     user_data: Option<String>,
     pub(crate) encrypted_user_data: Option<String>,
     pub(crate) strategy_config: Strategy,
@@ -201,6 +207,7 @@ impl Extra {
         Ok(Self {
             code_type: text("code_type")?,
             code_filename: text("code_filename")?,
+            code_url: read_code_url(input)?,
             user_data: read_user_data(input, "user_data")?,
             encrypted_user_data: read_user_data(input, "encrypted_user_data")?.map(blanked),
             strategy_config: read_strategy(input)?,
@@ -273,6 +280,14 @@ pub(crate) fn check_code_type(code_type: Option<&str>) -> Result<(), ApiError> {
             let rule = format!("{} must be one of {}", quote(other), CODE_TYPES.join(", "));
             Err(ApiError::field("code_type", rule))
         }
+    }
+}
+
+/// Reads the address of code, which says something with the code type [`OBS`] alone.
+pub(crate) fn read_code_url(input: &Input) -> Result<Option<String>, ApiError> {
+    match input.text("code_type")? {
+        Some(OBS) => Ok(input.text("code_url")?.map(str::to_owned)),
+        _ => Ok(None),
     }
 }
 
