@@ -45,6 +45,14 @@
 //! - `isAdmin` shows an empty list as `[]`, and a registered function without its `id`.
 //! - A qualifier that looks like an alias and is none means the head in a GET, whatever its name.
 //! - Uploaded code stays in an update, unless the update names an object of a bucket instead.
+//! - The code of `s3CodePath` is copied when its bucket is known here, for the other clouds and for
+//!   downloads: then the object must be there, be a zip within the limits of an upload, and have the
+//!   `sha512` if one is stated. The record is the vendor's all the same, `codeSize` 0 and
+//!   `codeSha256` as stated, until another cloud replaces the code. An update that leaves the bucket
+//!   out takes the copy away. Of a bucket that is not known here, or with another `storageType`, or
+//!   by names that no object here can have, the record alone is kept.
+//! - `bucketUrl` and `token` are neither used nor kept: which buckets are read is the operator's to
+//!   say.
 //! - A runtime is compatible with a layer in any case of letters, and with one that names none.
 //! - Our own faults have the code 121000, a number that no vendor's text explains.
 //! - Five layers may be bound to a function; layers and their versions are not counted.

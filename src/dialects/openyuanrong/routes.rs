@@ -2,6 +2,7 @@
 
 mod functions;
 mod layers;
+mod objects;
 mod versions;
 
 use super::auth::TENANT_HEADERS;

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 
-use super::{REPOSITORY, SERVERLESS, TENANT_HEADERS};
+use super::{REPOSITORY, SERVERLESS, TENANT_HEADERS, objects};
 use crate::app::App;
 use crate::catalog::{Catalog, CodeInput};
 use crate::dialects::gate::{Body, Segments};
@@ -25,7 +25,8 @@ use crate::dialects::openyuanrong::wire::{Answer, Nothing, Outcome, Success};
 use crate::dialects::params::Params;
 use crate::dialects::{BodyRule, Operation};
 use crate::domain::{
-    CatalogError, FunctionChange, FunctionVersion, LayerRef, NewFunction, Qualifier, VersionName,
+    CatalogError, FunctionChange, FunctionVersion, LayerRef, NewFunction, Noun, Qualifier,
+    VersionName,
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -59,15 +60,20 @@ async fn register(
         Ok((settings, instances, named))
     };
     let (settings, instances, named) = parse().map_err(ApiError::bad_request)?;
-    let (mut config, extra) = settings.create(instances);
+    let (mut config, mut extra) = settings.create(instances);
     config.layers = bind_layers(&app, &account, &settings.layers, &settings.runtime)?;
-    extra.write_to(&mut config)?;
     let head_name = VersionName::parse(head_name(&settings.kind))?;
+    if settings.object().is_some() {
+        check_absent(&app, &named)?;
+    }
+    let code = objects::copy(&app, &account, &settings).await?;
+    extra.note_copy(code.as_ref().map(|code| &code.artifact));
+    extra.write_to(&mut config)?;
     let new = NewFunction { key: named.key, head_name, config };
     let is_admin = params.get("isAdmin").is_some();
     let form = if is_admin { Form::Result } else { Form::Created };
     let created = app.write(move |catalog| {
-        let head = catalog.create_function(&account.caller, new, None)?;
+        let head = catalog.create_function(&account.caller, new, code)?;
         FunctionBody::new(catalog, &account, head, form)
     });
     let body = created.await.map_err(ApiError::unless_missing(ApiError::no_key()))?;
@@ -90,13 +96,20 @@ async fn update(
     let head = find_head(&app, &named, head_name(&settings.kind), missing())?;
     check_revision(&head, &settings.revision_id)?;
     let layers = bind_layers(&app, &account, &settings.layers, &head.config.runtime)?;
-    let code = if settings.has_object { CodeInput::Remove } else { CodeInput::Keep };
+    let copied = objects::copy(&app, &account, &settings).await?;
+    let artifact = copied.as_ref().map(|code| code.artifact);
+    let code = match copied {
+        Some(code) => CodeInput::Replace(code),
+        None if settings.has_object || is_copy(&head) => CodeInput::Remove,
+        None => CodeInput::Keep,
+    };
     let change = FunctionChange {
         expected_revision: Some(head.revision),
         touches: true,
         apply: Box::new(move |old| {
             let (mut config, mut extra) = (old.config.clone(), Extra::of(old));
             settings.apply(instances, &mut config, &mut extra);
+            extra.note_copy(artifact.as_ref());
             config.layers = layers;
             extra.write_to(&mut config)?;
             Ok(config)
@@ -232,6 +245,23 @@ async fn upload_code(
     Ok(Answer(Outcome::new(body)))
 }
 
+/// Whether a head has the code that was copied from its bucket: it goes with the bucket's name.
+fn is_copy(head: &FunctionVersion) -> bool {
+    head.code.is_some_and(|code| Extra::of(head).is_copy(&code))
+}
+
+/// Refuses a name that is taken, before anything is copied for it.
+fn check_absent(app: &App, named: &FunctionRef) -> Result<(), ApiError> {
+    match app.read(|catalog| catalog.get_function(&named.key, &Qualifier::Head)) {
+        Ok(_) => {
+            let name = named.key.name.to_string();
+            Err(CatalogError::AlreadyExists { what: Noun::Function, name }.into())
+        }
+        Err(CatalogError::NotFound { .. }) => Ok(()),
+        Err(other) => Err(other.into()),
+    }
+}
+
 /// Finds the record that code goes into; a published version never takes any.
 fn find_uploaded(
     app: &App,
@@ -322,7 +352,7 @@ fn find(
     match VersionName::parse(version) {
         Ok(name) => catalog.get_function(&named.key, &Qualifier::Name(name)),
         // A name that no version can have is simply not there.
-        Err(_) => Err(CatalogError::not_found(crate::domain::Noun::FunctionVersion, version)),
+        Err(_) => Err(CatalogError::not_found(Noun::FunctionVersion, version)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::dialects::openyuanrong::paging::{FunctionPage, no_size};
 use crate::dialects::openyuanrong::wire::encoding::{
     labelled, part as part_of, revision, version_name,
 };
-use crate::dialects::openyuanrong::wire::extra::Extra;
+use crate::dialects::openyuanrong::wire::extra::{Extra, S3};
 use crate::dialects::openyuanrong::wire::function::{
     Form, FunctionBody, PageInfo, VersionItem, Versions, VersionsForAdmin,
 };
@@ -158,7 +158,7 @@ fn check_object(
     name: &VersionName,
 ) -> Result<(), ApiError> {
     let extra = Extra::of(head);
-    let is_nowhere = extra.storage_type == "s3"
+    let is_nowhere = extra.storage_type == S3
         && extra.bucket_id.is_empty()
         && extra.object_id.is_empty()
         && head.code.is_none();

@@ -8,13 +8,16 @@ use serde_json::{Number, Value};
 use super::input::Fields;
 use super::names::{FAAS, spell};
 use crate::dialects::openyuanrong::errors::ApiError;
-use crate::domain::{CatalogError, FunctionConfig, FunctionVersion};
+use crate::domain::{Artifact, CatalogError, FunctionConfig, FunctionVersion};
 
 /// The key of these fields in a function's configuration.
 const KEY: &str = "openyuanrong";
 
 /// The smallest `cpu` that may be given, for functions that other clouds made, in milli-cores.
 const CPU_DEFAULT: i64 = 300;
+
+/// The storage type of functions whose code is an object in a bucket.
+pub(crate) const S3: &str = "s3";
 
 /// How many instances a function may have, and what one of them takes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,8 @@ pub(crate) struct Extra {
     pub(crate) object_id: String,
     /// As it was stated for an object of a bucket.
     pub(crate) code_checksum: String,
+    /// SHA-256, in hexadecimal, of what was copied from there; empty when nothing was.
+    pub(crate) copied: String,
     pub(crate) custom_resources: Option<BTreeMap<String, Number>>,
     pub(crate) tags: Option<BTreeMap<String, String>>,
     pub(crate) device: Device,
@@ -75,8 +80,19 @@ impl Extra {
         Ok(())
     }
 
+    /// Notes what was copied from the bucket, if anything was.
+    pub(crate) fn note_copy(&mut self, code: Option<&Artifact>) {
+        self.copied = code.map(|code| hex::encode(code.digests.sha256)).unwrap_or_default();
+    }
+
+    /// Whether code is what was copied from the bucket, and nothing that came since.
+    pub(crate) fn is_copy(&self, code: &Artifact) -> bool {
+        self.copied == hex::encode(code.digests.sha256)
+    }
+
     /// Forgets the object of a bucket.
     pub(crate) fn leave_bucket(&mut self) {
+        self.copied.clear();
         self.bucket_id.clear();
         self.object_id.clear();
         self.code_checksum.clear();

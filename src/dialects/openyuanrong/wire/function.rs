@@ -36,8 +36,9 @@ impl Facts {
         let urn = function_urn(&account.owner, &extra.name);
         let stated = std::mem::take(&mut extra.code_checksum);
         let (code_size, code_checksum) = match &state.code {
-            Some(code) => (code.size, hex::encode(code.digests.sha512)),
-            None => (0, stated),
+            Some(code) if !extra.is_copy(code) => (code.size, hex::encode(code.digests.sha512)),
+            // Of what is in a bucket the vendor knows what it was told (openyuanrong.md section 3).
+            _ => (0, stated),
         };
         let layers = state.config.layers.iter();
         let layers: Vec<String> = layers

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Number;
 
-use super::extra::{Device, Extra, Instances, Rootfs};
+use super::extra::{Device, Extra, Instances, Rootfs, S3};
 use super::input::Fields;
 use super::names::FAAS;
 use crate::dialects::openyuanrong::errors::ApiError;
-use crate::domain::FunctionConfig;
+use crate::domain::{CatalogError, FunctionConfig, ObjectRef};
 
 /// The runtimes that a function may be registered with.
 const RUNTIMES: &[&str] = &[
@@ -279,6 +279,23 @@ impl Settings {
         extra.device.clone_from(&self.device);
         extra.enable_metrics = self.enable_metrics;
         extra.rootfs.clone_from(&self.rootfs);
+    }
+
+    /// Returns the object that holds the code, where a name of that form can be of one here.
+    pub(crate) fn object(&self) -> Option<ObjectRef> {
+        match self.storage_type == S3 {
+            true => ObjectRef::parse(&*self.bucket_id, &*self.object_id).ok(),
+            false => None,
+        }
+    }
+
+    /// Checks the object's SHA-512 against the stated one, if any was.
+    pub(crate) fn check_object(&self, sha512: &[u8; 64]) -> Result<(), CatalogError> {
+        let (stated, actual) = (self.code_checksum.clone(), hex::encode(sha512));
+        if stated.is_empty() || stated.eq_ignore_ascii_case(&actual) {
+            return Ok(());
+        }
+        Err(CatalogError::ChecksumMismatch { algorithm: "SHA-512", stated, actual })
     }
 
     /// Makes the first configuration of a function.

@@ -71,7 +71,7 @@ impl UploadHead {
 }
 
 /// The vendor's limits, and the operator's where they are lower.
-fn limits(app: &App) -> ArtifactLimits {
+pub(crate) fn limits(app: &App) -> ArtifactLimits {
     let limits = app.upload_limits(ZIP_MAX);
     ArtifactLimits { unpacked: limits.unpacked.min(UNPACKED_MAX), depth: DEPTH_MAX, ..limits }
 }
