@@ -147,6 +147,29 @@ def delete(check, cloud):
     check.equal("the counter outlives the layer", made["version"], 4)
 
 
+def out_of_a_bucket(check, cloud):
+    """The documented way: an object in place of the zip, in a bucket or in the service's own."""
+    name, content = support.unique("ct-object"), support.layer_zip("object")
+    key = f"layers/{name}.zip"
+
+    def create(**code):
+        body = {"compatibleRuntime": ["python3.10", "Python3.9"], "code": code}
+        return cloud.call("POST", f"layers/{name}/versions", body=body)
+
+    for number, bucket in enumerate(["code", "faas-local"], start=1):
+        support.put_object(bucket, key, content)
+        named = {"ossBucketName": bucket} if bucket == "code" else {}
+        made = check_ok(check, f"create out of {bucket}", create(**named, ossObjectName=key))
+        check.equal("the answer names the object", (made["code"]["ossBucketName"], made["code"]["ossObjectName"]),
+                    (bucket, key))
+        row = check_ok(check, "get", cloud.call("GET", f"layers/{name}/versions/{number}"))
+        check_version(check, f"out of {bucket}", row, name, number, content, "")
+    for what, bucket, wanted, status in [("an unknown object", "code", "none.zip", 404), ("an unknown bucket", "none", key, 404),
+                                         ("an object outside", "code", "../a.zip", 400)]:
+        check_refused(check, what, create(ossBucketName=bucket, ossObjectName=wanted), status)
+    check.equal("nothing was stored", [row["version"] for row in cloud.versions(name)[1]["returnObj"]], [2, 1])
+
+
 def errors(check, cloud):
     """Refused uploads store nothing; what no service knows is the gateway's to answer."""
     name, path = support.unique("ct-errors"), "layers/{}/versions"
@@ -238,6 +261,8 @@ def story(url, check):
     regions(check, url, cloud)
     delete(check, cloud)
     errors(check, cloud)
+    if support.BUCKETS:
+        out_of_a_bucket(check, cloud)
     if support.AUTH_ON:
         authentication(check, url, cloud)
 

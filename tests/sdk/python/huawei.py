@@ -271,6 +271,52 @@ def refused_layers(check, graph):
                 "00000000-0000-4000-8000-000000000000")
 
 
+def out_of_a_bucket(check, graph):
+    """Code and dependencies by reference: an object's addresses, and the server's own links."""
+    name, first, second = support.unique("hw-obs"), function_zip("first"), function_zip("second")
+    support.put_object("code", f"{name}/one.zip", first)
+    support.put_object("code", f"{name}/two.zip", second)
+    one, two = f"obs://code/{name}/one.zip", f"https://code.obs.local-1.myhuaweicloud.com/{name}/two.zip"
+
+    made = create_from(graph, name, one)
+    check.equal("code out of a bucket", (made.digest, made.code_size, made.code_type),
+                (support.sha512(first), len(first), "obs"))
+    urn = urn_of(name)
+    row = versions(graph, urn).versions[0]
+    check.equal("code_url is as it was given", (row.code_type, row.code_url), ("obs", one))
+    changed = update_from(graph, urn, two)
+    check.equal("update out of a bucket", (changed.digest, changed.code_url), (support.sha512(second), two))
+    check.download("update out of a bucket: link", changed.func_code.link, second)
+    for what, url in [("an unknown object", f"obs://code/{name}/none.zip"), ("an unknown bucket", "obs://none/a.zip"),
+                      ("another server", "https://example.com/a.zip"), ("an object outside", "obs://code/../a.zip")]:
+        check_error(check, what, 400, "FSS.1010", update_from, graph, urn, url)
+        check_error(check, f"{what}, dependency", 400, "FSS.1024", add_dependency_from, graph, name, url)
+    check.equal("nothing was stored", (versions(graph, urn).versions[0].digest, dependencies(graph, name=name).count),
+                (support.sha512(second), 0))
+
+    check_dependency(check, "out of a bucket", add_dependency_from(graph, name, one), name, 1, first)
+    check_dependency(check, "behind a link", add_dependency_from(graph, name, changed.func_code.link), name, 2, second)
+    check_error(check, "a link with a byte changed", 400, "FSS.1024", add_dependency_from, graph, name,
+                changed.func_code.link[:-1] + ("0" if changed.func_code.link[-1] != "0" else "1"))
+
+
+def create_from(graph, name, url):
+    body = fgs.CreateFunctionRequestBody(
+        func_name=name, package="default", runtime="Python3.9", timeout=3, handler="index.handler",
+        memory_size=128, code_type="obs", code_url=url)
+    return graph.create_function(fgs.CreateFunctionRequest(body=body))
+
+
+def update_from(graph, urn, url):
+    body = fgs.UpdateFunctionCodeRequestBody(code_type="obs", code_url=url)
+    return graph.update_function_code(fgs.UpdateFunctionCodeRequest(function_urn=urn, body=body))
+
+
+def add_dependency_from(graph, name, url):
+    body = fgs.CreateDependencyRequestBody(name=name, runtime="Python3.9", depend_type="obs", depend_link=url)
+    return graph.create_dependency_version(fgs.CreateDependencyVersionRequest(body=body))
+
+
 class HourBehind(datetime):
     """What the signer takes for a clock."""
 
@@ -344,6 +390,8 @@ def story(url, check):
     publish_versions(check, graph)
     layers(check, graph)
     refused_layers(check, graph)
+    if support.BUCKETS:
+        out_of_a_bucket(check, graph)
     if support.AUTH_ON:
         authentication(check, url, graph)
 

@@ -25,6 +25,10 @@ KEY_SECRET = os.environ.get("LAYERBASE_TEST_KEY_SECRET", "SKtestLayerbase0000000
 # Only a server that checks signatures has something to say of the wrong ones.
 AUTH_ON = os.environ.get("LAYERBASE_TEST_AUTH") == "on"
 
+# The folder of the server's buckets, where a script may put what a request then names; a server that
+# is somewhere else has none.
+BUCKETS = os.environ.get("LAYERBASE_TEST_BUCKETS")
+
 
 def other_key(kind):
     """(id, secret) of the key that is made for a test: `READ` may only read, `DISABLED` is let in nowhere."""
@@ -121,6 +125,14 @@ def make_zip(files):
 def layer_zip(text):
     """A small layer whose bytes depend on `text` alone."""
     return make_zip({"python/tool/__init__.py": "", "python/tool/greet.py": f"WORD = {text!r}\n"})
+
+
+def put_object(bucket, key, content):
+    """Puts an object where the server looks for its buckets."""
+    path = os.path.join(BUCKETS, bucket, key)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def to_base64(content):

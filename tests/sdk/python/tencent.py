@@ -186,6 +186,35 @@ def list_and_delete_versions(check, url):
     check.equal("the counter outlives the layer", publish(scf, name, support.layer_zip("again")), 5)
 
 
+def publish_out_of_a_bucket(check, url):
+    """A reference to an object in place of the zip, with every signature; then its refusals."""
+    name, bucket, content = support.unique("tc-cos"), "code-1250000000", support.layer_zip("cos")
+    support.put_object(bucket, f"layers/{name}.zip", content)
+    support.put_object(bucket, f"{name}.txt", b"plain text, no zip")
+
+    def publish_object(scf, key, where=bucket):
+        place = {"CosBucketName": where, "CosObjectName": key, "CosBucketRegion": "ap-guangzhou"}
+        return scf.PublishLayerVersion(request("PublishLayerVersion", LayerName=name, CompatibleRuntimes=["Python3.9"],
+                                               Content=place)).LayerVersion
+
+    ways = [(signature, method) for signature in SIGNATURES for method in ["POST", "GET"]]
+    for number, (signature, method) in enumerate(ways, start=1):
+        made = publish_object(client(url, signature, method), f"/layers/{name}.zip")
+        check.equal(f"out of a bucket, {signature} {method}", made, number)
+        answer = get(client(url), name, number)
+        check.equal("CodeSha256", answer.CodeSha256, support.sha256(content))
+        check.download("Location", answer.Location, content)
+    scf = client(url)
+    for what, code, arguments in [
+        ("an unknown object", "ResourceNotFound.CosObject", ["/layers/none.zip"]),
+        ("an unknown bucket", "UnsupportedOperation.Cos", ["/layers/none.zip", "code-1"]),
+        ("an object that is no zip", "InvalidParameterValue.ZipFile", [f"{name}.txt"]),
+        ("an object outside", "InvalidParameterValue.CosObjectName", ["/../catalog.sqlite"]),
+    ]:
+        check_error(check, what, code, publish_object, scf, *arguments)
+    check.equal("nothing was stored", versions(scf, name), list(range(len(ways), 0, -1)))
+
+
 def errors(check, url):
     """Refusals, as exceptions with their code; what is refused is not stored."""
     scf, name = client(url), support.unique("tc-errors")
@@ -354,6 +383,8 @@ def story(url, check):
     list_layers(check, url)
     list_and_delete_versions(check, url)
     errors(check, url)
+    if support.BUCKETS:
+        publish_out_of_a_bucket(check, url)
     command_line(check, url)
     if os.environ.get("LAYERBASE_TEST_AUTH") == "on":
         authentication(check, url)
