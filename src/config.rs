@@ -55,7 +55,8 @@ pub const KEYS: [&str; 27] = [
 ];
 
 /// Every dialect that the binary speaks, by the name of its folder.
-pub const DIALECTS: [&str; 6] = ["alibaba", "ctyun", "huawei", "native", "openyuanrong", "tencent"];
+pub const DIALECTS: [&str; 7] =
+    ["alibaba", "ctyun", "huawei", "native", "openyuanrong", "s3", "tencent"];
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "layerbase.toml";

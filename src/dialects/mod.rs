@@ -1,4 +1,4 @@
-//! The clouds' APIs: what a dialect must supply, and the table of all six.
+//! The clouds' APIs: what a dialect must supply, and the table of all seven.
 //!
 //! Each dialect has one folder with the same six files (see ARCHITECTURE.md); what two of
 //! them need stands beside this file. No dialect imports another. A seventh is one folder, one
@@ -20,6 +20,7 @@ mod ctyun;
 mod huawei;
 mod native;
 mod openyuanrong;
+mod s3;
 mod tencent;
 
 use std::sync::Arc;
@@ -40,7 +41,8 @@ pub(crate) use openyuanrong::mint as openyuanrong_token;
 use params::Params;
 
 /// All dialects, in the order in which an unknown path is offered to them; `native` takes the rest.
-pub const DIALECTS: [&dyn Dialect; 6] = [
+pub const DIALECTS: [&dyn Dialect; 7] = [
+    &s3::S3,
     &ctyun::Ctyun,
     &huawei::Huawei,
     &openyuanrong::OpenYuanrong,
@@ -108,8 +110,10 @@ pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
     operations.into_iter().fold(Router::new(), |router, operation| {
         let gated = gate::guard(dialect, app, &pages, &operation);
         operation.paths.iter().fold(router, |router, path| match path.as_str() {
-            "/" => router.route(path, gated.clone()),
-            _ => router.route(path, gated.clone()).route(&format!("{path}/"), gated.clone()),
+            path if path == "/" || path.ends_with('}') && path.contains("{*") => {
+                router.route(path, gated.clone())
+            }
+            path => router.route(path, gated.clone()).route(&format!("{path}/"), gated.clone()),
         })
     })
 }
@@ -135,6 +139,8 @@ pub enum BodyRule {
     Upload,
     /// The body is the zip itself.
     Raw,
+    /// The body is a file of any kind, as it is or in chunks.
+    Object,
 }
 
 impl BodyRule {
@@ -156,6 +162,8 @@ impl BodyRule {
                 base64.saturating_add(upload / 8).saturating_add(Self::FIELDS_MAX)
             }
             Self::Raw => upload,
+            // Chunks may be small, and each has a signature.
+            Self::Object => upload.saturating_add(upload / 16).saturating_add(Self::FIELDS_MAX),
         }
     }
 
@@ -163,7 +171,7 @@ impl BodyRule {
     /// in the header that HTTP has for it.
     fn measure(self, is_verified: bool, head: &Parts) -> Measure {
         match self {
-            Self::Raw => Measure::All,
+            Self::Raw | Self::Object => Measure::All,
             Self::Small | Self::Upload if !is_verified => Measure::Nothing,
             _ if head.headers.contains_key("content-md5") => Measure::Md5AndSha256,
             Self::Small | Self::Upload => Measure::Sha256,

@@ -1,0 +1,161 @@
+//! Objects that come in parts.
+
+use s3s::dto::*;
+
+use super::Door;
+use crate::dialects::s3::errors::ApiError;
+use crate::dialects::s3::wire;
+use crate::domain::{self, Caller, Role};
+
+/// Parts of one upload, and the highest number that one may have.
+const PARTS_MAX: i32 = 10_000;
+
+/// Lines of one page.
+const PAGE_MAX: u64 = 1000;
+
+pub(super) async fn create(
+    door: &Door,
+    caller: Caller,
+    input: CreateMultipartUploadInput,
+) -> Result<CreateMultipartUploadOutput, ApiError> {
+    let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
+    let about = wire::read_info(input.content_type, input.metadata);
+    let start = door.app.write(move |catalog| catalog.start_multipart(&caller, at, about));
+    Ok(CreateMultipartUploadOutput {
+        upload_id: Some(start.await?),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn upload(
+    door: &Door,
+    caller: Caller,
+    input: UploadPartInput,
+) -> Result<UploadPartOutput, ApiError> {
+    caller.must_be(Role::Write)?;
+    let at = wire::read_ref(input.bucket, input.key)?;
+    let number = read_number(input.part_number)?;
+    let file = door.take_file().await?;
+    let upload = input.upload_id;
+    let put = move |catalog: &crate::catalog::Catalog| {
+        catalog.put_part(&caller, &at, &upload, number, file)
+    };
+    let part = door.app.write(put).await?;
+    Ok(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() })
+}
+
+pub(super) async fn list_parts(
+    door: &Door,
+    caller: Caller,
+    input: ListPartsInput,
+) -> Result<ListPartsOutput, ApiError> {
+    let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
+    let after = input.part_number_marker.unwrap_or_default();
+    let bad = || ApiError::invalid("part-number-marker must be 0 to 10000");
+    let behind = u16::try_from(after).map_err(|_| bad())?;
+    let limit = limit(input.max_parts)?;
+    let page = door.app.read(|catalog| {
+        catalog.list_parts(caller.tenant(), &at, &input.upload_id, behind, limit)
+    })?;
+    let parts = page.items.iter().map(|part| Part {
+        part_number: Some(part.number.into()),
+        e_tag: Some(wire::etag(&part.etag)),
+        size: wire::number(part.size),
+        last_modified: Some(wire::moment(part.stored)),
+        ..Default::default()
+    });
+    let is_truncated = page.next.is_some();
+    let last = page.items.last().map(|part| part.number.into());
+    Ok(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id.clone()),
+        part_number_marker: Some(after),
+        next_part_number_marker: last.filter(|_| is_truncated),
+        max_parts: wire::number(limit),
+        is_truncated: Some(is_truncated),
+        parts: Some(parts.collect()),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn list(
+    door: &Door,
+    caller: Caller,
+    input: ListMultipartUploadsInput,
+) -> Result<ListMultipartUploadsOutput, ApiError> {
+    let bucket = domain::BucketName::parse(input.bucket.clone())?;
+    let limit = limit(input.max_uploads)?;
+    let found =
+        door.app.read(|catalog| catalog.list_multiparts(caller.tenant(), &bucket, limit))?;
+    let uploads = found.iter().map(|upload| MultipartUpload {
+        key: Some(upload.at.key.to_string()),
+        upload_id: Some(upload.id.clone()),
+        initiated: Some(wire::moment(upload.started)),
+        ..Default::default()
+    });
+    Ok(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        max_uploads: wire::number(limit),
+        is_truncated: Some(false),
+        uploads: Some(uploads.collect()),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn complete(
+    door: &Door,
+    caller: Caller,
+    input: CompleteMultipartUploadInput,
+) -> Result<CompleteMultipartUploadOutput, ApiError> {
+    caller.must_be(Role::Write)?;
+    let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
+    let stated = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+    let part = |part: CompletedPart| {
+        let number = read_number(part.part_number.unwrap_or_default())?;
+        let etag = part.e_tag.ok_or_else(|| ApiError::invalid("each part needs its ETag"))?;
+        Ok((number, etag.value().to_owned()))
+    };
+    let parts = stated.into_iter().map(part).collect::<Result<Vec<_>, ApiError>>()?;
+    if parts.is_empty() {
+        return Err(ApiError::invalid("the upload needs at least one part"));
+    }
+    let upload = input.upload_id;
+    let complete = move |catalog: &crate::catalog::Catalog| {
+        catalog.complete_multipart(&caller, &at, &upload, parts)
+    };
+    let object = door.app.write(complete).await?;
+    Ok(CompleteMultipartUploadOutput {
+        location: Some(format!("/{}", object.at)),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(wire::etag(&object.etag)),
+        expiration: wire::expiration(&object),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn abort(
+    door: &Door,
+    caller: Caller,
+    input: AbortMultipartUploadInput,
+) -> Result<AbortMultipartUploadOutput, ApiError> {
+    let at = wire::read_ref(input.bucket, input.key)?;
+    let upload = input.upload_id;
+    door.app.write(move |catalog| catalog.abort_multipart(&caller, &at, &upload)).await?;
+    Ok(AbortMultipartUploadOutput::default())
+}
+
+fn read_number(number: i32) -> Result<u16, ApiError> {
+    let number = Some(number).filter(|number| (1..=PARTS_MAX).contains(number));
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| ApiError::invalid("partNumber must be 1 to 10000"))
+}
+
+fn limit(lines: Option<i32>) -> Result<u64, ApiError> {
+    let lines = lines.map_or(Ok(PAGE_MAX), |lines| u64::try_from(lines));
+    let lines = lines.map_err(|_| ApiError::invalid("a number of lines must not be below zero"))?;
+    Ok(lines.min(PAGE_MAX))
+}

@@ -1,0 +1,95 @@
+//! Objects in, records out, in the types of `s3s`.
+
+pub(super) mod checksums;
+pub(super) mod chunked;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use percent_encoding::utf8_percent_encode;
+use s3s::dto;
+
+use super::errors::ApiError;
+use crate::dialects::signing;
+use crate::domain::{InboxObject, ObjectInfo, ObjectRef, Timestamp};
+
+/// What an object is called whose media type nobody stated.
+const UNKNOWN_TYPE: &str = "binary/octet-stream";
+
+/// Reads bucket and key.
+pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, ApiError> {
+    Ok(ObjectRef::parse(bucket, key)?)
+}
+
+/// Reads what a client says of its object.
+pub(super) fn read_info(media_type: Option<String>, metadata: Option<dto::Metadata>) -> ObjectInfo {
+    let metadata: BTreeMap<String, String> = metadata
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect();
+    ObjectInfo { media_type: media_type.unwrap_or_default(), metadata }
+}
+
+/// An object's media type.
+pub(super) fn media_type(object: &InboxObject) -> String {
+    match &*object.about.media_type {
+        "" => UNKNOWN_TYPE.to_owned(),
+        stated => stated.to_owned(),
+    }
+}
+
+/// What a client said of its object, as it gets it back.
+pub(super) fn metadata(object: &InboxObject) -> Option<dto::Metadata> {
+    let pairs = object.about.metadata.clone().into_iter();
+    Some(pairs.collect::<dto::Metadata>()).filter(|metadata| !metadata.is_empty())
+}
+
+/// When an object goes, in the words of `x-amz-expiration`.
+pub(super) fn expiration(object: &InboxObject) -> Option<String> {
+    let at = object.expires?;
+    Some(format!("expiry-date=\"{}\", rule-id=\"inbox\"", at.strftime("%a, %d %b %Y %H:%M:%S GMT")))
+}
+
+/// An entity tag without its quotes, as `s3s` takes it.
+pub(super) fn etag(text: &str) -> dto::ETag {
+    dto::ETag::Strong(text.to_owned())
+}
+
+/// A time; before 1970 nothing was put.
+pub(super) fn moment(at: Timestamp) -> dto::Timestamp {
+    SystemTime::from(at).into()
+}
+
+/// The whole seconds of a time, as headers have it.
+pub(super) fn second(at: &dto::Timestamp) -> i64 {
+    let mut text = Vec::new();
+    // Memory can always be written, and a whole second is always a number.
+    let _ = at.format(dto::TimestampFormat::EpochSeconds, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
+}
+
+/// Escapes a key for a listing whose reader asked for that: everything but letters, digits, `-`,
+/// `_`, `.`, `~` and `/`.
+pub(super) fn url_encoded(text: &str) -> String {
+    let parts = text.split('/').map(|part| utf8_percent_encode(part, signing::ESCAPED).to_string());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// A size or a count, which are signed in S3's models.
+pub(super) fn number<T: TryFrom<u64>>(value: u64) -> Option<T> {
+    T::try_from(value).ok()
+}
+
+/// One line of a listing.
+pub(super) fn listed(object: &InboxObject) -> dto::Object {
+    dto::Object {
+        key: Some(object.at.key.to_string()),
+        e_tag: Some(etag(&object.etag)),
+        last_modified: Some(moment(object.stored)),
+        size: number(object.size),
+        storage_class: Some(dto::ObjectStorageClass::from_static("STANDARD")),
+        ..dto::Object::default()
+    }
+}
