@@ -9,11 +9,20 @@ use serde_json::{Value, json};
 use crate::support::{Request, TestServer, zips};
 
 /// How operations begin that change nothing.
-const READS: [&str; 3] = ["Get", "List", "Show"];
+const READS: [&str; 4] = ["Get", "Head", "List", "Show"];
+
+/// What is done before an object is there, or leaves everything as it is.
+const PREPARATIONS: [&str; 5] = [
+    "AbortMultipartUpload",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "UploadPart",
+];
 
 /// Whether an operation changes something.
 pub fn changes(operation: &str) -> bool {
-    !READS.iter().any(|start| operation.starts_with(start))
+    !READS.iter().any(|start| operation.starts_with(start)) && !PREPARATIONS.contains(&operation)
 }
 
 /// The lines that requests left, as dialect and operation.
