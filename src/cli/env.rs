@@ -144,6 +144,7 @@ fn guide(dialect: &str) -> &'static Guide {
         "ctyun" => &CTYUN,
         "huawei" => &HUAWEI,
         "openyuanrong" => &OPENYUANRONG,
+        "s3" => &S3,
         "tencent" => &TENCENT,
         _ => &NATIVE,
     }
@@ -227,6 +228,23 @@ With --auth on each takes the token of a key, which is made where the data folde
   yrcli --server-address {host} --jwt-token "$TOKEN" list
   curl -H "X-Auth: $TOKEN" '{url}/serverless/v1/functions/0@svc@fn/versions?pageIndex=1&pageSize=10'
 yrcli says that there is no function also when its token was refused."#,
+};
+
+const S3: Guide = Guide {
+    title: "The inbox, through clients of S3",
+    key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    variables: &[
+        ("AWS_ENDPOINT_URL_S3", "{url}/s3"),
+        ("AWS_DEFAULT_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ],
+    code: "\
+aws s3 cp code.zip s3://code/demo.zip
+boto3:  boto3.client(\"s3\", config=Config(s3={\"addressing_style\": \"path\"}, signature_version=\"s3v4\"))
+Path style only: a client that puts the bucket before the host name must be told so.
+A layer or a function is then made from bucket \"code\" and object \"demo.zip\".",
 };
 
 const TENCENT: Guide = Guide {

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 use super::failure::Failure;
@@ -289,6 +289,9 @@ fn log(config: &Config) -> Result<(), Failure> {
         .log
         .parse()
         .map_err(|error| Failure::usage(format!("log filter '{}': {error}", config.log)))?;
+    // It calls a client's mistake an error and writes requests down whole; what it does is logged
+    // by those who ask it.
+    let filter = filter.with_target("s3s", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     let started = match config.log_format {

@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("rustix", &["buckets"]),
     ("rustls", &["buckets", "cli", "server"]),
+    ("s3s", &["dialects"]),
     ("ureq", &["cli"]),
     ("clap", &["cli"]),
 ];

@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod connections;
 mod ctyun;
+mod door;
 mod downloads;
 mod durability;
 mod golden;

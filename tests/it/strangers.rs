@@ -13,12 +13,13 @@ const KNOWN: TestKey = TestKey { id: "KNOWN001", secret: "secret-of-the-known", 
 const STRANGER: TestKey = TestKey { id: "STRANGER", secret: "secret-of-nobody", tenant: "nobody" };
 
 /// What each dialect says to a key that is not there: its status and its code.
-const REFUSED: [(&str, u16, &str); 6] = [
+const REFUSED: [(&str, u16, &str); 7] = [
     ("alibaba", 403, "InvalidAccessKeyID"),
     ("ctyun", 401, "CTAPI_10002"),
     ("huawei", 401, "APIGW.0301"),
     ("native", 401, "unauthorized"),
     ("openyuanrong", 401, "Authentication failed"),
+    ("s3", 403, "InvalidAccessKeyId"),
     ("tencent", 200, "AuthFailure.SecretIdNotFound"),
 ];
 

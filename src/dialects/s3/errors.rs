@@ -115,6 +115,9 @@ impl From<CatalogError> for ApiError {
                 Self::new(Code::InvalidBucketName, text)
             }
             CatalogError::InvalidValue { field: "part", .. } => Self::new(Code::InvalidPart, text),
+            CatalogError::InvalidValue { field: "part order", .. } => {
+                Self::new(Code::InvalidPartOrder, text)
+            }
             CatalogError::InvalidValue { .. } => Self::invalid(text),
             CatalogError::LimitExceeded { what, .. } => match what {
                 Limit::BodySize | Limit::CodeSize => Self::new(Code::EntityTooLarge, text),

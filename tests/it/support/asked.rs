@@ -13,12 +13,13 @@ pub fn listing(dialect: &str) -> Request {
         }
         "huawei" => Request::get("/v2/p0/fgs/dependencies?maxitems=2"),
         "openyuanrong" => Request::get("/serverless/v1/functions"),
+        "s3" => Request::get("/s3/"),
         "tencent" => tencent("ListLayers").json(&json!({"Limit": 2})),
         _ => Request::get("/api/v1/layers?limit=2"),
     }
 }
 
-/// Publishes a zip as the layer `demo`.
+/// Publishes a zip as the layer `demo`, or puts it where a layer can be made from it.
 pub fn publishing(dialect: &str, zip: &[u8]) -> Request {
     let code = || json!({"zipFile": zips::encode(zip)});
     match dialect {
@@ -41,6 +42,7 @@ pub fn publishing(dialect: &str, zip: &[u8]) -> Request {
                 .header("X-Header-Compatible-Runtimes", "[\"python3.9\"]")
                 .body([head.as_bytes(), zip, b"\r\n--B--\r\n"].concat())
         }
+        "s3" => Request::new("PUT", "/s3/code/demo.zip").body(zip),
         "tencent" => tencent("PublishLayerVersion").json(&json!({
             "LayerName": "demo", "CompatibleRuntimes": ["Python3.9"],
             "Content": {"ZipFile": zips::encode(zip)},

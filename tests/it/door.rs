@@ -1,0 +1,198 @@
+//! The S3 door over a whole server: signed chunks, hostile keys, tenants and roles.
+
+use std::fs;
+use std::path::Path;
+
+use layerbase::config::Auth;
+use layerbase::domain::Role;
+
+use crate::support::sign::TestKey;
+use crate::support::{Answer, Request, TestServer, zips};
+
+const WRITER: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
+const READER: TestKey = TestKey { id: "READER01", secret: "secret-of-reader", tenant: "default" };
+const OTHER: TestKey = TestKey { id: "OTHER001", secret: "secret-of-another", tenant: "other" };
+
+fn server() -> TestServer {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    for (key, role) in [(WRITER, Role::Write), (READER, Role::Read), (OTHER, Role::Write)] {
+        server.add_key(key.id, key.secret, key.tenant, role);
+    }
+    server
+}
+
+fn send(server: &TestServer, key: TestKey, request: Request) -> Answer {
+    server.send(&key.sign("s3", request, server.base(), server.now()))
+}
+
+fn put(path: &str, body: impl Into<Vec<u8>>) -> Request {
+    Request::new("PUT", path).body(body.into())
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path.display().to_string()),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn chunks_are_signed_one_by_one() {
+    let server = server();
+    let zip = zips::stored(&[("noise.bin", &vec![7; 400_000])]);
+    let signed = |size| {
+        let request = put("/s3/code/chunks.zip", zip.clone());
+        WRITER.s3_chunks(request, server.base(), server.now(), size)
+    };
+    // The smallest and the usual chunks of real clients, and one that is the whole.
+    for size in [8 << 10, 64 << 10, 1 << 20] {
+        let answer = server.send(&signed(size));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let got = send(&server, READER, Request::get("/s3/code/chunks.zip"));
+    assert!(got.body == zip, "{} bytes", got.body.len());
+    let before = server.footprint();
+    for at in [200, 100_000, 399_000] {
+        let mut changed = signed(64 << 10);
+        changed.body[at] ^= 1;
+        let answer = server.send(&changed);
+        assert!(answer.text().contains("SignatureDoesNotMatch"), "{at}: {}", answer.text());
+    }
+    let mut cut = signed(64 << 10);
+    let end = cut.body.windows(9).rposition(|window| window == b"\r\n0;chunk").unwrap();
+    cut.body.truncate(end + 2);
+    let answer = server.send(&cut);
+    assert!(matches!(answer.status, 400 | 403), "{}", answer.text());
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
+fn fifty_hostile_keys_are_names_and_no_paths() {
+    let server = TestServer::start();
+    let long = "k".repeat(1025);
+    let deep = "../".repeat(300);
+    let keys = [
+        "..",
+        "../a",
+        "../../catalog.sqlite",
+        "%2e%2e",
+        "%2e%2e%2fa",
+        "..%2f..%2fcatalog.sqlite",
+        "%2e%2e/%2e%2e/lock",
+        "..%5c..%5ca",
+        "/",
+        "//",
+        "//a",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "%2Fetc%2Fpasswd",
+        "a/../b",
+        "a/./b",
+        "./a",
+        ".",
+        "a//b",
+        "a/",
+        "a/..",
+        "a/../../b",
+        "%00",
+        "a%00b",
+        "a%00.zip",
+        "a%0ab",
+        "a%0db",
+        "%7f",
+        "a%09b",
+        "a%1b[2J",
+        "%ff",
+        "a%ff%feb",
+        "%c0%ae%c0%ae/a",
+        "%e2%80%a5/a",
+        "%ef%bc%8e%ef%bc%8e/a",
+        "%252e%252e%252fa",
+        "%25%32%65",
+        "~",
+        "~root/a",
+        "$HOME",
+        "%24%28id%29",
+        "%60id%60",
+        "a%3Bid",
+        "a%7Cid",
+        "-rf",
+        "C:%5ca",
+        "%5c%5chost%5cshare",
+        "CON",
+        "a%3Fb",
+        "a%23b",
+        "a%26b%3Cc%3E%22%27",
+        "a+b",
+        &long,
+        &deep,
+    ];
+    assert!(keys.len() >= 50);
+    let (mut kept, mut refused) = (0, 0);
+    for key in keys {
+        let (answer, before) =
+            (server.send(&put(&format!("/s3/code/{key}"), "content")), server.footprint());
+        match answer.status {
+            200 => kept += 1,
+            400 | 404 => refused += 1,
+            status => panic!("{key}: {status} {}", answer.text()),
+        }
+        if answer.status == 200 && !matches!(key, "/" | "//") {
+            let got = server.send(&Request::get(&format!("/s3/code/{key}")));
+            assert_eq!((got.status, got.text()), (200, "content".to_owned()), "{key}");
+        }
+        assert_eq!(server.footprint(), before, "{key}");
+    }
+    assert!(kept > 20 && refused >= 10, "{kept} kept, {refused} refused");
+    // Whatever was kept lies in the inbox under names of ours.
+    let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let inbox = files(&server.data().join("inbox"));
+    assert!(inbox.iter().map(name).all(|name| uuid::Uuid::try_parse(&name).is_ok()), "{inbox:?}");
+    let outside: Vec<String> = files(&server.data())
+        .into_iter()
+        .filter(|path| !inbox.contains(path) && !name(path).starts_with("catalog."))
+        .collect();
+    assert!(outside.iter().all(|path| path.ends_with("/lock")), "{outside:?}");
+}
+
+#[test]
+fn nobody_sees_the_objects_of_another_and_a_reader_puts_nothing() {
+    let server = server();
+    let mine = send(&server, WRITER, put("/s3/code/mine", "secret"));
+    assert_eq!(mine.status, 200, "{}", mine.text());
+    let before = server.footprint();
+    for (key, request, code) in [
+        (OTHER, Request::get("/s3/code/mine"), "NoSuchKey"),
+        (OTHER, Request::get("/s3/code"), "NoSuchBucket"),
+        (READER, put("/s3/code/mine", "other"), "AccessDenied"),
+        (READER, Request::new("DELETE", "/s3/code/mine"), "AccessDenied"),
+        (READER, Request::new("PUT", "/s3/new"), "AccessDenied"),
+    ] {
+        let answer = send(&server, key, request);
+        assert!(answer.text().contains(code), "{code}: {}", answer.text());
+    }
+    // Deleting what is another's is deleting what is not there.
+    assert_eq!(send(&server, OTHER, Request::new("DELETE", "/s3/code/mine")).status, 204);
+    let buckets = send(&server, OTHER, Request::get("/s3/"));
+    assert!(!buckets.text().contains("code"), "{}", buckets.text());
+    assert_eq!(server.footprint(), before);
+    assert_eq!(send(&server, READER, Request::get("/s3/code/mine")).text(), "secret");
+}
+
+#[test]
+fn a_full_inbox_keeps_what_it_has() {
+    let server = TestServer::start_with(|config| config.inbox_max = Some(10));
+    assert_eq!(server.send(&put("/s3/code/a", "12345")).status, 200);
+    let before = server.footprint();
+    let answer = server.send(&put("/s3/code/b", "123456"));
+    assert!(answer.text().contains("QuotaExceeded") && answer.text().contains("10"));
+    assert_eq!(server.footprint(), before);
+    assert_eq!(server.send(&put("/s3/code/a", "1234567890")).status, 200);
+}
