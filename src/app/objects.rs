@@ -176,3 +176,32 @@ impl Copy {
         CatalogError::BucketUnavailable { bucket: self.object.bucket.to_string(), reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_copied_is_no_object() {
+        let incoming = tempfile::tempdir().unwrap();
+        let object = ObjectRef::parse("code", "a.zip").unwrap();
+        let copy = Copy { object, end: None };
+        let bytes = 700_000;
+        for (said, reason) in [(bytes - 1, CHANGED), (bytes, ""), (bytes + 1, CHANGED)] {
+            let mut file = tempfile::tempfile_in(incoming.path()).unwrap();
+            file.write_all(&vec![b'x'; bytes as usize]).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            let writer = SpoolWriter::new(incoming.path(), said, Measure::All);
+            match copy.read_file(file, said, writer) {
+                Ok(spool) => assert_eq!((spool.len(), reason), (bytes, "")),
+                Err(refusal) => assert_eq!(
+                    refusal.to_string(),
+                    format!("the bucket 'code' cannot be read: {reason}")
+                ),
+            }
+            assert_eq!(std::fs::read_dir(incoming.path()).unwrap().count(), 0);
+        }
+    }
+}

@@ -145,4 +145,14 @@ mod tests {
             assert!(reason.ends_with(&format!("this is '{bad}'")), "{reason}");
         }
     }
+
+    #[test]
+    fn a_list_of_tenants_is_about_whole_tenants() {
+        let place = BucketPlace::Folder(PathBuf::new());
+        let tenants = Some([TenantId::parse("a").unwrap()].into());
+        let mapped = Mapped { settings: Bucket { place, tenants }, remote: None };
+        for (tenant, may) in [("a", true), ("a@product", true), ("b", false), ("b@a", false)] {
+            assert_eq!(mapped.is_open_to(&TenantId::parse(tenant).unwrap()), may, "{tenant}");
+        }
+    }
 }

@@ -46,18 +46,13 @@ pub struct RemoteBody {
 impl Remote {
     /// Makes the client of a storage; nothing is sent yet.
     pub(super) fn new(storage: &Storage) -> object_store::Result<Self> {
-        let endpoint = match storage.path_style {
-            true => storage.endpoint.clone(),
-            // The library takes an endpoint of this style to have the bucket in it.
-            false => storage.endpoint.replacen("://", &format!("://{}.", storage.bucket), 1),
-        };
         let retry = RetryConfig {
             backoff: BackoffConfig::default(),
             max_retries: RETRIES,
             retry_timeout: RETRY_MAX,
         };
         let builder = AmazonS3Builder::new()
-            .with_endpoint(endpoint)
+            .with_endpoint(endpoint(storage))
             .with_region(&storage.region)
             .with_bucket_name(storage.bucket.as_str())
             .with_virtual_hosted_style_request(!storage.path_style)
@@ -110,6 +105,14 @@ impl RemoteBody {
     }
 }
 
+/// The address that the library is told; it takes one of the other style to have the bucket in it.
+fn endpoint(storage: &Storage) -> String {
+    match storage.path_style {
+        true => storage.endpoint.clone(),
+        false => storage.endpoint.replacen("://", &format!("://{}.", storage.bucket), 1),
+    }
+}
+
 fn refused(object: &ObjectRef, error: &Error) -> CatalogError {
     if let Error::NotFound { .. } = error {
         return no_object(object);
@@ -142,5 +145,26 @@ impl HttpConnector for Connector {
             .build()
             .map_err(|source| Error::Generic { store: "S3", source: Box::new(source) })?;
         Ok(HttpClient::new(client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BucketName;
+
+    #[test]
+    fn a_bucket_is_in_the_path_or_in_the_host() {
+        let mut storage = Storage {
+            endpoint: "https://s3.example:9000".to_owned(),
+            region: "us-east-1".to_owned(),
+            bucket: BucketName::parse("kept").unwrap(),
+            key: None,
+            path_style: true,
+        };
+        assert_eq!(endpoint(&storage), "https://s3.example:9000");
+        storage.path_style = false;
+        assert_eq!(endpoint(&storage), "https://kept.s3.example:9000");
+        assert!(Remote::new(&storage).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use layerbase::config::{Bucket, BucketPlace};
 use layerbase::domain::{BucketName, Caller, ObjectInfo, ObjectRef, TenantId};
@@ -246,5 +247,23 @@ fn the_own_inbox_comes_before_the_bucket_map() {
         let answer = publish(&server, query);
         assert_eq!((answer.status, &answer.json()["detail"]), (404, &detail.into()), "{query}");
     }
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
+fn a_folder_has_no_more_time_than_a_storage() {
+    let server = TestServer::start_with(|config| {
+        config.max_upload = Some(1 << 40);
+        config.fetch_timeout = Some(Duration::from_millis(50));
+    });
+    server.put_object("code/endless.zip", b"PK");
+    // It has no blocks on the disk, and its bytes are read all the same.
+    let path = server.data().join("buckets/code/endless.zip");
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 36).unwrap();
+    let before = server.footprint();
+    let answer = publish(&server, "bucket=code&object=endless.zip");
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    let detail = "the bucket 'code' cannot be read: the copy took too long";
+    assert_eq!(answer.json()["detail"], detail);
     assert_eq!(server.footprint(), before);
 }

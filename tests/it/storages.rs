@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::Duration;
 
 use layerbase::config::{Bucket, BucketPlace, Config};
 use layerbase::domain::{BucketName, Role};
 use sha2::{Digest, Sha256};
 
+use crate::support::process::{self, Process};
 use crate::support::storage::{KEY, TestStorage, bucket_at};
 use crate::support::{Answer, Request, TestServer, zips};
 
@@ -220,4 +222,36 @@ fn a_storage_sends_the_server_nowhere_else() {
     elsewhere.set_nonblocking(true).unwrap();
     let nobody = elsewhere.accept().unwrap_err();
     assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_storage_with_https_is_believed_by_the_certificates_of_the_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let cert = file("cert.pem", &made.cert.pem());
+    let key = file("key.pem", &made.signing_key.serialize_pem());
+    // Whatever speaks https will do, as long as it has no such object.
+    let arguments = ["--dialects", "native", "--tls-cert", &cert, "--tls-key", &key];
+    let storage = Process::serve(&folder.path().join("storage"), &arguments);
+    let settings = format!("[buckets.code]\nendpoint = {:?}\n", storage.base());
+    let settings = file("layerbase.toml", &settings);
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let other = file("other.pem", &other.cert.pem());
+    for (roots, status, words) in [
+        (&cert, 404, "object 'demo.zip' of 'code' does not exist"),
+        (&other, 502, "its storage does not answer as it should"),
+    ] {
+        let mut command = process::binary();
+        command.env("SSL_CERT_FILE", roots).env_remove("SSL_CERT_DIR");
+        let data = folder.path().join(format!("data-{status}"));
+        let arguments = ["--config", &settings];
+        let server = Process::serve_by(command, &data, &arguments, Stdio::null());
+        let answer = server.send(&publishing("demo.zip"));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
 }

@@ -23,7 +23,17 @@ impl Process {
 
     /// Like [`Process::serve`], with the log somewhere else.
     pub fn serve_with_log(data: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
-        let mut child = binary()
+        Self::serve_by(binary(), data, arguments, log)
+    }
+
+    /// Like [`Process::serve_with_log`], by a command that has an environment of its own.
+    pub fn serve_by(
+        mut command: Command,
+        data: &Path,
+        arguments: &[&str],
+        log: impl Into<Stdio>,
+    ) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
