@@ -21,8 +21,8 @@
 //!
 //! Decided here, where the documents are silent or disagree:
 //! - A token is the plain name of the next layer, inclusive, in every generation.
-//! - `code.ossBucketName` is refused: there are no buckets in this release, nor the inbox for uploads
-//!   (`tempBucketToken`), which clients put objects into with the scheme `OSS`.
+//! - `code.ossBucketName` and `code.ossObjectName` name an object of this server's own buckets; it
+//!   is copied when the layer is published. A `zipFile` beside them wins.
 //! - `limit` outside 1 to 100, `startVersion` below 1 and a switch that is neither true nor false
 //!   are refused.
 //! - `public=true` lists the caller's public layers; there are no official layers.
@@ -53,6 +53,9 @@ use crate::domain::Caller;
 
 /// Largest zip inside a request, 100 MiB (alibaba.md section 3.2).
 const ZIP_MAX: u64 = 100 << 20;
+
+/// Largest object that code is taken from and that the inbox takes, 500 MiB (alibaba.md section 3.2).
+const OBJECT_MAX: u64 = 500 << 20;
 
 /// The Alibaba dialect.
 pub(super) struct Alibaba;

@@ -11,7 +11,7 @@ use crate::catalog::{DeleteRule, VersionRange};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::alibaba::wire::layers::{self, NewLayer};
 use crate::dialects::alibaba::wire::{Generation, PREFIXES, Renderer};
-use crate::dialects::alibaba::{ZIP_MAX, paging};
+use crate::dialects::alibaba::{OBJECT_MAX, ZIP_MAX, paging};
 use crate::dialects::gate::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
@@ -82,10 +82,12 @@ async fn create(
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let name = new_name(name)?;
-    let layer = NewLayer::parse(upload::read_json(&app, body, CODE).await?)?;
+    let (layer, source) = NewLayer::parse(upload::read_json(&app, body, CODE).await?)?;
+    let code = source.take(&app, &caller, OBJECT_MAX).await;
+    let code = code.map_err(|refusal| layers::refused("ossObjectName", refusal))?;
     let by = caller.clone();
     let publish = app.write(move |catalog| {
-        let (new, staged) = layer.finish()?;
+        let (new, staged) = layer.finish(code)?;
         catalog.publish_layer_version(&by, &name, new, staged)
     });
     let version = publish.await?;

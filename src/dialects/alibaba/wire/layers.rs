@@ -1,14 +1,20 @@
 //! Layer versions: the record of the seed operation, and the body that publishes one
 //! (alibaba.md sections 1.5, 2.1 and 2.2).
 
+use std::ops::RangeInclusive;
+
 use jiff::fmt::temporal::DateTimePrinter;
 
 use super::{Fields, Generation, Renderer};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::record::Object;
-use crate::domain::{Acl, CatalogError, LayerVersion, LayerVersionRow, NewLayerVersion, Timestamp};
+use crate::dialects::upload::{Code, Source};
+use crate::domain::{
+    Acl, BucketName, CatalogError, LayerVersion, LayerVersionRow, NewLayerVersion, ObjectKey,
+    ObjectRef, Timestamp,
+};
+use crate::ingest::Staged;
 use crate::ingest::json::UploadJson;
-use crate::ingest::{Staged, Staging};
 
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 256;
@@ -21,6 +27,9 @@ const RUNTIMES_MAX: usize = 64;
 
 /// Characters of one runtime.
 const RUNTIME_LENGTH_MAX: usize = 64;
+
+/// Characters of a bucket's name (alibaba.md section 7).
+const BUCKET_LENGTHS: RangeInclusive<usize> = 3..=63;
 
 /// Bytes that an item of a list usually takes at most.
 const ITEM_USUAL: usize = 768;
@@ -111,16 +120,17 @@ fn write_seconds(out: &mut Vec<u8>, time: Timestamp) {
     let _ = DateTimePrinter::new().print_timestamp(&time, out);
 }
 
-/// What a request to publish says.
+/// What a request to publish says of a layer, beside its code.
 pub(in crate::dialects::alibaba) struct NewLayer {
     new: NewLayerVersion,
-    code: Staging,
     checksum: Option<u64>,
 }
 
 impl NewLayer {
     /// Reads the body of `CreateLayerVersion`.
-    pub(in crate::dialects::alibaba) fn parse(upload: UploadJson) -> Result<Self, ApiError> {
+    pub(in crate::dialects::alibaba) fn parse(
+        upload: UploadJson,
+    ) -> Result<(Self, Source), ApiError> {
         let fields = Fields::of_body(&upload.fields)?;
         let new = NewLayerVersion {
             description: bounded(&fields, "description", DESCRIPTION_MAX)?,
@@ -132,15 +142,19 @@ impl NewLayer {
         let code_fields = code_fields.ok_or_else(|| ApiError::invalid("code is required"))?;
         let checksum = checksum(&code_fields)?;
         // A zip wins over a reference beside it (alibaba.md section 3.1).
-        let code = upload.staging.ok_or_else(|| no_zip(&code_fields))?;
-        Ok(Self { new, code, checksum })
+        let source = match upload.staging {
+            Some(staging) => Source::Inline(Box::new(staging)),
+            None => Source::Object(object(&code_fields)?),
+        };
+        Ok((Self { new, checksum }, source))
     }
 
     /// Inspects the code and compares its checksum; nothing is kept before.
     pub(in crate::dialects::alibaba) fn finish(
         self,
+        code: Code,
     ) -> Result<(NewLayerVersion, Staged), CatalogError> {
-        let staged = self.code.finish()?;
+        let staged = code.finish()?;
         let actual = staged.artifact.digests.crc64;
         match self.checksum {
             Some(stated) if stated != actual => Err(CatalogError::ChecksumMismatch {
@@ -194,17 +208,43 @@ fn checksum(code: &Fields<'_>) -> Result<Option<u64>, ApiError> {
     })
 }
 
-/// Says why a body has no zip inside.
-fn no_zip(code: &Fields<'_>) -> ApiError {
-    let named = |name: &str| code.text(name).map(|text| text.is_some_and(|text| !text.is_empty()));
-    match (named("zipFile"), named("ossBucketName"), named("ossObjectName")) {
-        (Err(refusal), _, _) | (_, Err(refusal), _) | (_, _, Err(refusal)) => refusal,
-        (_, Ok(false), Ok(false)) => ApiError::invalid("code.zipFile is required"),
-        (_, Ok(true), Ok(true)) => ApiError::invalid(
-            "the bucket in code.ossBucketName is not known to this server; send code.zipFile",
-        ),
-        (_, Ok(_), Ok(_)) => {
-            ApiError::invalid("code.ossBucketName and code.ossObjectName are required together")
+/// Reads where the code is that is not in the body: both names are needed.
+fn object(code: &Fields<'_>) -> Result<ObjectRef, ApiError> {
+    let named = |name| code.text(name).map(|text| text.filter(|text| !text.is_empty()));
+    // What is no zip may be no text either.
+    named("zipFile")?;
+    let (bucket, key) = match (named("ossBucketName")?, named("ossObjectName")?) {
+        (Some(bucket), Some(key)) => (bucket, key),
+        (None, None) => {
+            return Err(ApiError::invalid(
+                "code needs either zipFile or ossBucketName and ossObjectName",
+            ));
         }
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(ApiError::invalid(
+                "code.ossBucketName and code.ossObjectName are required together",
+            ));
+        }
+    };
+    if !BUCKET_LENGTHS.contains(&bucket.len()) {
+        let (min, max) = (BUCKET_LENGTHS.start(), BUCKET_LENGTHS.end());
+        let length = bucket.len();
+        return Err(ApiError::invalid(format!(
+            "code.ossBucketName must be {min} to {max} characters long, this is {length}"
+        )));
+    }
+    Ok(ObjectRef {
+        bucket: BucketName::parse(bucket).map_err(|refusal| refused("ossBucketName", refusal))?,
+        key: ObjectKey::parse(key).map_err(|refusal| refused("ossObjectName", refusal))?,
+    })
+}
+
+/// Words a refusal; what is wrong with a value is said of the field of `code` that has it.
+pub(in crate::dialects::alibaba) fn refused(name: &str, refusal: CatalogError) -> ApiError {
+    match refusal {
+        CatalogError::InvalidValue { reason, .. } => {
+            ApiError::invalid(format!("code.{name} {reason}"))
+        }
+        other => other.into(),
     }
 }
