@@ -62,7 +62,8 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let lists = root().join("tests/sdk/python");
-        let lists = [lists.join("requirements.txt"), lists.join("requirements-tccli.txt")];
+        let lists = ["requirements.txt", "requirements-tccli.txt", "requirements-aws.txt"]
+            .map(|list| lists.join(list));
         let folder = installed("python", &lists, |folder| {
             let venv = "Python 3.9 or newer with its venv module is needed for the SDK tests";
             run(Command::new("python3").args(["-m", "venv"]).arg(folder), venv);
@@ -73,7 +74,7 @@ fn python() -> &'static Path {
                 run(&mut command, "installing the Python clients");
             };
             pip(&lists[0], &[]);
-            pip(&lists[1], &["--no-deps"]);
+            lists[1..].iter().for_each(|list| pip(list, &["--no-deps"]));
         });
         folder.join("bin")
     })
@@ -199,6 +200,7 @@ scripts! { python_passes:
     python_alibaba_2023 "alibaba_2023.py"
     python_ctyun "ctyun.py"
     python_huawei "huawei.py"
+    python_inbox "inbox.py"
     python_openyuanrong "openyuanrong.py"
     python_tencent "tencent.py"
 }

@@ -1,4 +1,4 @@
-"""The inbox through `boto3`, the `aws` command line and `minio`, as whoever has an object store does.
+"""The inbox through `boto3` and the `aws` command line, as whoever has an object store does.
 
     python inbox.py http://127.0.0.1:PORT
 
@@ -7,10 +7,12 @@ made from an object and outlives it.
 """
 
 import io
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 from datetime import datetime, timedelta, timezone
 from unittest import mock
 
@@ -149,8 +151,8 @@ def check_presigned(check, s3, prefix):
         check.equal("presigned: to delete", support.http("DELETE", address)[0], 403)
 
 
-def check_others(check, url, prefix):
-    """The command line, and the client that sends bodies in signed chunks of its own."""
+def check_command_line(check, url, prefix):
+    """The command line, with a file that it sends in parts."""
     content = big(9 * MEBIBYTE)
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": support.KEY_ID, "AWS_SECRET_ACCESS_KEY": support.KEY_SECRET,
                    "AWS_ENDPOINT_URL_S3": f"{url}/s3", "AWS_DEFAULT_REGION": "local", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -165,7 +167,6 @@ def check_others(check, url, prefix):
             check.equal(f"aws s3 {arguments[0]}: {done.stderr}", done.returncode, 0)
         with open(back, "rb") as file:
             check.true("aws: the bytes", file.read() == content)
-    return content
 
 
 def check_strangers(check, url, prefix):
@@ -188,13 +189,39 @@ def check_strangers(check, url, prefix):
     check.equal("no signature", (status, b"AccessDenied" in body), (403, True))
 
 
+def native(method, url, body=None):
+    status, _, answer = support.http(method, url, {"Authorization": f"Bearer {support.KEY_ID}.{support.KEY_SECRET}"}, body)
+    return status, json.loads(answer)
+
+
+def check_layer(check, url, s3, key, content):
+    """What is made from an object does not depend on it afterwards."""
+    name = support.unique("from-inbox")
+    versions = f"{url}/api/v1/layers/{name}/versions"
+    where = urllib.parse.urlencode({"bucket": BUCKET, "object": key})
+    status, made = native("POST", f"{versions}?runtime=python3.10&{where}")
+    check.equal("layer: made from the object", (status, made.get("size"), made.get("sha256"), made.get("sha512"),
+                                                made.get("md5")),
+                (201, len(content), support.sha256(content), support.sha512(content), support.md5(content)))
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"no zip at all")
+    status, refused = native("POST", f"{versions}?runtime=python3.10&{where}")
+    check.equal("layer: the object is no zip now", (status, refused["code"]), (422, "bad_archive"))
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    status, refused = native("POST", f"{versions}?runtime=python3.10&{where}")
+    check.equal("layer: the object is gone", (status, refused["code"]), (404, "not_found"))
+    status, shown = native("GET", versions)
+    check.equal("layer: one version", [item["version"] for item in shown["items"]], [1])
+    check.download("layer: its bytes are as they were", shown["items"][0]["download_url"], content)
+
+
 def story(url, check):
     s3, prefix = connect(url), support.unique("run")
     check_objects(check, s3, prefix)
     check_listing(check, s3, prefix)
-    check_multipart(check, s3, prefix)
+    key, content = check_multipart(check, s3, prefix)
+    check_layer(check, url, s3, key, content)
     check_presigned(check, s3, prefix)
-    check_others(check, url, prefix)
+    check_command_line(check, url, prefix)
     if support.AUTH_ON:
         check_strangers(check, url, prefix)
 
