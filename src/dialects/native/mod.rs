@@ -3,6 +3,8 @@
 //! Described in DESIGN.md section 8. Decisions made here:
 //! - A list's `next` is the name or number to go on from, as text; clients pass it back unread.
 //! - The head of a function is the version `null`, called `latest`.
+//! - Code is the body, or the object that `bucket` and `object` name in the query of a request
+//!   without a body; never both, nor half of a reference.
 
 mod auth;
 mod errors;
