@@ -30,6 +30,7 @@ struct Gate {
     app: App,
     pages: Arc<Pages>,
     body: BodyRule,
+    upload_max: u64,
     reusable: Option<&'static [&'static str]>,
     operation: &'static str,
 }
@@ -46,6 +47,7 @@ pub(super) fn guard(
         app: app.clone(),
         pages: Arc::clone(pages),
         body: operation.body,
+        upload_max: operation.upload_max.unwrap_or_else(|| dialect.upload_limit()),
         reusable: operation.reusable,
         operation: operation.name,
     });
@@ -151,7 +153,7 @@ impl Gate {
             }
             return Err(refusal);
         }
-        let limit = self.body.limit(self.dialect, &self.app);
+        let limit = self.body.limit(self.upload_max, &self.app);
         let measure = self.body.measure(self.app.verifies_signatures(), head);
         if waits_to_send(head, &body, limit) {
             let (what, actual) = (Limit::BodySize, body.size_hint().lower());

@@ -126,6 +126,8 @@ pub struct Operation {
     pub paths: Vec<String>,
     handlers: MethodRouter<App>,
     body: BodyRule,
+    /// Bytes of an upload, where that is not the cloud's own limit.
+    upload_max: Option<u64>,
     /// Headers that the answer depends on besides path and query; `None`: not reusable.
     reusable: Option<&'static [&'static str]>,
 }
@@ -147,10 +149,10 @@ impl BodyRule {
     /// Bytes of a body that carries only fields, and of what surrounds an upload.
     const FIELDS_MAX: u64 = 1 << 20;
 
-    /// The most bytes that are read; base64 takes four for three, and a form writes some of them
-    /// as three.
-    fn limit(self, dialect: &dyn Dialect, app: &App) -> u64 {
-        let limit = self.limit_for(app.upload_limits(dialect.upload_limit()).size);
+    /// The most bytes that are read where an upload may have `upload_max`; base64 takes four for
+    /// three, and a form writes some of them as three.
+    fn limit(self, upload_max: u64, app: &App) -> u64 {
+        let limit = self.limit_for(app.upload_limits(upload_max).size);
         app.config().max_body.map_or(limit, |most| most.min(limit))
     }
 
@@ -183,7 +185,8 @@ impl Operation {
     /// An operation on one path, with a small body or none.
     pub fn new(name: &'static str, path: &str, handlers: MethodRouter<App>) -> Self {
         let paths = vec![path.to_owned()];
-        Self { name, paths, handlers, body: BodyRule::Small, reusable: None }
+        let body = BodyRule::Small;
+        Self { name, paths, handlers, body, upload_max: None, reusable: None }
     }
 
     /// Answers on the same path under other prefixes too.
@@ -198,6 +201,12 @@ impl Operation {
     /// Takes uploads.
     pub fn body(mut self, body: BodyRule) -> Self {
         self.body = body;
+        self
+    }
+
+    /// Takes uploads of another size than the cloud's other operations, in bytes.
+    pub fn upload_max(mut self, bytes: u64) -> Self {
+        self.upload_max = Some(bytes);
         self
     }
 
