@@ -16,9 +16,10 @@
 //!   "answer": { "status": 200, "headers": {}, "json": value | "text": "…" } }
 //! ```
 //! In requests `{{zip NAME}}` is the base64 of a vector and `{{NAME}}` a value that an earlier
-//! request saved by `"save": { "NAME": "/json/pointer" }`. In answers `{{any}}` is any text that is
-//! not empty (in a "text" also in the middle), `{{uuid}}` a UUID, `{{number}}` any number, and `{{link NAME}}` a download link that
-//! serves exactly the bytes of that vector. A header that must be absent is `null`.
+//! request saved by `"save": { "NAME": "/json/pointer" or "<XmlTag>" }`. In answers `{{any}}` is any text that is
+//! not empty, also inside a "text", `{{uuid}}` a UUID, `{{number}}` any number, and `{{link NAME}}` a
+//! download link that serves exactly the bytes of that vector. A header that must be absent is
+//! `null`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -245,7 +246,7 @@ fn compare(
     }
     if let Some(text) = expected["text"].as_str() {
         let (actual, text) = (answer.text(), fill(text, saved));
-        return if is_text_like(&text, &actual) {
+        return if fits(&text, &actual) {
             Ok(())
         } else {
             Err(format!("body {actual:?} instead of {text:?}"))
@@ -256,6 +257,25 @@ fn compare(
     let actual: Value = serde_json::from_slice(&answer.body)
         .map_err(|failure| format!("not JSON ({failure}): {}", answer.text()))?;
     same_json(server, &expected, &actual, "")
+}
+
+/// Whether a text is the wanted one; each `{{any}}` in that is any text that is not empty.
+fn fits(wanted: &str, found: &str) -> bool {
+    let mut parts = wanted.split("{{any}}");
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = found.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        let end = match parts.peek() {
+            Some(_) => rest.find(part),
+            None => rest.strip_suffix(part).map(str::len),
+        };
+        match end {
+            Some(end) if end > 0 => rest = &rest[(end + part.len()).min(rest.len())..],
+            _ => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 fn same_json(
@@ -291,25 +311,6 @@ fn same_json(
         _ if expected == actual => Ok(()),
         _ => differ(),
     }
-}
-
-/// Whether a text is the wanted one, with anything at all for each `{{any}}` in it.
-fn is_text_like(wanted: &str, found: &str) -> bool {
-    let mut parts = wanted.split("{{any}}");
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = found.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    while let Some(part) = parts.next() {
-        let after = match parts.peek() {
-            None => rest.strip_suffix(part).map(|any| (any, "")),
-            Some(_) => rest.split_once(part),
-        };
-        match after {
-            Some((any, after)) if !any.is_empty() => rest = after,
-            _ => return false,
-        }
-    }
-    rest.is_empty()
 }
 
 /// Whether a text is the wanted one, or of the wanted kind.
