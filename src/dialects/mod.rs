@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method, Request, Uri};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use md5::Md5;
@@ -116,6 +116,12 @@ pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
             path => router.route(path, gated.clone()).route(&format!("{path}/"), gated.clone()),
         })
     })
+}
+
+/// Turns a request to where it is meant, before it is routed: a cloud's object store has its bucket
+/// in the host, and any path may be a key there. All others are left as they are.
+pub fn reroute<B>(request: &mut Request<B>) {
+    alibaba::reroute(request);
 }
 
 /// One call of a cloud's API.

@@ -1,6 +1,7 @@
 //! Connections: accepted up to a number, each held to its times and sizes, ended in order.
 //!
-//! Knows streams, TLS and HTTP/1 as a protocol. Must not know what is asked or answered.
+//! Knows streams, TLS and HTTP/1 as a protocol. Must not know what is asked or answered, beyond
+//! handing each request to [`dialects::reroute`].
 
 use std::future::Future;
 use std::io;
@@ -22,6 +23,7 @@ use super::pace::{Noted, Pace, Patience, Told};
 use super::signals::Hangups;
 use super::tls::Tls;
 use crate::config::Config;
+use crate::dialects;
 
 /// How long requests that run at the end may take to finish.
 const GRACE: Duration = Duration::from_secs(30);
@@ -191,7 +193,8 @@ impl Connection {
     {
         let pace = Pace::new();
         let stream = TokioIo::new(Noted::new(stream, Arc::clone(&pace)));
-        let answer = service_fn(|request| {
+        let answer = service_fn(|mut request| {
+            dialects::reroute(&mut request);
             let (answering, response) = (pace.begin(), self.service.call(request));
             async move {
                 let told = |body| Told { body, _answering: answering };

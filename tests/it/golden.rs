@@ -131,11 +131,10 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
         let answer = send(&server, step, &saved)?;
         check_step(number, step, &answer)?;
         for (name, pointer) in step["save"].as_object().into_iter().flatten() {
-            let value = answer.json().pointer(pointer.as_str().unwrap()).cloned();
+            let value = find(&answer, pointer.as_str().unwrap());
             let value = value
                 .ok_or_else(|| format!("before[{number}] has no {pointer}: {}", answer.text()))?;
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            saved.insert(name.clone(), text);
+            saved.insert(name.clone(), value);
         }
     }
     let (before, lines) = (server.footprint(), audit::lines(&server).len());
@@ -146,6 +145,16 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
     }
     compare(&server, &case["answer"], &answer, &saved)?;
     Ok(audit::lines(&server).len() > lines)
+}
+
+/// What an answer has at a JSON pointer, or behind an XML tag.
+fn find(answer: &Answer, pointer: &str) -> Option<String> {
+    if pointer.starts_with('<') {
+        let text = answer.text();
+        return Some(text.split_once(pointer)?.1.split_once('<')?.0.to_owned());
+    }
+    let value = answer.json().pointer(pointer)?.clone();
+    Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// Whether a step before the request was answered as the case demands.

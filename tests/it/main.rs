@@ -21,6 +21,7 @@ mod inbox;
 mod keys;
 mod lists;
 mod mutations;
+mod oss;
 mod sdk;
 mod storages;
 mod strangers;

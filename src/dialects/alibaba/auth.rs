@@ -2,7 +2,8 @@
 //! taken in front of every date.
 //!
 //! The schemes have one file each, which reads the credentials into a [`Claim`], says what must have
-//! been signed, a [`Proof`], and decides nothing.
+//! been signed, a [`Proof`], and decides nothing. The object store's scheme, `oss`, is for its own
+//! requests, no other is good for them, and it answers in other words.
 
 mod acs3;
 mod fc;
@@ -12,6 +13,7 @@ mod oss;
 mod roa;
 #[cfg(test)]
 mod samples;
+mod sts;
 
 use axum::http::HeaderName;
 use axum::http::request::Parts;
@@ -20,9 +22,11 @@ use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::errors::ApiError;
+use super::wire::objects;
 use crate::dialects::signing::{self, Denied};
 use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, Timestamp};
+pub(super) use sts::{Credentials, issue};
 
 /// How far from now a request may have been signed, in either direction: documented for `FC`
 /// (section 9.1), and held for all schemes.
@@ -30,11 +34,17 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Yields the caller whose key signed the request.
 pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    if objects::is_stores(request.opening.head.uri.path()) {
+        return oss::identify(request).map_err(|refusal| Box::new(refusal.into_response()));
+    }
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
 /// Refuses what no body could make good.
 pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+    if objects::is_stores(request.head.uri.path()) {
+        return oss::check_head(request).map_err(|refusal| Box::new(refusal.into_response()));
+    }
     let known = claim(request).and_then(|claim| Ok(signing::check_key(request, claim.key_id)?));
     known.map_err(|refusal| Box::new(refusal.into_response()))
 }
@@ -67,7 +77,6 @@ enum Scheme<'h> {
     Fc,
     Acs3 { signed_headers: &'h str },
     Roa,
-    Oss,
 }
 
 /// What must have been signed.
@@ -89,9 +98,8 @@ impl<'h> Claim<'h> {
             fc::SCHEME => fc::claim(head, credentials),
             acs3::SCHEME => acs3::claim(head, credentials),
             roa::SCHEME => roa::claim(head, credentials),
-            oss::SCHEME => oss::claim(head, credentials),
             _ => {
-                let known = "its scheme is none of FC, ACS3-HMAC-SHA256, acs and OSS";
+                let known = "its scheme is none of FC, ACS3-HMAC-SHA256 and acs";
                 Err(Denied::Malformed(known).into())
             }
         }
@@ -102,7 +110,6 @@ impl<'h> Claim<'h> {
             Scheme::Fc => fc::proof(head),
             Scheme::Acs3 { signed_headers } => acs3::proof(head, signed_headers, body),
             Scheme::Roa => roa::proof(head, body),
-            Scheme::Oss => oss::proof(head, body),
         }
     }
 
@@ -130,12 +137,7 @@ fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), Denied> {
 
 /// Reads the time of signing from the header `Date`.
 fn date(head: &Parts) -> Result<Timestamp, ApiError> {
-    time(head, "date")
-}
-
-/// Reads the time of signing from a header that holds it in the way of `Date`.
-fn time(head: &Parts, name: &str) -> Result<Timestamp, ApiError> {
-    let sent = signing::header(head, name).ok_or_else(|| ApiError::missing_header("Date"))?;
+    let sent = signing::header(head, "date").ok_or_else(|| ApiError::missing_header("Date"))?;
     DateTimeParser::new()
         .parse_timestamp(sent)
         .map_err(|_| ApiError::invalid("HTTP header Date must be a time as RFC 1123 has it"))

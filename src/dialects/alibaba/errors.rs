@@ -1,15 +1,19 @@
-//! Refusals, each generation in its own envelope (alibaba.md section 8).
+//! Refusals, each generation in its own envelope (alibaba.md section 8); the object store's are in
+//! `store`.
+
+mod store;
 
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::wire::Generation;
+use super::wire::{Generation, objects};
 use crate::dialects::answer::{self, log_internal};
 use crate::dialects::signing::Denied;
 use crate::dialects::{Call, Refusal};
 use crate::domain::{CatalogError, Limit, Noun};
 use crate::ingest::json::JsonError;
+pub(super) use store::StoreError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fc-request-id");
 
@@ -205,6 +209,9 @@ impl IntoResponse for ApiError {
 
 /// Words what no operation was asked about.
 pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
+    if objects::is_stores(call.path()) {
+        return store::refuse(refusal);
+    }
     let error = match refusal {
         Refusal::UnknownPath | Refusal::UnknownMethod => ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -218,6 +225,9 @@ pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
 
 /// Writes the error in the shape of the request's generation, and the request's id.
 pub(super) fn complete(call: &Call, mut response: Response) -> Response {
+    if objects::is_stores(call.path()) {
+        return store::complete(call, response);
+    }
     let generation = Generation::of(call.path());
     let request_id = request_id(generation, call);
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {

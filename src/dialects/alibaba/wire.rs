@@ -2,6 +2,8 @@
 //! (alibaba.md sections 0 and 5). The records are in one file per noun.
 
 pub(super) mod layers;
+pub(super) mod objects;
+pub(super) mod tokens;
 
 use std::convert::Infallible;
 

@@ -136,7 +136,7 @@ async function otherRequests(check, url) {
     ["another account", "GET", target, { ...signed, "x-fc-account-id": "1" }, 403, "SignatureNotMatch"],
     ["a header more", "GET", target, { ...signed, "x-fc-more": "1" }, 403, "SignatureNotMatch"],
     ["no signature", "GET", target, unsigned, 400, "MissingRequiredHeader"],
-    ["another scheme", "GET", target, { ...signed, authorization: authorization.replace("FC", "OSS") }, 403, "SignatureNotMatch"],
+    ["another scheme", "GET", target, { ...signed, authorization: authorization.replace("FC", "acs") }, 403, "SignatureNotMatch"],
     ["an unknown scheme", "GET", target, { ...signed, authorization: authorization.replace("FC", "AWS") }, 400, "InvalidArgument"],
   ]) {
     const answer = await support.send(method, url + path, headers);
