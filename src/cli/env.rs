@@ -153,11 +153,14 @@ fn guide(dialect: &str) -> &'static Guide {
 const ALIBABA: Guide = Guide {
     title: "Alibaba Cloud Function Compute (2016-08-15, 2021-04-06, 2023-03-30)",
     key: "access_key_id and access_key_secret of the client; in s cli, `s config add`",
-    variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}")],
+    variables: &[("FC_CLIENT_CUSTOM_ENDPOINT", "{url}"), ("FC_CODE_TEMP_OSS_ENDPOINT", "{url}")],
     code: r#"
-Serverless Devs reads the variable; its region must be a known name. It lists layers; it cannot
-publish here, because it sends code through an object store, which this release does not have:
+Serverless Devs reads the variables; its region must be a known name. The second is where it puts
+code before it publishes it; write an IP address there, for a bucket is put before any other name:
   s cli fc3 layer list --region cn-hangzhou
+  s cli fc3 layer publish --layer-name NAME --code ./code --compatible-runtime python3.10 --region cn-hangzhou
+Node, ali-oss, with what GET {url}/2016-08-15/tempBucketToken answers:
+  new OSS({accessKeyId, accessKeySecret, stsToken, bucket: "local-temp", region: "oss-cn-hangzhou", endpoint: "{url}"})
 Python, alibabacloud-fc20230330 (endpoint without the scheme, and the protocol beside it):
   from alibabacloud_tea_openapi.utils_models import Config
   Config(access_key_id="local", access_key_secret="local", endpoint="{host}", protocol="{scheme}")
