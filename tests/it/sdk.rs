@@ -207,6 +207,7 @@ scripts! { python_passes:
 
 scripts! { node_passes:
     node_alibaba "alibaba.js"
+    node_alibaba_oss "alibaba_oss.js"
     node_huawei "huawei.js"
     node_tencent "tencent.js"
 }
