@@ -138,6 +138,18 @@ impl Catalog {
         })
     }
 
+    /// Refuses a name that is taken, before anything is copied for a new function of that name:
+    /// `AlreadyExists`, as the creation itself says again.
+    pub fn check_new_function(&self, key: &FunctionKey) -> Result<(), CatalogError> {
+        match self.store.read(|view| view.select_head(key))? {
+            Some(_) => {
+                let name = key.name.to_string();
+                Err(CatalogError::AlreadyExists { what: Noun::Function, name })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Returns one state of a function; `NotFound` says whether the function or the version is
     /// missing.
     pub fn get_function(

@@ -142,7 +142,7 @@ impl NewCode {
         }
     }
 
-    /// Copies code that is elsewhere, when all that costs less than that is known to be good.
+    /// Copies code that is elsewhere, once `check` has found good what costs less to find out.
     pub(super) async fn here(
         self,
         app: &App,
@@ -158,10 +158,11 @@ impl NewCode {
         }
     }
 
-    /// Ends the upload; absent code, images, and what was not copied are `None`.
+    /// Ends the upload; absent code and images are `None`. What is elsewhere must be here by now.
     pub(super) fn finish(self) -> Result<Option<Staged>, CatalogError> {
         match self {
-            Self::Absent | Self::Image | Self::Elsewhere(_) => Ok(None),
+            Self::Absent | Self::Image => Ok(None),
+            Self::Elsewhere(_) => Err(CatalogError::internal("code was named and not copied")),
             Self::Copied(staged) => Ok(Some(staged)),
             Self::Archive(staging) => staging.finish().map(Some),
             Self::Source(staging) => staging.finish_plain().map(Some),

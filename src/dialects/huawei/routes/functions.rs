@@ -20,7 +20,7 @@ use crate::dialects::links::Links;
 use crate::dialects::{BodyRule, Caller, Operation};
 use crate::domain::{
     ArchiveProblem, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
-    FunctionVersion, Group, LayerRef, NewFunction, Noun, Qualifier, VersionName,
+    FunctionVersion, Group, LayerRef, NewFunction, Qualifier, VersionName,
 };
 use crate::ingest::Staging;
 
@@ -56,7 +56,7 @@ async fn create(
     let code_type = extra.code_type.clone().unwrap_or_default();
     let code = NewCode::read(&input, staging, &code_type)?;
     let is_free = |catalog: &Catalog| {
-        check_absent(catalog, &key)?;
+        catalog.check_new_function(&key)?;
         resolve(catalog, &key.tenant, &dependencies).map(drop)
     };
     let code = code.here(&app, &caller, is_free).await?;
@@ -205,18 +205,6 @@ fn read_key(input: &Input, project: &Project) -> Result<FunctionKey, ApiError> {
         name: FunctionName::parse(read("func_name")?)?,
         group: Group::parse(read("package")?)?,
     })
-}
-
-/// Refuses a name that is taken, before anything is copied for it.
-fn check_absent(catalog: &Catalog, key: &FunctionKey) -> Result<(), CatalogError> {
-    match catalog.get_function(key, &Qualifier::Head) {
-        Ok(_) => {
-            let name = key.name.to_string();
-            Err(CatalogError::AlreadyExists { what: Noun::Function, name })
-        }
-        Err(CatalogError::NotFound { .. }) => Ok(()),
-        Err(other) => Err(other),
-    }
 }
 
 /// Reads the ids of dependency versions; absent is not the same as none.

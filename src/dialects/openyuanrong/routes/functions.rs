@@ -64,7 +64,7 @@ async fn register(
     config.layers = bind_layers(&app, &account, &settings.layers, &settings.runtime)?;
     let head_name = VersionName::parse(head_name(&settings.kind))?;
     if settings.object().is_some() {
-        check_absent(&app, &named)?;
+        app.read(|catalog| catalog.check_new_function(&named.key))?;
     }
     let code = objects::copy(&app, &account, &settings).await?;
     extra.note_copy(code.as_ref().map(|code| &code.artifact));
@@ -248,18 +248,6 @@ async fn upload_code(
 /// Whether a head has the code that was copied from its bucket: it goes with the bucket's name.
 fn is_copy(head: &FunctionVersion) -> bool {
     head.code.is_some_and(|code| Extra::of(head).is_copy(&code))
-}
-
-/// Refuses a name that is taken, before anything is copied for it.
-fn check_absent(app: &App, named: &FunctionRef) -> Result<(), ApiError> {
-    match app.read(|catalog| catalog.get_function(&named.key, &Qualifier::Head)) {
-        Ok(_) => {
-            let name = named.key.name.to_string();
-            Err(CatalogError::AlreadyExists { what: Noun::Function, name }.into())
-        }
-        Err(CatalogError::NotFound { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
 }
 
 /// Finds the record that code goes into; a published version never takes any.
