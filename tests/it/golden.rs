@@ -16,10 +16,10 @@
 //!   "answer": { "status": 200, "headers": {}, "json": value | "text": "…" } }
 //! ```
 //! In requests `{{zip NAME}}` is the base64 of a vector and `{{NAME}}` a value that an earlier
-//! request saved by `"save": { "NAME": "/json/pointer" or "<XmlTag>" }`. In answers `{{any}}` is any text that is
-//! not empty, also inside a "text", `{{uuid}}` a UUID, `{{number}}` any number, and `{{link NAME}}` a
-//! download link that serves exactly the bytes of that vector. A header that must be absent is
-//! `null`.
+//! request saved by `"save": { "NAME": "/json/pointer" }`, or by the XML tag before it, `"<Tag>"`. In
+//! answers `{{any}}` is any text that is not empty, also inside a "text", `{{uuid}}` a UUID,
+//! `{{number}}` any number, and `{{link NAME}}` a download link that serves exactly the bytes of that
+//! vector. A header that must be absent is `null`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

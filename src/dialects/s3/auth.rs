@@ -66,7 +66,7 @@ fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
         }
         let seed = hex::encode(&claim.signature);
         let chain = Chain { key: &key, place: &claim.place(), seed };
-        opening.app.in_place(|| chain.is_signed(body)).unwrap_or_else(|error| {
+        opening.app.in_place(|| chain.verify(body)).unwrap_or_else(|error| {
             failure = Some(error);
             false
         })

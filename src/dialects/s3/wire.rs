@@ -23,11 +23,7 @@ pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, ApiErro
 
 /// Reads what a client says of its object.
 pub(super) fn read_info(media_type: Option<String>, metadata: Option<dto::Metadata>) -> ObjectInfo {
-    let metadata: BTreeMap<String, String> = metadata
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, value)| (name.into(), value))
-        .collect();
+    let metadata: BTreeMap<String, String> = metadata.unwrap_or_default().into_iter().collect();
     ObjectInfo { media_type: media_type.unwrap_or_default(), metadata }
 }
 

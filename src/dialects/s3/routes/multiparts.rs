@@ -155,7 +155,7 @@ fn read_number(number: i32) -> Result<u16, ApiError> {
 }
 
 fn limit(lines: Option<i32>) -> Result<u64, ApiError> {
-    let lines = lines.map_or(Ok(PAGE_MAX), |lines| u64::try_from(lines));
+    let lines = lines.map_or(Ok(PAGE_MAX), u64::try_from);
     let lines = lines.map_err(|_| ApiError::invalid("a number of lines must not be below zero"))?;
     Ok(lines.min(PAGE_MAX))
 }

@@ -123,7 +123,7 @@ pub(in crate::dialects::s3) struct Chain<'s> {
 impl Chain<'_> {
     /// Tells whether every chunk, and the trailers if there are any, is signed; for a thread that
     /// may wait for the disk.
-    pub(in crate::dialects::s3) fn is_signed(self, body: &Spool) -> Result<bool, CatalogError> {
+    pub(in crate::dialects::s3) fn verify(self, body: &Spool) -> Result<bool, CatalogError> {
         let (mut chunk, mut trailers) = (Sha256::new(), Sha256::new());
         let (mut before, mut is_good, mut owes_trailer) = (self.seed, true, false);
         read(body.reader()?, |piece| {
@@ -220,7 +220,7 @@ mod tests {
 
     fn is_signed(body: Vec<u8>) -> Result<bool, CatalogError> {
         let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9".to_owned();
-        Chain { key: &key(), place: PLACE, seed }.is_signed(&spool(body))
+        Chain { key: &key(), place: PLACE, seed }.verify(&spool(body))
     }
 
     #[test]
