@@ -238,7 +238,7 @@ const S3: Guide = Guide {
     key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     variables: &[
         ("AWS_ENDPOINT_URL_S3", "{url}/s3"),
-        ("AWS_DEFAULT_REGION", "local"),
+        ("AWS_DEFAULT_REGION", "local-1"),
         ("AWS_ACCESS_KEY_ID", ID),
         ("AWS_SECRET_ACCESS_KEY", SECRET),
         ("AWS_EC2_METADATA_DISABLED", "true"),

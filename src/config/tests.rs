@@ -240,7 +240,7 @@ fn dialects_are_a_list_in_any_order_and_unknown_ones_are_told_the_known() {
     assert_eq!(
         flags(&[("dialects", "aws")]).error(),
         "--dialects: dialects 'aws' must be 'all' or names out of: \
-         alibaba, ctyun, huawei, native, openyuanrong, tencent"
+         alibaba, ctyun, huawei, native, openyuanrong, s3, tencent"
     );
 }
 
