@@ -26,6 +26,7 @@ mod tencent;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, Uri};
 use axum::response::Response;
@@ -118,10 +119,14 @@ pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
     })
 }
 
-/// Turns a request to where it is meant, before it is routed: a cloud's object store has its bucket
-/// in the host, and any path may be a key there. All others are left as they are.
+/// Turns a request to where it is meant, before it is routed, by its credentials' first word: to a
+/// cloud's object store, whose bucket is in the host or whose clients know no address but a host's,
+/// any path may be a key. All others are left as they are.
 pub fn reroute<B>(request: &mut Request<B>) {
-    alibaba::reroute(request);
+    if request.headers().contains_key(AUTHORIZATION) {
+        alibaba::reroute(request);
+        s3::reroute(request);
+    }
 }
 
 /// One call of a cloud's API.

@@ -196,3 +196,23 @@ fn a_full_inbox_keeps_what_it_has() {
     assert_eq!(server.footprint(), before);
     assert_eq!(server.send(&put("/s3/code/a", "1234567890")).status, 200);
 }
+
+#[test]
+fn who_takes_no_address_with_a_path_comes_in_from_the_root() {
+    let server = server();
+    // `/layers` is another cloud's list, and here a bucket.
+    for path in ["/layers/x/versions", "/code/demo.zip", "/api/v1/layers/demo/versions"] {
+        let answer = send(&server, WRITER, put(path, path));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let got = send(&server, READER, Request::get(&format!("/s3{path}")));
+        assert_eq!(got.text(), path);
+        let mut moved = WRITER.sign("s3", Request::get(path), server.base(), server.now());
+        moved.path = format!("/s3{path}");
+        let answer = server.send(&moved);
+        assert!(answer.text().contains("SignatureDoesNotMatch"), "{}", answer.text());
+    }
+    let listed = send(&server, READER, Request::get("/")).text();
+    assert!(listed.contains("<Name>layers</Name>"), "{listed}");
+    let unsigned = server.send(&put("/code/demo.zip", "x"));
+    assert!(unsigned.status >= 400 && !unsigned.text().contains("ETag"), "{}", unsigned.text());
+}

@@ -87,10 +87,11 @@ fn send(
     let request = golden::request(step, saved);
     // Scenes begin with uploads through whichever dialect is at hand.
     let is_tencent = request.headers.iter().any(|(name, _)| name == "X-TC-Action");
-    let dialect = match request.path.starts_with("/api/v1/") {
-        true => "native",
-        false if is_tencent => "tencent",
-        false => dialect,
+    let dialect = match request.path.split('/').nth(1) {
+        Some("api") => "native",
+        Some("serverless") => "openyuanrong",
+        _ if is_tencent => "tencent",
+        _ => dialect,
     };
     server.send(&key.sign(dialect, request, server.base(), server.now()))
 }
@@ -132,7 +133,14 @@ fn plain(server: &TestServer, answer: &Answer) -> String {
 
 fn run(dialect: &str, path: &Path) -> Result<(), String> {
     let case: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    if !case["keys"].is_null() {
+    // A link is good for whoever has it; the object store's credentials are given out by the server,
+    // and `oss.rs` has its tenants.
+    let is_link =
+        path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("own_link"));
+    let signs =
+        ["\"Authorization\":\"OSS ", "\"/_oss/"].map(|text| case.to_string().contains(text));
+    let is_stores = signs.contains(&true);
+    if !case["keys"].is_null() || is_link || is_stores {
         return Ok(());
     }
     let full = server(&case);

@@ -14,12 +14,13 @@ use jiff::tz::Offset;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::errors::ApiError;
-use super::wire::chunked::Chain;
+use super::wire::{self, chunked::Chain};
 use crate::dialects::signing::{self, Denied};
 use crate::dialects::{Opening, Signed};
 use crate::domain::{Caller, Timestamp};
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// The first word of the credentials.
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// How far from now a request may have been signed, in either direction.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -213,7 +214,7 @@ impl Claim {
         let query = signing::canonical_query(&query.join("&"));
         let lines = signing::header_lines(head, self.signed_headers.split(';'));
         let (method, lines, names) = (&head.method, one_blank(&lines), &self.signed_headers);
-        let sent = head.uri.path();
+        let sent = wire::signed_path(head);
         [sent.to_owned(), spelled(sent)].map(|path| {
             let request = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}");
             let digest = signing::hex_sha256(request.as_bytes());

@@ -6,7 +6,9 @@
 //! are ours.
 //!
 //! Quirks:
-//! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`. The signature covers `/s3`.
+//! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`. Some
+//!   clients (`mc`, s3cmd) take no address with a path: whatever is signed by this protocol's scheme
+//!   in the header is turned here from any other path, `/{bucket}/{key}`. Presigned addresses are not.
 //! - Three kinds of bodies come: whole ones, ones in chunks that are signed one by one, and ones in
 //!   chunks with only a checksum behind them. What was signed or stated is compared before anything
 //!   is kept.
@@ -34,6 +36,7 @@ mod wire;
 
 use axum::http::request::Parts;
 use axum::response::Response;
+pub(super) use wire::reroute;
 
 use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
 use crate::domain::Caller;
@@ -57,8 +60,7 @@ impl Dialect for S3 {
     }
 
     fn recognizes(&self, head: &Parts) -> bool {
-        let rest = head.uri.path().strip_prefix(PREFIX);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        wire::is_below_the_door(head.uri.path())
     }
 
     fn upload_limit(&self) -> u64 {

@@ -28,7 +28,7 @@ use crate::domain::{ArchiveProblem, CatalogError, Limit};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
 /// Bytes of an XML body: a thousand keys to delete, or ten thousand parts.
-const XML_MAX: u64 = 4 << 20;
+const XML_MAX: u64 = 2 << 20;
 
 /// The operations in the order of their objects.
 const OPERATIONS: [&str; 18] = [
@@ -83,7 +83,7 @@ async fn dispatch(
     let is_file = head.method == Method::PUT && is_object;
     let (file, xml) = match is_file {
         true => (Some(body), s3s::Body::empty()),
-        false => (None, body.to_bytes(XML_MAX)?.into()),
+        false => (None, app.in_place(|| body.to_bytes(XML_MAX))?.into()),
     };
     let headers = without_signature(&mut head.headers);
     let door = Door {

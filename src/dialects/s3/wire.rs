@@ -6,15 +6,56 @@ pub(super) mod chunked;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Request};
 use percent_encoding::utf8_percent_encode;
 use s3s::dto;
 
+use super::PREFIX;
+use super::auth::ALGORITHM;
 use super::errors::ApiError;
 use crate::dialects::signing;
 use crate::domain::{InboxObject, ObjectInfo, ObjectRef, Timestamp};
 
 /// What an object is called whose media type nobody stated.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
+
+/// Says that a request came without our prefix, which its signature then does not cover.
+#[derive(Clone, Copy, Debug)]
+struct FromRoot;
+
+/// Turns a request with this protocol's credentials to the door, whatever its path is: some clients
+/// take no address with a path in it.
+pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
+    let credentials = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let is_ours = credentials.is_some_and(|text| text.starts_with(ALGORITHM.as_bytes()));
+    if !is_ours || is_below_the_door(request.uri().path()) {
+        return;
+    }
+    let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    // What is an address with a text before it is one as well, unless it is too long.
+    if let Ok(uri) = format!("{PREFIX}{target}").parse() {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(FromRoot);
+    }
+}
+
+/// Whether a path is this protocol's outright.
+pub(super) fn is_below_the_door(path: &str) -> bool {
+    let rest = path.strip_prefix(PREFIX);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The path as the client signed it.
+pub(super) fn signed_path(head: &Parts) -> &str {
+    let path = head.uri.path();
+    match head.extensions.get::<FromRoot>() {
+        Some(_) => path.strip_prefix(PREFIX).unwrap_or(path),
+        None => path,
+    }
+}
 
 /// Reads bucket and key.
 pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, ApiError> {
