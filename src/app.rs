@@ -65,6 +65,12 @@ impl App {
         self.inner.traffic.start_request()
     }
 
+    /// Waits for a place among the large bodies that move, until the result is dropped;
+    /// `LimitExceeded` when none of `max_uploads` comes free in time.
+    pub async fn start_upload(&self) -> Result<impl Drop + '_, CatalogError> {
+        self.inner.traffic.start_upload().await
+    }
+
     /// Counts a request of a key; `LimitExceeded` past `rate_limit` in one second.
     pub fn count_request(&self, key: &KeyId) -> Result<(), CatalogError> {
         self.inner.traffic.count(key, self.clock().now())

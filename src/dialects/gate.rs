@@ -64,6 +64,11 @@ impl Gate {
         let call = Call::new(&self.app, &head, self.dialect);
         let span = || tracing::info_span!("request", id = %call.request_id);
         let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
+        if !self.app.verifies_signatures() && is_from_another_site(&head) {
+            let rule = "is another site's: its pages must change nothing here; ask for signatures \
+                        with --auth on";
+            return refused(CatalogError::invalid("Sec-Fetch-Site", rule));
+        }
         // Where the body is the code, the query is what is kept of it.
         if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
             return refused(CatalogError::invalid("query", "must be UTF-8"));
@@ -179,6 +184,13 @@ impl Gate {
         let response = self.dialect.refuse(call, Refusal::Catalog(refusal));
         self.dialect.complete(call, response)
     }
+}
+
+/// Whether a browser was told by a page of another site to change something: everybody who lets it
+/// load that page would be taken for somebody who is let in.
+fn is_from_another_site(head: &Parts) -> bool {
+    !head.method.is_safe()
+        && head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 /// Whether a client announced too much and waits to hear so before it sends it.

@@ -1,7 +1,7 @@
 //! The clouds' APIs: what a dialect must supply, and the table of all seven.
 //!
 //! Each dialect has one folder with the same six files (see ARCHITECTURE.md); what two of
-//! them need stands beside this file. No dialect imports another. A seventh is one folder, one
+//! them need stands beside this file. No dialect imports another. An eighth is one folder, one
 //! `mod` line and one row in [`DIALECTS`].
 
 mod answer;
@@ -92,10 +92,10 @@ pub trait Dialect: Send + Sync {
         None
     }
 
-    /// The one handler of a cloud that names its operations in a header or a parameter, all of
-    /// them on `/`; its operations then have no handlers of their own.
-    fn dispatcher(&self) -> Option<Operation> {
-        None
+    /// The handlers of a cloud that tells its operations apart by more than path and method; its
+    /// operations then have no handlers of their own. None of the others has any.
+    fn dispatchers(&self) -> Vec<Operation> {
+        Vec::new()
     }
 }
 
@@ -104,10 +104,10 @@ pub trait Dialect: Send + Sync {
 /// Every path also answers with one `/` at its end: vendors' documents show both.
 pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
     let pages = Arc::new(pages::Pages::default());
-    let operations = match dialect.dispatcher() {
-        Some(dispatcher) => vec![dispatcher],
-        None => dialect.operations(),
-    };
+    let mut operations = dialect.dispatchers();
+    if operations.is_empty() {
+        operations = dialect.operations();
+    }
     operations.into_iter().fold(Router::new(), |router, operation| {
         let gated = gate::guard(dialect, app, &pages, &operation);
         operation.paths.iter().fold(router, |router, path| match path.as_str() {

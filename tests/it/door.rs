@@ -216,3 +216,97 @@ fn who_takes_no_address_with_a_path_comes_in_from_the_root() {
     let unsigned = server.send(&put("/code/demo.zip", "x"));
     assert!(unsigned.status >= 400 && !unsigned.text().contains("ETag"), "{}", unsigned.text());
 }
+
+#[test]
+fn an_escaped_slash_behind_the_bucket_is_a_slash() {
+    let server = server();
+    for path in ["/s3/code%2Fdemo.zip", "/s3/code%2fother.zip", "/s3%2Fcode/third.zip"] {
+        let answer = send(&server, WRITER, put(path, "content"));
+        if answer.status == 200 {
+            let got = send(&server, WRITER, Request::get(path));
+            assert_eq!(got.text(), "content", "{path}");
+        }
+    }
+    assert_eq!(send(&server, WRITER, Request::get("/s3/code/demo.zip")).text(), "content");
+}
+
+#[test]
+fn what_is_not_signed_does_not_say_how_a_body_is_read() {
+    let server = server();
+    let chunks = "3\r\nabc\r\n0\r\n\r\n";
+    let added = [("Content-Encoding", "aws-chunked"), ("x-amz-meta-more", "1")];
+    for (name, value) in added {
+        let request = put("/s3/code/plain", chunks);
+        let signed = WRITER.sign("s3", request, server.base(), server.now()).header(name, value);
+        let answer = server.send(&signed);
+        assert_eq!(answer.status, if name == "Content-Encoding" { 200 } else { 403 });
+    }
+    assert_eq!(send(&server, WRITER, Request::get("/s3/code/plain")).text(), chunks);
+}
+
+#[test]
+fn bodies_with_more_entries_than_there_can_be_are_refused() {
+    let server = TestServer::start();
+    let parts = "<Part/>".repeat(10_001);
+    let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    let complete = Request::new("POST", "/s3/code/a?uploadId=x").body(body.into_bytes());
+    let answer = server.send(&complete).text();
+    assert!(answer.contains("InvalidArgument") && answer.contains("10001"), "{answer}");
+    let objects = "<Object><Key>a</Key></Object>".repeat(1001);
+    let delete = Request::new("POST", "/s3/code?delete")
+        .body(format!("<Delete>{objects}</Delete>").into_bytes());
+    let answer = server.send(&delete).text();
+    assert!(answer.contains("InvalidArgument") && answer.contains("1001"), "{answer}");
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing_while_everybody_is_let_in() {
+    let server = TestServer::start();
+    assert_eq!(server.send(&put("/s3/code/a", "a")).status, 200);
+    let before = server.footprint();
+    let delete = "<Delete><Object><Key>a</Key></Object></Delete>";
+    for site in ["cross-site", "same-origin"] {
+        let request =
+            Request::new("POST", "/s3/code?delete").header("Sec-Fetch-Site", site).body(delete);
+        let answer = server.send(&request);
+        assert_eq!(answer.status, if site == "cross-site" { 400 } else { 200 }, "{site}");
+        assert_eq!(server.footprint() == before, site == "cross-site");
+    }
+}
+
+#[test]
+fn a_listing_ends_whatever_keys_there_are() {
+    let server = TestServer::start();
+    let mut keys: Vec<String> = (0..40).map(|at| format!("d{at:02}/x")).collect();
+    keys.extend((0..40).map(|at| format!("d{at:02}/y")));
+    keys.extend(["a/%F4%8F%BF%BFx", "a/b", "b", "z/%EF%BF%BD"].map(str::to_owned));
+    for key in &keys {
+        assert_eq!(server.send(&put(&format!("/s3/code/{key}"), "x")).status, 200, "{key}");
+    }
+    let between = |text: &str, tag: &str| -> Vec<String> {
+        let tag = format!("<{tag}>");
+        text.split(&tag)
+            .skip(1)
+            .map(|part| part.split('<').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    for page in [1, 7, 1000] {
+        let (mut found, mut token) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/s3/code?list-type=2&delimiter=/&max-keys={page}{token}");
+            let text = server.send(&Request::get(&path)).text();
+            found.extend(between(&text, "Key"));
+            found.extend(between(&text, "Prefix").into_iter().filter(|prefix| !prefix.is_empty()));
+            assert!(found.len() <= 43, "{page}: {found:?}");
+            match between(&text, "NextContinuationToken").pop() {
+                Some(next) => token = format!("&continuation-token={next}"),
+                None => break,
+            }
+        }
+        found.sort();
+        let folders = (0..40).map(|at| format!("d{at:02}/"));
+        let mut wanted: Vec<String> = folders.chain(["a/", "b", "z/"].map(str::to_owned)).collect();
+        wanted.sort();
+        assert_eq!(found, wanted, "{page}");
+    }
+}

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
@@ -119,10 +120,17 @@ impl Claim {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
             pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
-        match signing::header(head, "authorization") {
+        let claim = match signing::header(head, "authorization") {
             Some(sent) => Self::from_header(head, sent),
             None if from_query("X-Amz-Signature").is_some() => Self::from_query(from_query),
             None => Err(Denied::Missing.into()),
+        }?;
+        // Otherwise somebody on the way could add some, which change what is done.
+        let covers = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
+        let mut names = head.headers.keys().map(HeaderName::as_str);
+        match names.find(|name| name.starts_with("x-amz-") && !covers(name)) {
+            Some(name) => Err(ApiError::not_signed(name)),
+            None => Ok(claim),
         }
     }
 
@@ -136,20 +144,13 @@ impl Claim {
         };
         let time = signing::header(head, "x-amz-date");
         let time = time.ok_or(Denied::Malformed("the header x-amz-date is required"))?;
-        let claim = Self::new(
+        Self::new(
             &part("Credential")?,
             time.to_owned(),
             part("SignedHeaders")?,
             &part("Signature")?,
             None,
-        )?;
-        // Otherwise somebody on the way could add some.
-        let covers = |name: &str| claim.signed_headers.split(';').any(|signed| signed == name);
-        let mut names = head.headers.keys().map(axum::http::HeaderName::as_str);
-        match names.find(|name| name.starts_with("x-amz-") && !covers(name)) {
-            Some(name) => Err(ApiError::not_signed(name)),
-            None => Ok(claim),
-        }
+        )
     }
 
     fn from_query(value: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
@@ -253,10 +254,10 @@ impl<'h> Payload<'h> {
     fn of(head: &'h Parts, claim: &Claim) -> Self {
         match signing::header(head, CONTENT) {
             Some(stated) if SIGNED_CHUNKS.contains(&stated) => Self::SignedChunks(stated),
-            // Whoever signs an address does not know the body.
-            _ if claim.lifetime.is_some() => Self::Open(UNSIGNED),
             Some(stated @ (UNSIGNED | UNSIGNED_CHUNKS)) => Self::Open(stated),
             Some(stated) => Self::Stated(stated),
+            // Whoever signs an address does not know the body.
+            None if claim.lifetime.is_some() => Self::Open(UNSIGNED),
             None => Self::Whole,
         }
     }

@@ -1,6 +1,7 @@
 //! Refusals, as XML with the codes of S3 (Amazon S3 API reference, "Error responses").
 
 use axum::body::Body;
+use axum::http::header::ETAG;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use s3s::{S3Error, S3ErrorCode};
@@ -19,11 +20,13 @@ pub(super) struct ApiError {
     message: String,
     /// Where the code does not say it.
     status: Option<StatusCode>,
+    /// The tag of the object that has not changed.
+    etag: Option<String>,
 }
 
 impl ApiError {
     fn new(code: S3ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), status: None }
+        Self { code, message: message.into(), status: None, etag: None }
     }
 
     /// A parameter breaks a rule.
@@ -56,13 +59,13 @@ impl ApiError {
 
     /// Who deletes a bucket that is in use has made a mistake.
     pub(super) fn not_empty(bucket: &BucketName) -> Self {
-        let message = format!("the bucket {bucket} has objects or unfinished uploads");
+        let message = format!("the bucket {bucket} has objects");
         Self::new(S3ErrorCode::BucketNotEmpty, message)
     }
 
-    /// An upload on a condition, which would be kept whether or not the condition holds.
+    /// A change on a condition, which would be made whether or not the condition holds.
     pub(super) fn conditional() -> Self {
-        let message = "uploads with If-Match or If-None-Match are not implemented";
+        let message = "changes on a condition or of a part of an object are not implemented";
         Self::new(S3ErrorCode::NotImplemented, message)
     }
 
@@ -73,9 +76,11 @@ impl ApiError {
     }
 
     /// The object is the one that the client has.
-    pub(super) fn not_modified() -> Self {
-        Self::new(S3ErrorCode::Custom("NotModified".into()), "the object has not changed")
-            .with_status(StatusCode::NOT_MODIFIED)
+    pub(super) fn not_modified(etag: &str) -> Self {
+        let error =
+            Self::new(S3ErrorCode::Custom("NotModified".into()), "the object has not changed")
+                .with_status(StatusCode::NOT_MODIFIED);
+        Self { etag: Some(etag.to_owned()), ..error }
     }
 
     fn with_status(self, status: StatusCode) -> Self {
@@ -88,6 +93,10 @@ impl ApiError {
         error.set_request_id(request_id);
         if let Some(status) = self.status {
             error.set_status_code(status);
+        }
+        // Tags are hexadecimal digits.
+        if let Some(Ok(etag)) = self.etag.map(|etag| format!("\"{etag}\"").parse()) {
+            error.set_headers([(ETAG, etag)].into_iter().collect());
         }
         error
     }

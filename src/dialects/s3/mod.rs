@@ -26,7 +26,10 @@
 //! - A presigned address is good for up to seven days, every other signature for 15 minutes before
 //!   and after. Every `x-amz-` header must be signed.
 //! - There are no versions, ACLs, tags, encryption or storage classes: what only asks for them is
-//!   refused as not implemented, headers that ask for them beside an upload are not looked at.
+//!   refused as not implemented, headers that ask for them beside an upload are not looked at. Nor are
+//!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` kept: objects are code on its way.
+//! - A change on a condition is refused, because it would be made whether or not the condition holds.
+//! - No bucket is called `s3` here: from the root its path would be the prefix.
 
 mod auth;
 mod errors;
@@ -83,7 +86,7 @@ impl Dialect for S3 {
         errors::complete(call, response)
     }
 
-    fn dispatcher(&self) -> Option<Operation> {
-        Some(routes::dispatcher())
+    fn dispatchers(&self) -> Vec<Operation> {
+        routes::dispatchers()
     }
 }

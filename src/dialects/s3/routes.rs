@@ -12,7 +12,10 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, put};
+use bytes::Bytes;
+use memchr::memmem;
+use percent_encoding::percent_decode_str;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
@@ -24,11 +27,18 @@ use super::{OBJECT_MAX, PREFIX};
 use crate::app::App;
 use crate::dialects::gate::Body;
 use crate::dialects::{BodyRule, Call, Caller, Operation};
-use crate::domain::{ArchiveProblem, CatalogError, Limit};
+use crate::domain::inbox::PART_MAX;
+use crate::domain::{ArchiveProblem, CatalogError, Limit, Role};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
 /// Bytes of an XML body: a thousand keys to delete, or ten thousand parts.
 const XML_MAX: u64 = 2 << 20;
+
+/// Objects that one request may delete.
+const DELETE_MAX: usize = 1000;
+
+/// Parts of one upload.
+const PARTS_MAX: usize = PART_MAX as usize;
 
 /// The operations in the order of their objects.
 const OPERATIONS: [&str; 18] = [
@@ -57,13 +67,15 @@ pub(super) fn operations() -> Vec<Operation> {
     OPERATIONS.map(|name| Operation::new(name, PREFIX, MethodRouter::new())).into()
 }
 
-/// The one handler behind all operations.
-pub(super) fn dispatcher() -> Operation {
-    let handlers = get(dispatch).put(dispatch).post(dispatch).delete(dispatch);
-    let mut operation = Operation::new("dispatch", PREFIX, handlers).body(BodyRule::Object);
-
-    operation.paths.push(format!("{PREFIX}/{{*path}}"));
-    operation
+/// The two handlers behind all operations: only what is put may be large.
+pub(super) fn dispatchers() -> Vec<Operation> {
+    let others = get(dispatch).post(dispatch).delete(dispatch);
+    let at = |handlers| {
+        let mut operation = Operation::new("dispatch", PREFIX, handlers);
+        operation.paths.push(format!("{PREFIX}/{{*path}}"));
+        operation
+    };
+    vec![at(others), at(put(dispatch)).body(BodyRule::Object)]
 }
 
 async fn dispatch(
@@ -76,14 +88,15 @@ async fn dispatch(
     let (mut head, _) = request.into_parts();
     head.uri = below_the_door(&head.uri)?;
     // A form of a browser, which has its own signature inside.
-    if head.headers.get(CONTENT_TYPE).is_some_and(is_form) {
+    if head.method == Method::POST && head.headers.get(CONTENT_TYPE).is_some_and(is_form) {
         return Err(ApiError::invalid("uploads by forms are not taken: send PUT"));
     }
-    let is_object = head.uri.path().trim_start_matches('/').contains('/');
-    let is_file = head.method == Method::PUT && is_object;
-    let (file, xml) = match is_file {
+    if !head.method.is_safe() {
+        caller.must_be(Role::Write)?;
+    }
+    let (file, xml) = match head.method == Method::PUT && names_object(head.uri.path()) {
         true => (Some(body), s3s::Body::empty()),
-        false => (None, app.in_place(|| body.to_bytes(XML_MAX))?.into()),
+        false => (None, read_xml(&app, &body)?.into()),
     };
     let headers = without_signature(&mut head.headers);
     let door = Door {
@@ -98,6 +111,28 @@ async fn dispatch(
     let answer = builder.build().call(axum::http::Request::from_parts(head, xml)).await;
     let answer = answer.map_err(|_| CatalogError::internal("an answer could not be written"))?;
     Ok(answer.map(HttpBody::new))
+}
+
+/// Whether a path has a key behind the bucket, once it is decoded: as `s3s` will see it.
+fn names_object(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let below = path.strip_prefix('/').unwrap_or(&path);
+    below.split_once('/').is_some_and(|(_, key)| !key.is_empty())
+}
+
+/// Takes a body that is XML, or none; refuses more entries than any operation has, for `s3s` makes
+/// far more of each than its bytes.
+fn read_xml(app: &App, body: &Spool) -> Result<Bytes, ApiError> {
+    let xml = app.in_place(|| body.to_bytes(XML_MAX))?;
+    for (tag, most) in [(&b"<Part"[..], PARTS_MAX), (b"<Object", DELETE_MAX)] {
+        let ends =
+            |at: usize| xml.get(at + tag.len()).is_some_and(|byte| !byte.is_ascii_alphabetic());
+        let count = memmem::find_iter(&xml, tag).filter(|at| ends(*at)).count();
+        if count > most {
+            return Err(ApiError::invalid(format!("the body has {count} entries, at most {most}")));
+        }
+    }
+    Ok(xml)
 }
 
 fn is_form(kind: &HeaderValue) -> bool {
@@ -147,6 +182,11 @@ struct Door {
 }
 
 impl Door {
+    /// Most bytes of an object.
+    fn object_max(&self) -> u64 {
+        self.app.upload_limits(OBJECT_MAX).size
+    }
+
     fn caller(&self, operation: &'static str) -> Caller {
         self.caller.clone().doing(operation)
     }
@@ -155,11 +195,18 @@ impl Door {
     /// checksum that was stated.
     async fn take_file(&self) -> Result<Spool, ApiError> {
         let body = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let body = body.unwrap_or_else(Spool::empty);
-        let limit = self.app.upload_limits(OBJECT_MAX).size;
+        // Never nothing in place of something.
+        let body = body.ok_or_else(|| CatalogError::internal("an upload came without its file"))?;
+        // What is a file is written or read once more.
+        let _place = match body.bytes() {
+            Some(_) => None,
+            None => Some(self.app.start_upload().await?),
+        };
+        let limit = self.object_max();
         let headers = self.headers.clone();
+        let is_chunked = is_chunked(&headers, self.app.verifies_signatures());
         let file = self.app.write(move |catalog| {
-            let (file, trailers) = match is_chunked(&headers) {
+            let (file, trailers) = match is_chunked {
                 true => chunked::unwrap(&body, catalog.incoming(), limit)?,
                 false if body.is_empty() => {
                     let nothing = SpoolWriter::new(catalog.incoming(), limit, Measure::All);
@@ -179,13 +226,16 @@ impl Door {
     }
 }
 
-/// Whether the body comes in chunks, signed or not.
-fn is_chunked(headers: &HeaderMap) -> bool {
+/// Whether the body comes in chunks, signed or not. What is not signed has no say in how a signed
+/// body is read.
+fn is_chunked(headers: &HeaderMap, is_verified: bool) -> bool {
     let starts = |name: &str, start: &[u8]| {
         headers.get(name).is_some_and(|value| value.as_bytes().starts_with(start))
     };
-    starts("x-amz-content-sha256", b"STREAMING-")
-        || starts(CONTENT_ENCODING.as_str(), b"aws-chunked")
+    match headers.contains_key("x-amz-content-sha256") || is_verified {
+        true => starts("x-amz-content-sha256", b"STREAMING-"),
+        false => starts(CONTENT_ENCODING.as_str(), b"aws-chunked"),
+    }
 }
 
 /// Compares the file's size with the limit, and with what was stated of a body in chunks.

@@ -15,9 +15,10 @@ use s3s::dto;
 
 use super::PREFIX;
 use super::auth::ALGORITHM;
-use super::errors::ApiError;
 use crate::dialects::signing;
-use crate::domain::{InboxObject, ObjectInfo, ObjectRef, Timestamp};
+use crate::domain::{
+    BucketName, CatalogError, InboxObject, ObjectInfo, ObjectKey, ObjectRef, Timestamp,
+};
 
 /// What an object is called whose media type nobody stated.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
@@ -57,9 +58,17 @@ pub(super) fn signed_path(head: &Parts) -> &str {
     }
 }
 
+/// Reads a bucket's name. One is taken by our prefix: from the root it would mean something else.
+pub(super) fn read_bucket(name: String) -> Result<BucketName, CatalogError> {
+    match name == PREFIX.trim_start_matches('/') {
+        true => Err(CatalogError::invalid("bucket", format!("must not be '{name}' at this door"))),
+        false => BucketName::parse(name),
+    }
+}
+
 /// Reads bucket and key.
-pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, ApiError> {
-    Ok(ObjectRef::parse(bucket, key)?)
+pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, CatalogError> {
+    Ok(ObjectRef { bucket: read_bucket(bucket)?, key: ObjectKey::parse(key)? })
 }
 
 /// Reads what a client says of its object.

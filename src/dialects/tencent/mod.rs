@@ -61,8 +61,8 @@ impl Dialect for Tencent {
         routes::operations()
     }
 
-    fn dispatcher(&self) -> Option<Operation> {
-        Some(routes::dispatcher())
+    fn dispatchers(&self) -> Vec<Operation> {
+        routes::dispatchers()
     }
 
     fn recognizes(&self, head: &Parts) -> bool {

@@ -77,8 +77,8 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// The one handler behind all actions.
-pub(super) fn dispatcher() -> Operation {
-    Operation::new("dispatch", "/", get(dispatch).post(dispatch)).body(BodyRule::Upload)
+pub(super) fn dispatchers() -> Vec<Operation> {
+    vec![Operation::new("dispatch", "/", get(dispatch).post(dispatch)).body(BodyRule::Upload)]
 }
 
 async fn dispatch(

@@ -30,7 +30,7 @@ pub(super) async fn create(
     input: CreateBucketInput,
 ) -> Result<CreateBucketOutput, ApiError> {
     caller.must_be(domain::Role::Write)?;
-    let name = domain::BucketName::parse(input.bucket)?;
+    let name = wire::read_bucket(input.bucket)?;
     Ok(CreateBucketOutput { location: Some(format!("/{name}")) })
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn head(
     _caller: Caller,
     input: HeadBucketInput,
 ) -> Result<HeadBucketOutput, ApiError> {
-    domain::BucketName::parse(input.bucket)?;
+    wire::read_bucket(input.bucket)?;
     let bucket_region = Some(door.app.config().region.clone());
     Ok(HeadBucketOutput { bucket_region, ..Default::default() })
 }
@@ -51,7 +51,7 @@ pub(super) async fn delete(
     input: DeleteBucketInput,
 ) -> Result<DeleteBucketOutput, ApiError> {
     caller.must_be(domain::Role::Write)?;
-    let name = domain::BucketName::parse(input.bucket)?;
+    let name = wire::read_bucket(input.bucket)?;
     match door.app.read(|catalog| catalog.has_bucket(caller.tenant(), &name))? {
         true => Err(ApiError::not_empty(&name)),
         false => Ok(DeleteBucketOutput {}),
@@ -63,7 +63,7 @@ pub(super) async fn location(
     _caller: Caller,
     input: GetBucketLocationInput,
 ) -> Result<GetBucketLocationOutput, ApiError> {
-    domain::BucketName::parse(input.bucket)?;
+    wire::read_bucket(input.bucket)?;
     let region = door.app.config().region.clone().into();
     Ok(GetBucketLocationOutput { location_constraint: Some(region) })
 }
@@ -84,7 +84,7 @@ pub(super) async fn list_objects(
         max_keys: wire::number(listing.limit),
         is_truncated: Some(listed.next.is_some()),
         next_marker: listed.next.as_ref().map(name),
-        delimiter: delimiter(&listing),
+        delimiter: delimiter(&listing, input.encoding_type.as_ref()),
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
         encoding_type: input.encoding_type,
@@ -116,7 +116,7 @@ pub(super) async fn list_objects_v2(
         continuation_token: input.continuation_token,
         next_continuation_token: listed.next.as_ref().map(hex::encode),
         start_after: input.start_after.as_ref().map(name),
-        delimiter: delimiter(&listing),
+        delimiter: delimiter(&listing, input.encoding_type.as_ref()),
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
         encoding_type: input.encoding_type,
@@ -146,7 +146,7 @@ async fn read(
     bucket: String,
     listing: Listing,
 ) -> Result<(Listed, Listing), ApiError> {
-    let (tenant, bucket) = (caller.tenant().clone(), domain::BucketName::parse(bucket)?);
+    let (tenant, bucket) = (caller.tenant().clone(), wire::read_bucket(bucket)?);
     let read = door.app.write(move |catalog| {
         let listed = listing.read(catalog, &tenant, &bucket)?;
         let is_empty = listed.objects.is_empty() && listed.prefixes.is_empty();
@@ -175,6 +175,6 @@ fn encoded(text: &str, encoding: Option<&EncodingType>) -> String {
     }
 }
 
-fn delimiter(listing: &Listing) -> Option<String> {
-    Some(listing.delimiter.clone()).filter(|delimiter| !delimiter.is_empty())
+fn delimiter(listing: &Listing, encoding: Option<&EncodingType>) -> Option<String> {
+    Some(encoded(&listing.delimiter, encoding)).filter(|delimiter| !delimiter.is_empty())
 }

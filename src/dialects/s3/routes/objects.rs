@@ -14,16 +14,14 @@ use crate::domain::{Caller, CatalogError, InboxObject, ObjectRef, Role};
 /// Bytes read from a file at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Objects that one request may delete.
-const DELETE_MAX: usize = 1000;
-
 pub(super) async fn put(
     door: &Door,
     caller: Caller,
     input: PutObjectInput,
 ) -> Result<PutObjectOutput, ApiError> {
     caller.must_be(Role::Write)?;
-    if input.if_match.is_some() || input.if_none_match.is_some() {
+    let is_part = input.write_offset_bytes.is_some();
+    if input.if_match.is_some() || input.if_none_match.is_some() || is_part {
         return Err(ApiError::conditional());
     }
     let at = wire::read_ref(input.bucket, input.key)?;
@@ -113,6 +111,12 @@ pub(super) async fn delete(
     caller: Caller,
     input: DeleteObjectInput,
 ) -> Result<DeleteObjectOutput, ApiError> {
+    let is_conditional = input.if_match.is_some()
+        || input.if_match_last_modified_time.is_some()
+        || input.if_match_size.is_some();
+    if is_conditional {
+        return Err(ApiError::conditional());
+    }
     let at = wire::read_ref(input.bucket, input.key)?;
     door.app.write(move |catalog| catalog.delete_object(&caller, &at)).await?;
     Ok(DeleteObjectOutput::default())
@@ -125,14 +129,19 @@ pub(super) async fn delete_several(
 ) -> Result<DeleteObjectsOutput, ApiError> {
     caller.must_be(Role::Write)?;
     let (objects, is_quiet) = (input.delete.objects, input.delete.quiet == Some(true));
-    if objects.is_empty() || objects.len() > DELETE_MAX {
-        let count = objects.len();
-        return Err(ApiError::invalid(format!("1 to {DELETE_MAX} objects, these are {count}")));
+    if objects.is_empty() {
+        return Err(ApiError::invalid("the body names no object to delete"));
+    }
+    let is_conditional = |object: &ObjectIdentifier| {
+        object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some()
+    };
+    if objects.iter().any(is_conditional) {
+        return Err(ApiError::conditional());
     }
     let named: Vec<(String, Result<ObjectRef, _>)> = objects
         .into_iter()
         .map(|object| {
-            let at = ObjectRef::parse(input.bucket.clone(), object.key.clone());
+            let at = wire::read_ref(input.bucket.clone(), object.key.clone());
             (object.key, at)
         })
         .collect();
@@ -192,6 +201,6 @@ impl Conditions {
             (None, Some(modified)) => !later(modified),
             (None, None) => false,
         };
-        if is_known { Err(ApiError::not_modified()) } else { Ok(()) }
+        if is_known { Err(ApiError::not_modified(&object.etag)) } else { Ok(()) }
     }
 }

@@ -19,7 +19,8 @@ const CHUNK: usize = 64 << 10;
 /// Compares what arrived with every checksum that was stated; for a blocking thread, because most
 /// are computed only when they are asked for.
 ///
-/// `ChecksumMismatch` names the first that is not the body's.
+/// `ChecksumMismatch` names the first that is not the body's; `InvalidValue` for more than one
+/// `x-amz-checksum-`.
 pub(in crate::dialects::s3) fn check(
     headers: &HeaderMap,
     trailers: &Trailers,
@@ -28,12 +29,19 @@ pub(in crate::dialects::s3) fn check(
     if let Some(stated) = header(headers, "content-md5") {
         compare("MD5", stated, body.digests().map_or(&[], |digests| &digests.md5[..]))?;
     }
-    for (name, algorithm, compute) in ALGORITHMS {
+    let stated = ALGORITHMS.iter().filter_map(|(name, algorithm, compute)| {
         let behind = trailers.iter().find(|(trailer, _)| trailer == name);
-        let stated = header(headers, name).or(behind.map(|(_, value)| &**value));
-        if let Some(stated) = stated {
-            compare(algorithm, stated, &compute(body)?)?;
+        let stated = header(headers, name).or(behind.map(|(_, value)| &**value))?;
+        Some((algorithm, stated, compute))
+    });
+    let mut stated = stated.peekable();
+    if let Some((algorithm, text, compute)) = stated.next() {
+        // Each costs another reading of the body, and S3 takes one as well.
+        if stated.peek().is_some() {
+            let rule = "there must be no more than one x-amz-checksum- header";
+            return Err(CatalogError::invalid("checksum", rule));
         }
+        compare(algorithm, text, &compute(body)?)?;
     }
     Ok(())
 }
