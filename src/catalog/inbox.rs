@@ -5,6 +5,8 @@
 
 mod multipart;
 
+pub(super) use multipart::Completing;
+
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -14,8 +16,8 @@ use uuid::Uuid;
 use super::Catalog;
 use super::limits::check_object_info;
 use crate::domain::{
-    BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectInfo, ObjectRange,
-    ObjectRef, Page, Role, TenantId, Timestamp,
+    BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
+    ObjectRange, ObjectRef, Page, Role, TenantId, Timestamp,
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Content, Spool};
@@ -135,12 +137,11 @@ impl Catalog {
 
     /// Tells whether the tenant has any object in the bucket; buckets come and go with them.
     pub fn has_bucket(&self, tenant: &TenantId, bucket: &BucketName) -> Result<bool, CatalogError> {
-        let range = ObjectRange { prefix: String::new(), after: None, limit: 1 };
+        let range = ObjectRange { prefix: String::new(), from: ObjectFrom::Start, limit: 1 };
         Ok(!self.list_objects(tenant, bucket, range)?.items.is_empty())
     }
 
-    /// Returns the objects of a bucket that come after `range.after`, in the order of their keys'
-    /// bytes. The page's `total` is not counted.
+    /// Returns a stretch of a bucket's objects. The page's `total` is not counted.
     pub fn list_objects(
         &self,
         tenant: &TenantId,
@@ -171,19 +172,43 @@ impl Catalog {
 
     /// Deletes an object; false, and no line in the audit log, when it is not there or expired.
     pub fn delete_object(&self, by: &Caller, at: &ObjectRef) -> Result<bool, CatalogError> {
-        let (tenant, at, now) = (by.tenant().clone(), at.clone(), self.clock.now());
-        let deleted = self.change(by, None, move |store, _| {
-            if store.select_object(&tenant, &at, now)?.is_none() {
-                return Err(no_object(&at));
+        Ok(self.delete_objects(by, std::slice::from_ref(at))?.contains(&true))
+    }
+
+    /// Deletes objects in one change and tells of each, in their order, whether it was there. Each
+    /// that was has its own line in the audit log, with a number of its own.
+    pub fn delete_objects(
+        &self,
+        by: &Caller,
+        objects: &[ObjectRef],
+    ) -> Result<Vec<bool>, CatalogError> {
+        by.must_be(Role::Write)?;
+        let Some(first) = objects.first().cloned() else { return Ok(Vec::new()) };
+        let (tenant, at, now) = (by.tenant().clone(), objects.to_vec(), self.clock.now());
+        let deleted = self.change_several(by, None, move |store, _| {
+            let (mut were, mut files, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
+            for at in &at {
+                let is_there = store.select_object(&tenant, at, now)?.is_some();
+                were.push(is_there);
+                if is_there {
+                    files.extend(store.delete_object(&tenant, at)?);
+                    subjects.push(subject(at));
+                }
             }
-            Ok((store.delete_object(&tenant, &at)?, subject(&at)))
+            // Then nothing changes, not even the number of the last change.
+            if subjects.is_empty() {
+                return Err(no_object(&first));
+            }
+            Ok(((were, files), subjects))
         });
         match deleted {
-            Ok(file) => {
-                self.remove(file);
-                Ok(true)
+            Ok((were, files)) => {
+                self.remove(files);
+                Ok(were)
             }
-            Err(CatalogError::NotFound { what: Noun::Object, .. }) => Ok(false),
+            Err(CatalogError::NotFound { what: Noun::Object, .. }) => {
+                Ok(vec![false; objects.len()])
+            }
             Err(error) => Err(error),
         }
     }

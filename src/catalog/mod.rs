@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use uuid::Uuid;
 
 pub use functions::CodeInput;
+use inbox::Completing;
 pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
 
@@ -83,6 +84,7 @@ pub struct Catalog {
     /// Most bytes of all versions of one tenant and its divisions.
     tenant_code_max: Option<u64>,
     inbox_limits: InboxLimits,
+    completing: Completing,
     access: RwLock<Option<Arc<Access>>>,
     /// When each key was made and its use was last written down. A key that is deleted and made
     /// again under its id is another one.
@@ -93,8 +95,8 @@ impl Catalog {
     /// Puts the use cases on top of an open store.
     pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
         let (access, noted) = (RwLock::default(), Mutex::default());
-        let inbox_limits = InboxLimits::default();
-        Self { store, clock, ids, tenant_code_max: None, inbox_limits, access, noted }
+        let (inbox_limits, completing) = Default::default();
+        Self { store, clock, ids, tenant_code_max: None, inbox_limits, completing, access, noted }
     }
 
     /// Limits the bytes of all versions and heads of each tenant, its divisions (`tenant@…`)
@@ -154,6 +156,20 @@ impl Catalog {
         held: Option<Held>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
+        self.change_several(by, held, |store, sequence| {
+            let (done, subject) = change(store, sequence)?;
+            Ok((done, vec![subject]))
+        })
+    }
+
+    /// Runs a change that is about several things, with a line in the audit log for each: the first
+    /// has the number of the change, the others the next ones.
+    fn change_several<T: Send + 'static>(
+        &self,
+        by: &Caller,
+        held: Option<Held>,
+        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<String>), CatalogError> + Send + 'static,
+    ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
         let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
         self.store.write_file(held, move |store| {
@@ -163,7 +179,7 @@ impl Catalog {
                 Some(_) => store.select_code_size(tenant)?,
                 None => 0,
             };
-            let (done, subject) = change(store, sequence)?;
+            let (done, subjects) = change(store, sequence)?;
             if let Some(limit) = code_max {
                 let actual = store.select_code_size(tenant)?;
                 if actual > limit && actual > before {
@@ -173,11 +189,13 @@ impl Catalog {
             }
             let occasion = by.occasion();
             let (dialect, operation) = (occasion.dialect, occasion.operation);
-            let (key, subject) = (by.key(), &*subject);
-            let request = occasion.request_id.to_string();
-            let request = Some(&*request);
-            let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
-            store.insert_audit(sequence, &entry)?;
+            let (key, request) = (by.key(), occasion.request_id.to_string());
+            for (place, subject) in subjects.iter().enumerate() {
+                let sequence = if place == 0 { sequence } else { store.next_sequence()? };
+                let request = Some(&*request);
+                let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
+                store.insert_audit(sequence, &entry)?;
+            }
             Ok(done)
         })
     }

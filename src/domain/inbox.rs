@@ -1,4 +1,4 @@
-//! What is on its way into the inbox in parts, and which stretch of its objects is asked for.
+//! What is on its way into the inbox in parts, and which stretch of it is asked for.
 
 use super::object::{ObjectInfo, ObjectRef};
 use super::{CatalogError, Timestamp};
@@ -11,10 +11,48 @@ pub const PART_MAX: u16 = 10_000;
 pub struct ObjectRange {
     /// What the keys start with; empty for all.
     pub prefix: String,
-    /// The keys come after this one, which need not be a key.
-    pub after: Option<String>,
+    /// Where it begins.
+    pub from: ObjectFrom,
     /// Objects to return at most.
     pub limit: u64,
+}
+
+/// Where a stretch of a bucket's objects begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ObjectFrom {
+    /// At the first key.
+    #[default]
+    Start,
+    /// At the first key after this text, which need not be a key.
+    After(String),
+    /// At the first key after all that start with this text; nothing is behind the empty one.
+    Behind(String),
+}
+
+/// A stretch of the unfinished uploads into a bucket, in the order of their keys' bytes, and then
+/// of their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MultipartRange {
+    /// What the keys start with; empty for all.
+    pub prefix: String,
+    /// Where it begins.
+    pub from: MultipartFrom,
+    /// Uploads to return at most.
+    pub limit: u64,
+}
+
+/// Where a stretch of unfinished uploads begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MultipartFrom {
+    /// At the first upload.
+    #[default]
+    Start,
+    /// At the first key after this text, which need not be a key.
+    AfterKey(String),
+    /// At the first upload after this one, by its key and its id; it need not be there.
+    After(String, String),
+    /// At the first key after all that start with this text; nothing is behind the empty one.
+    Behind(String),
 }
 
 /// A multipart upload that is not completed.

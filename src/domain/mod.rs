@@ -26,7 +26,7 @@ pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,
 };
-pub use inbox::{Multipart, ObjectRange, Part};
+pub use inbox::{Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectRange, Part};
 pub use key::{Key, KeyId, Secret, parse_key_tenant};
 pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
 pub use names::{

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::layers::{after_prefix, cut, text};
 use super::{Change, Store, View, from_sql, time_from_sql, to_sql};
 use crate::domain::{
-    BucketName, CatalogError, Digests, InboxObject, ObjectInfo, ObjectRange, ObjectRef, Page,
-    TenantId, Timestamp,
+    BucketName, CatalogError, Digests, InboxObject, ObjectFrom, ObjectInfo, ObjectRange, ObjectRef,
+    Page, TenantId, Timestamp,
 };
 
 const COLUMNS: &str = "bucket, key, size, sha256, sha512, md5, crc64, parts, etag, media_type, \
@@ -68,11 +68,17 @@ impl View<'_> {
         range: &ObjectRange,
         now: Timestamp,
     ) -> Result<Page<InboxObject>, CatalogError> {
-        // One lower bound: of two, SQLite would start at either.
-        let (above, from) = match &range.after {
-            Some(after) if *after >= range.prefix => (">", after),
-            _ => (">=", &range.prefix),
+        let (above, from) = match &range.from {
+            ObjectFrom::Start => (">=", String::new()),
+            ObjectFrom::After(key) => (">", key.clone()),
+            ObjectFrom::Behind(start) => match after_prefix(start) {
+                Some(first) => (">=", first),
+                None => return Ok(Page::empty()),
+            },
         };
+        // One lower bound: of two, SQLite would start at either.
+        let (above, from) =
+            if from >= range.prefix { (above, from) } else { (">=", range.prefix.clone()) };
         let end = after_prefix(&range.prefix);
         let below = if end.is_some() { "AND key < ?5" } else { "AND ?5 IS NULL" };
         let sql = format!(

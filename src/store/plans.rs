@@ -13,8 +13,9 @@ use super::functions::SORTED_MAX;
 use super::{Change, HeadUpdate, LayerVersionInsert, Store, View};
 use crate::domain::{
     Acl, Artifact, CatalogError, Digests, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
-    Group, InboxObject, LayerFilter, LayerName, LayerRef, Multipart, ObjectInfo, ObjectRange,
-    ObjectRef, Order, Part, TenantId, Timestamp, VersionName, VersionNumber, Window,
+    Group, InboxObject, LayerFilter, LayerName, LayerRef, Multipart, MultipartFrom, MultipartRange,
+    ObjectFrom, ObjectInfo, ObjectRange, ObjectRef, Order, Part, TenantId, Timestamp, VersionName,
+    VersionNumber, Window,
 };
 
 /// What a plan may say all the same: a part of the statement, a part of the plan's line.
@@ -304,18 +305,31 @@ fn the_inbox_is_read_and_swept_by_keys_and_indexes() {
     let read = store.read(|view| {
         assert_eq!(view.select_object(&tenant(), &at, now)?.unwrap().0, object);
         for prefix in ["", "a"] {
-            for (after, found) in [(None, 1), (Some("a/"), 1), (Some("a/b"), 0)] {
-                let after = after.map(str::to_owned);
-                let range = ObjectRange { prefix: prefix.to_owned(), after, limit: 5 };
+            for (from, found) in [
+                (ObjectFrom::Start, 1),
+                (ObjectFrom::After("a/".to_owned()), 1),
+                (ObjectFrom::After("a/b".to_owned()), 0),
+                (ObjectFrom::Behind("a/".to_owned()), 0),
+            ] {
+                let range = ObjectRange { prefix: prefix.to_owned(), from, limit: 5 };
                 let page = view.select_objects(&tenant(), &at.bucket, &range, now)?;
                 assert_eq!(page.items.len(), found);
+            }
+            let text = || "a".to_owned();
+            for from in [
+                MultipartFrom::Start,
+                MultipartFrom::AfterKey(text()),
+                MultipartFrom::After(text(), text()),
+                MultipartFrom::Behind(text()),
+            ] {
+                let range = MultipartRange { prefix: prefix.to_owned(), from, limit: 5 };
+                view.select_multiparts(&tenant(), &at.bucket, &range, now)?;
             }
         }
         assert!(view.select_bucket_after(&tenant(), "", now)?.is_some());
         assert_eq!(view.select_inbox_size()?, 1);
         assert!(!view.has_expired(now)?);
         view.select_multipart(&tenant(), &at, "u", now)?;
-        view.select_multiparts(&tenant(), &at.bucket, 5, now)?;
         view.count_multiparts(&tenant(), now)?;
         view.select_parts("u", 0, 5)?;
         Ok::<_, CatalogError>(())

@@ -1,7 +1,9 @@
 //! Objects that are put in parts: an upload is started, takes parts in any order, and becomes an
 //! object when it is completed.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use md5::Md5;
@@ -11,8 +13,8 @@ use uuid::Uuid;
 use super::{Catalog, check_object_info, digests_of};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
-    BucketName, Caller, CatalogError, InboxObject, Multipart, Noun, ObjectInfo, ObjectRef, Page,
-    Part, Role, TenantId, Timestamp,
+    BucketName, Caller, CatalogError, InboxObject, Limit, Multipart, MultipartRange, Noun,
+    ObjectInfo, ObjectRef, Page, Part, Role, TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Spool, SpoolWriter};
 use crate::store::{Held, View};
@@ -100,37 +102,45 @@ impl Catalog {
         })
     }
 
-    /// Returns the uploads into a bucket that are neither completed nor expired, by key and then by
-    /// id, up to `limit`.
+    /// Returns a stretch of the uploads into a bucket that are neither completed nor expired. The
+    /// page's `total` is not counted.
     pub fn list_multiparts(
         &self,
         tenant: &TenantId,
         bucket: &BucketName,
-        limit: u64,
-    ) -> Result<Vec<Multipart>, CatalogError> {
+        range: MultipartRange,
+    ) -> Result<Page<Multipart>, CatalogError> {
         let now = self.clock.now();
-        self.store.read(|view| view.select_multiparts(tenant, bucket, limit, now))
+        self.store.read(|view| view.select_multiparts(tenant, bucket, &range, now))
     }
 
     /// Makes the object out of the given parts, each with its number and entity tag, and ends the
     /// upload; parts that are not given are thrown away.
     ///
     /// `NotFound` of `Multipart`; `InvalidValue` of `parts` when there are none, of `part order`
-    /// unless their numbers ascend, of `part` when there is none of that number and tag.
+    /// unless their numbers ascend, of `part` when there is none of that number and tag, of
+    /// `multipart upload` while it is being completed already; `LimitExceeded` of `CodeSize` when
+    /// the object would have more than `limit` bytes, before any is copied.
     pub fn complete_multipart(
         &self,
         by: &Caller,
         at: &ObjectRef,
         upload: &str,
         parts: Vec<(u16, String)>,
+        limit: u64,
     ) -> Result<InboxObject, CatalogError> {
         by.must_be(Role::Write)?;
         let (tenant, now) = (by.tenant().clone(), self.clock.now());
+        let _alone = self.completing.start(&tenant, upload)?;
         let (about, chosen) = self.store.read(|view| {
             let about = find(view, &tenant, at, upload, now)?.about;
             Ok((about, choose(view, upload, &parts)?))
         })?;
-        let body = self.join(&chosen)?;
+        let actual = chosen.iter().map(|(part, _)| part.size).sum();
+        if actual > limit {
+            return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual });
+        }
+        let body = self.join(&chosen, limit)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
         let fresh = self.keep_in_inbox(body.into_content())?;
         let etag = tag(chosen.iter().map(|(part, _)| part));
@@ -148,9 +158,9 @@ impl Catalog {
         })
     }
 
-    /// Copies parts one after the other.
-    fn join(&self, parts: &[(Part, Uuid)]) -> Result<Spool, CatalogError> {
-        let mut whole = SpoolWriter::new(self.incoming(), u64::MAX, Measure::All);
+    /// Copies parts of up to `limit` bytes one after the other.
+    fn join(&self, parts: &[(Part, Uuid)], limit: u64) -> Result<Spool, CatalogError> {
+        let mut whole = SpoolWriter::new(self.incoming(), limit, Measure::All);
         for (part, name) in parts {
             let mut file = match self.store.inbox().open_file(*name) {
                 Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
@@ -188,6 +198,38 @@ impl Catalog {
         })?;
         self.remove(files);
         Ok(())
+    }
+}
+
+/// The uploads that are being completed, each by its tenant and its id.
+#[derive(Default)]
+pub(in crate::catalog) struct Completing(Mutex<HashSet<(TenantId, String)>>);
+
+impl Completing {
+    /// Notes that an upload is being completed, until the result is dropped; `InvalidValue` of
+    /// `multipart upload` when it is already: each completion copies all parts.
+    pub(super) fn start(
+        &self,
+        tenant: &TenantId,
+        upload: &str,
+    ) -> Result<Completion<'_>, CatalogError> {
+        let which = (tenant.clone(), upload.to_owned());
+        if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(which.clone()) {
+            return Err(CatalogError::invalid("multipart upload", "is being completed"));
+        }
+        Ok(Completion { of: self, which })
+    }
+}
+
+/// One upload that is being completed.
+pub(super) struct Completion<'c> {
+    of: &'c Completing,
+    which: (TenantId, String),
+}
+
+impl Drop for Completion<'_> {
+    fn drop(&mut self) {
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.which);
     }
 }
 

@@ -1,13 +1,10 @@
 //! Listings: by key, with what is the same up to a delimiter taken together.
 
 use crate::catalog::Catalog;
-use crate::domain::{BucketName, CatalogError, InboxObject, ObjectRange, TenantId};
+use crate::domain::{BucketName, CatalogError, InboxObject, ObjectFrom, ObjectRange, TenantId};
 
 /// Lines of one page, and what S3 gives when more are asked for.
 const PAGE_MAX: u64 = 1000;
-
-/// Above every letter: the place behind everything that starts with the same text.
-const LAST: char = char::MAX;
 
 /// What a listing asks for.
 #[derive(Debug, Default)]
@@ -45,21 +42,21 @@ impl Listing {
         bucket: &BucketName,
     ) -> Result<Listed, CatalogError> {
         let mut listed = Listed::default();
-        let (mut after, mut count) = (self.after.clone().map(|after| self.behind(after)), 0);
+        let (mut from, mut count) = (self.from(), 0);
         let mut last = None;
         while count < self.limit {
             let limit = self.limit - count;
-            let range = ObjectRange { prefix: self.prefix.clone(), after: after.clone(), limit };
+            let range = ObjectRange { prefix: self.prefix.clone(), from: from.clone(), limit };
             let page = catalog.list_objects(tenant, bucket, range)?;
             let is_end = page.next.is_none();
             let mut jumped = false;
             for object in page.items {
                 let key = object.at.key.as_str();
-                after = Some(key.to_owned());
+                from = ObjectFrom::After(key.to_owned());
                 count += 1;
                 match self.common(key) {
                     Some(common) => {
-                        after = Some(format!("{common}{LAST}"));
+                        from = ObjectFrom::Behind(common.clone());
                         last = Some(common.clone());
                         listed.prefixes.push(common);
                         // What follows has the same start, most likely.
@@ -76,7 +73,7 @@ impl Listing {
                 return Ok(listed);
             }
         }
-        let range = ObjectRange { prefix: self.prefix.clone(), after, limit: 1 };
+        let range = ObjectRange { prefix: self.prefix.clone(), from, limit: 1 };
         if self.limit > 0 && !catalog.list_objects(tenant, bucket, range)?.items.is_empty() {
             listed.next = last;
         }
@@ -91,10 +88,11 @@ impl Listing {
     }
 
     /// Behind a common start comes what does not have it.
-    fn behind(&self, after: String) -> String {
+    fn from(&self) -> ObjectFrom {
+        let Some(after) = self.after.clone() else { return ObjectFrom::Start };
         match self.common(&after) {
-            Some(common) if common == after => format!("{after}{LAST}"),
-            _ => after,
+            Some(common) if common == after => ObjectFrom::Behind(after),
+            _ => ObjectFrom::After(after),
         }
     }
 }

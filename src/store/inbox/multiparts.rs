@@ -3,11 +3,12 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
-use super::super::layers::{cut, text};
+use super::super::layers::{after_prefix, cut, text};
 use super::super::{Change, View, from_sql, time_from_sql, to_sql};
 use super::{about, file, metadata_json};
 use crate::domain::{
-    BucketName, CatalogError, Multipart, ObjectRef, Page, Part, TenantId, Timestamp,
+    BucketName, CatalogError, Multipart, MultipartFrom, MultipartRange, ObjectRef, Page, Part,
+    TenantId, Timestamp,
 };
 
 const COLUMNS: &str = "id, bucket, key, media_type, metadata, started, expires";
@@ -37,30 +38,50 @@ impl View<'_> {
         rows.next()?.map(multipart).transpose()
     }
 
-    /// Returns the first uploads into a bucket by key and then by id, without the expired ones.
+    /// Returns uploads into a bucket that are not expired; the page's `total` is not counted.
     pub fn select_multiparts(
         &self,
         tenant: &TenantId,
         bucket: &BucketName,
-        limit: u64,
+        range: &MultipartRange,
         now: Timestamp,
-    ) -> Result<Vec<Multipart>, CatalogError> {
+    ) -> Result<Page<Multipart>, CatalogError> {
+        let (above, key, id) = match &range.from {
+            MultipartFrom::Start => ("key >= ?3", String::new(), None),
+            MultipartFrom::AfterKey(key) => ("key > ?3", key.clone(), None),
+            MultipartFrom::After(key, id) => ("(key, id) > (?3, ?4)", key.clone(), Some(id)),
+            MultipartFrom::Behind(start) => match after_prefix(start) {
+                Some(first) => ("key >= ?3", first, None),
+                None => return Ok(Page::empty()),
+            },
+        };
+        // One lower bound: of two, SQLite would start at either.
+        let (above, key) = match key >= range.prefix {
+            true => (above, key),
+            false => ("key >= ?3", range.prefix.clone()),
+        };
+        let end = after_prefix(&range.prefix);
+        let below = if end.is_some() { "key < ?5" } else { "?5 IS NULL" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM inbox_multiparts WHERE tenant = ? AND bucket = ?
-             AND (expires IS NULL OR expires > ?) ORDER BY key, id LIMIT ?"
+            "SELECT {COLUMNS} FROM inbox_multiparts
+             WHERE tenant = ?1 AND bucket = ?2 AND {above} AND {below}
+             AND (expires IS NULL OR expires > ?6) ORDER BY key, id LIMIT ?7"
         );
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((
             tenant.as_str(),
             bucket.as_str(),
+            key,
+            id,
+            end,
             now.as_microsecond(),
-            to_sql(limit),
+            to_sql(range.limit.saturating_add(1)),
         ))?;
         let mut uploads = Vec::new();
         while let Some(row) = rows.next()? {
             uploads.push(multipart(row)?);
         }
-        Ok(uploads)
+        Ok(cut(uploads, range.limit, 0))
     }
 
     /// Returns the number of a tenant's uploads that are not expired.

@@ -26,7 +26,8 @@ fn parts_come_in_any_order_and_make_one_object() {
     };
     assert_eq!(list(0, 2), (vec![1, 2], true));
     assert_eq!(list(2, 2), (vec![30], false));
-    let listed = desk.catalog.list_multiparts(&tenant("a"), &at("code/x").bucket, 9).unwrap();
+    let listed = desk.catalog.list_multiparts(&tenant("a"), &at("code/x").bucket, all_uploads(9));
+    let listed = listed.unwrap().items;
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].id, &listed[0].about), (&upload, &about));
 
@@ -105,22 +106,98 @@ fn a_tenant_has_so_many_unfinished_uploads_and_no_more() {
     assert_eq!(desk.catalog.sweep_inbox().unwrap(), 1001);
 }
 
+/// The name of a part's file.
+fn file_of(desk: &Desk, upload: &str, number: u16) -> Uuid {
+    let parts = desk.catalog.store.read(|view| view.select_parts(upload, number - 1, 1));
+    parts.unwrap().items.remove(0).1
+}
+
 #[test]
 fn an_upload_that_changes_while_it_is_copied_is_refused() {
     let desk = Desk::for_a_day();
     let upload = desk.start("code/part");
     let part = desk.part("code/part", &upload, 1, b"1");
     // As if another request had removed the file between the look and the copy.
-    let (_, file) = desk
-        .catalog
-        .store
-        .read(|view| Ok(view.select_parts(&upload, 0, 1)?.items.remove(0)))
-        .unwrap();
-    desk.catalog.store.inbox().remove(file);
+    desk.catalog.store.inbox().remove(file_of(&desk, &upload, 1));
     let before = desk.traces();
     let refused = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
     assert!(matches!(refused, CatalogError::InvalidValue { field: "part", .. }), "{refused}");
     assert_eq!(desk.traces(), before);
     desk.part("code/part", &upload, 1, b"1");
     desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
+}
+
+#[test]
+fn an_object_of_parts_has_a_limit_like_any_other() {
+    let desk = Desk::for_a_day();
+    let upload = desk.start("code/part");
+    let bytes = vec![b'x'; 400_000];
+    let parts: Vec<Part> =
+        (1..=3).map(|number| desk.part("code/part", &upload, number, &bytes)).collect();
+    let named = |numbers: &[usize]| {
+        numbers.iter().map(|number| (*number as u16, parts[number - 1].etag.clone())).collect()
+    };
+    let complete = |numbers: &[usize], limit| {
+        let parts = named(numbers);
+        desk.catalog.complete_multipart(&caller("a"), &at("code/part"), &upload, parts, limit)
+    };
+    // Who copied before asking would miss it.
+    desk.catalog.store.inbox().remove(file_of(&desk, &upload, 2));
+    let before = desk.traces();
+    for (numbers, limit, sum) in
+        [(&[1, 2, 3][..], 1_199_999, 1_200_000), (&[1, 3], 799_999, 800_000), (&[2], 0, 400_000)]
+    {
+        let refused = complete(numbers, limit).unwrap_err();
+        let expected = (Limit::CodeSize, limit, sum);
+        assert!(
+            matches!(refused, CatalogError::LimitExceeded { what, limit, actual }
+                if (what, limit, actual) == expected),
+            "{refused}"
+        );
+        assert_eq!(desk.traces(), before);
+    }
+    assert_eq!(complete(&[1, 3], 800_000).unwrap().size, 800_000, "the third does not count");
+}
+
+#[test]
+fn an_upload_is_completed_once_at_a_time() {
+    let desk = Desk::for_a_day();
+    let upload = desk.start("code/part");
+    let part = desk.part("code/part", &upload, 1, &vec![b'x'; 3 << 18]);
+    let other = desk.start("code/part");
+    let before = desk.traces();
+    let first = desk.catalog.completing.start(&tenant("a"), &upload).unwrap();
+    let refused = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
+    assert_eq!(refused.to_string(), "multipart upload is being completed");
+    assert_eq!(desk.traces(), before);
+    let body = desk.body(b"1");
+    let stranger = caller("b");
+    let parts = vec![(1, part.etag.clone())];
+    let gone =
+        desk.catalog.complete_multipart(&stranger, &at("code/part"), &upload, parts, 1 << 20);
+    assert!(
+        matches!(gone, Err(CatalogError::NotFound { what: Noun::Multipart, .. })),
+        "who does not have it learns nothing"
+    );
+    let also = desk.catalog.put_part(&caller("a"), &at("code/part"), &other, 1, body).unwrap();
+    desk.complete("code/part", &other, &[(1, &also.etag)]).unwrap();
+    drop(first);
+
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let complete = || desk.complete("code/part", &upload, &[(1, &part.etag)]);
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(complete)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for refusal in outcomes.into_iter().filter_map(Result::err) {
+        let is_known = matches!(
+            &refusal,
+            CatalogError::NotFound { what: Noun::Multipart, .. }
+                | CatalogError::InvalidValue { field: "multipart upload", .. }
+        );
+        assert!(is_known, "{refusal}");
+    }
+    assert_eq!((desk.get("code/part").unwrap().len(), desk.files().len()), (3 << 18, 1));
+    let again = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
+    assert!(matches!(again, CatalogError::NotFound { .. }), "a refusal leaves nothing noted");
 }

@@ -4,7 +4,7 @@ use s3s::dto::*;
 
 use super::Door;
 use crate::dialects::s3::errors::ApiError;
-use crate::dialects::s3::wire;
+use crate::dialects::s3::{OBJECT_MAX, wire};
 use crate::domain::{self, Caller, Role};
 
 /// Parts of one upload, and the highest number that one may have.
@@ -88,9 +88,11 @@ pub(super) async fn list(
 ) -> Result<ListMultipartUploadsOutput, ApiError> {
     let bucket = domain::BucketName::parse(input.bucket.clone())?;
     let limit = limit(input.max_uploads)?;
+    let (prefix, from) = (input.prefix.unwrap_or_default(), domain::MultipartFrom::Start);
+    let range = domain::MultipartRange { prefix, from, limit };
     let found =
-        door.app.read(|catalog| catalog.list_multiparts(caller.tenant(), &bucket, limit))?;
-    let uploads = found.iter().map(|upload| MultipartUpload {
+        door.app.read(|catalog| catalog.list_multiparts(caller.tenant(), &bucket, range))?;
+    let uploads = found.items.iter().map(|upload| MultipartUpload {
         key: Some(upload.at.key.to_string()),
         upload_id: Some(upload.id.clone()),
         initiated: Some(wire::moment(upload.started)),
@@ -99,7 +101,7 @@ pub(super) async fn list(
     Ok(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         max_uploads: wire::number(limit),
-        is_truncated: Some(false),
+        is_truncated: Some(found.more),
         uploads: Some(uploads.collect()),
         ..Default::default()
     })
@@ -123,8 +125,9 @@ pub(super) async fn complete(
         return Err(ApiError::invalid("the upload needs at least one part"));
     }
     let upload = input.upload_id;
+    let limit = door.app.upload_limits(OBJECT_MAX).size;
     let complete = move |catalog: &crate::catalog::Catalog| {
-        catalog.complete_multipart(&caller, &at, &upload, parts)
+        catalog.complete_multipart(&caller, &at, &upload, parts, limit)
     };
     let object = door.app.write(complete).await?;
     Ok(CompleteMultipartUploadOutput {

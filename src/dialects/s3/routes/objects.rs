@@ -145,14 +145,11 @@ pub(super) async fn delete_several(
             (object.key, at)
         })
         .collect();
-    let outcomes = door.app.blocking(move |catalog| {
-        let delete = |(key, at): (String, Result<ObjectRef, _>)| {
-            (key, at.and_then(|at| catalog.delete_object(&caller, &at)))
-        };
-        named.into_iter().map(delete).collect::<Vec<_>>()
-    });
+    let good = named.iter().filter_map(|(_, at)| at.as_ref().ok());
+    let good: Vec<ObjectRef> = good.cloned().collect();
+    door.app.write(move |catalog| catalog.delete_objects(&caller, &good)).await?;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    for (key, outcome) in outcomes.await? {
+    for (key, outcome) in named {
         match outcome {
             Ok(_) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
             Err(error) => {
