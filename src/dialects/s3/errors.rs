@@ -69,6 +69,12 @@ impl ApiError {
         Self::new(S3ErrorCode::NotImplemented, message)
     }
 
+    /// A listing of uploads that is to take some together.
+    pub(super) fn no_delimiter() -> Self {
+        let message = "a delimiter is not implemented for unfinished uploads";
+        Self::new(S3ErrorCode::NotImplemented, message)
+    }
+
     /// The object is not the one that is wanted.
     pub(super) fn precondition_failed() -> Self {
         let message = "the object does not fit If-Match or If-Unmodified-Since";

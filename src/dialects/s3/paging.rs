@@ -34,7 +34,7 @@ impl Listing {
         asked.map_or(Some(PAGE_MAX), |asked| u64::try_from(asked).ok().map(|it| it.min(PAGE_MAX)))
     }
 
-    /// Reads one page; what has a common start is skipped over and not read.
+    /// Reads one page. What has a common start is read once and skipped over.
     pub(super) fn read(
         &self,
         catalog: &Catalog,
@@ -42,57 +42,64 @@ impl Listing {
         bucket: &BucketName,
     ) -> Result<Listed, CatalogError> {
         let mut listed = Listed::default();
-        let (mut from, mut count) = (self.from(), 0);
-        let mut last = None;
-        while count < self.limit {
-            let limit = self.limit - count;
-            let range = ObjectRange { prefix: self.prefix.clone(), from: from.clone(), limit };
-            let page = catalog.list_objects(tenant, bucket, range)?;
-            let is_end = page.next.is_none();
+        let (mut from, mut last) = (self.start(), None);
+        let list = |from: &ObjectFrom, limit| {
+            let (prefix, from) = (self.prefix.clone(), from.clone());
+            let page = catalog.list_objects(tenant, bucket, ObjectRange { prefix, from, limit })?;
+            Ok::<_, CatalogError>(page.items)
+        };
+        // Behind one common start there may be another: more rows only while there is none.
+        let mut rows = if self.delimiter.is_empty() { self.limit } else { 1 };
+        let mut left = self.limit;
+        while left > 0 {
+            let asked = rows.min(left);
+            let objects = list(&from, asked)?;
+            if (objects.len() as u64) < asked {
+                rows = u64::MAX;
+            }
             let mut jumped = false;
-            for object in page.items {
-                let key = object.at.key.as_str();
-                from = ObjectFrom::After(key.to_owned());
-                count += 1;
-                match self.common(key) {
-                    Some(common) => {
-                        from = ObjectFrom::Behind(common.clone());
-                        last = Some(common.clone());
-                        listed.prefixes.push(common);
-                        // What follows has the same start, most likely.
-                        jumped = true;
-                        break;
-                    }
-                    None => {
-                        last = Some(key.to_owned());
-                        listed.objects.push(object);
-                    }
+            for object in objects {
+                left -= 1;
+                if let Some(common) = self.common(object.at.key.as_str()) {
+                    from = ObjectFrom::Behind(common.clone());
+                    last = Some(common.clone());
+                    listed.prefixes.push(common);
+                    jumped = true;
+                    break;
                 }
+                let key = object.at.key.to_string();
+                from = ObjectFrom::After(key.clone());
+                last = Some(key);
+                listed.objects.push(object);
             }
-            if is_end && !jumped {
-                return Ok(listed);
-            }
+            rows = match (jumped, rows) {
+                (true, _) => 1,
+                // There were no more.
+                (false, u64::MAX) => return Ok(listed),
+                (false, rows) => rows * 2,
+            };
         }
-        let range = ObjectRange { prefix: self.prefix.clone(), from, limit: 1 };
-        if self.limit > 0 && !catalog.list_objects(tenant, bucket, range)?.items.is_empty() {
+        if self.limit > 0 && !list(&from, 1)?.is_empty() {
             listed.next = last;
         }
         Ok(listed)
     }
 
-    /// The start that a key has in common with others.
-    fn common(&self, key: &str) -> Option<String> {
-        let rest = key.get(self.prefix.len()..).filter(|_| !self.delimiter.is_empty())?;
-        let end = rest.find(&self.delimiter)? + self.delimiter.len();
-        Some(key[..self.prefix.len() + end].to_owned())
+    /// Where the page begins: behind a common start comes what does not have it.
+    fn start(&self) -> ObjectFrom {
+        match &self.after {
+            None => ObjectFrom::Start,
+            Some(after) if self.common(after).as_ref() == Some(after) => {
+                ObjectFrom::Behind(after.clone())
+            }
+            Some(after) => ObjectFrom::After(after.clone()),
+        }
     }
 
-    /// Behind a common start comes what does not have it.
-    fn from(&self) -> ObjectFrom {
-        let Some(after) = self.after.clone() else { return ObjectFrom::Start };
-        match self.common(&after) {
-            Some(common) if common == after => ObjectFrom::Behind(after),
-            _ => ObjectFrom::After(after),
-        }
+    /// The start that a key has in common with others.
+    fn common(&self, key: &str) -> Option<String> {
+        let rest = key.strip_prefix(&self.prefix).filter(|_| !self.delimiter.is_empty())?;
+        let end = rest.find(&self.delimiter)? + self.delimiter.len();
+        Some(key[..self.prefix.len() + end].to_owned())
     }
 }

@@ -116,9 +116,12 @@ pub(super) fn second(at: &dto::Timestamp) -> i64 {
     text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
 }
 
-/// Escapes a key for a listing whose reader asked for that: everything but letters, digits, `-`,
-/// `_`, `.`, `~` and `/`.
-pub(super) fn url_encoded(text: &str) -> String {
+/// Spells a key for a listing as its reader asked for it: as it is, or with everything escaped but
+/// letters, digits, `-`, `_`, `.`, `~` and `/`.
+pub(super) fn encoded(text: &str, encoding: Option<&dto::EncodingType>) -> String {
+    if encoding.is_none_or(|encoding| encoding.as_str() != "url") {
+        return text.to_owned();
+    }
     let parts = text.split('/').map(|part| utf8_percent_encode(part, signing::ESCAPED).to_string());
     parts.collect::<Vec<_>>().join("/")
 }

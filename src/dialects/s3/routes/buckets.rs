@@ -76,7 +76,7 @@ pub(super) async fn list_objects(
     let listing = listing(input.prefix, input.delimiter, input.marker.clone(), input.max_keys)?;
     let (listed, listing) = read(door, &caller, input.bucket.clone(), listing).await?;
     let (contents, common_prefixes) = lines(&listed, input.encoding_type.as_ref());
-    let name = |text: &String| encoded(text, input.encoding_type.as_ref());
+    let name = |text: &String| wire::encoded(text, input.encoding_type.as_ref());
     Ok(ListObjectsOutput {
         name: Some(input.bucket),
         prefix: Some(name(&listing.prefix)),
@@ -106,7 +106,7 @@ pub(super) async fn list_objects_v2(
     let listing = listing(input.prefix, input.delimiter, after, input.max_keys)?;
     let (listed, listing) = read(door, &caller, input.bucket.clone(), listing).await?;
     let (contents, common_prefixes) = lines(&listed, input.encoding_type.as_ref());
-    let name = |text: &String| encoded(text, input.encoding_type.as_ref());
+    let name = |text: &String| wire::encoded(text, input.encoding_type.as_ref());
     Ok(ListObjectsV2Output {
         name: Some(input.bucket),
         prefix: Some(name(&listing.prefix)),
@@ -160,21 +160,13 @@ async fn read(
 
 fn lines(listed: &Listed, encoding: Option<&EncodingType>) -> (Vec<Object>, Vec<CommonPrefix>) {
     let line = |object: &InboxObject| Object {
-        key: Some(encoded(object.at.key.as_str(), encoding)),
+        key: Some(wire::encoded(object.at.key.as_str(), encoding)),
         ..wire::listed(object)
     };
-    let start = |prefix: &String| CommonPrefix { prefix: Some(encoded(prefix, encoding)) };
+    let start = |prefix: &String| CommonPrefix { prefix: Some(wire::encoded(prefix, encoding)) };
     (listed.objects.iter().map(line).collect(), listed.prefixes.iter().map(start).collect())
 }
 
-/// Spells a key as the client asked for it.
-fn encoded(text: &str, encoding: Option<&EncodingType>) -> String {
-    match encoding.map(EncodingType::as_str) {
-        Some("url") => wire::url_encoded(text),
-        _ => text.to_owned(),
-    }
-}
-
 fn delimiter(listing: &Listing, encoding: Option<&EncodingType>) -> Option<String> {
-    Some(encoded(&listing.delimiter, encoding)).filter(|delimiter| !delimiter.is_empty())
+    Some(wire::encoded(&listing.delimiter, encoding)).filter(|delimiter| !delimiter.is_empty())
 }

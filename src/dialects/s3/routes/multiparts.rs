@@ -3,12 +3,10 @@
 use s3s::dto::*;
 
 use super::Door;
+use crate::catalog::Catalog;
 use crate::dialects::s3::errors::ApiError;
-use crate::dialects::s3::{OBJECT_MAX, wire};
+use crate::dialects::s3::wire;
 use crate::domain::{self, Caller, Role};
-
-/// Parts of one upload, and the highest number that one may have.
-const PARTS_MAX: i32 = 10_000;
 
 /// Lines of one page.
 const PAGE_MAX: u64 = 1000;
@@ -39,9 +37,7 @@ pub(super) async fn upload(
     let number = read_number(input.part_number)?;
     let file = door.take_file().await?;
     let upload = input.upload_id;
-    let put = move |catalog: &crate::catalog::Catalog| {
-        catalog.put_part(&caller, &at, &upload, number, file)
-    };
+    let put = move |catalog: &Catalog| catalog.put_part(&caller, &at, &upload, number, file);
     let part = door.app.write(put).await?;
     Ok(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() })
 }
@@ -56,9 +52,10 @@ pub(super) async fn list_parts(
     let bad = || ApiError::invalid("part-number-marker must be 0 to 10000");
     let behind = u16::try_from(after).map_err(|_| bad())?;
     let limit = limit(input.max_parts)?;
-    let page = door.app.read(|catalog| {
-        catalog.list_parts(caller.tenant(), &at, &input.upload_id, behind, limit)
-    })?;
+    let upload = input.upload_id.clone();
+    let list =
+        move |catalog: &Catalog| catalog.list_parts(caller.tenant(), &at, &upload, behind, limit);
+    let page = door.app.write(list).await?;
     let parts = page.items.iter().map(|part| Part {
         part_number: Some(part.number.into()),
         e_tag: Some(wire::etag(&part.etag)),
@@ -66,12 +63,12 @@ pub(super) async fn list_parts(
         last_modified: Some(wire::moment(part.stored)),
         ..Default::default()
     });
-    let is_truncated = page.next.is_some();
+    let is_truncated = page.more;
     let last = page.items.last().map(|part| part.number.into());
     Ok(ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
-        upload_id: Some(input.upload_id.clone()),
+        upload_id: Some(input.upload_id),
         part_number_marker: Some(after),
         next_part_number_marker: last.filter(|_| is_truncated),
         max_parts: wire::number(limit),
@@ -86,23 +83,43 @@ pub(super) async fn list(
     caller: Caller,
     input: ListMultipartUploadsInput,
 ) -> Result<ListMultipartUploadsOutput, ApiError> {
-    let bucket = domain::BucketName::parse(input.bucket.clone())?;
-    let limit = limit(input.max_uploads)?;
-    let (prefix, from) = (input.prefix.unwrap_or_default(), domain::MultipartFrom::Start);
-    let range = domain::MultipartRange { prefix, from, limit };
-    let found =
-        door.app.read(|catalog| catalog.list_multiparts(caller.tenant(), &bucket, range))?;
+    // Who lists folders lists objects.
+    if input.delimiter.is_some_and(|delimiter| !delimiter.is_empty()) {
+        return Err(ApiError::no_delimiter());
+    }
+    let bucket = wire::read_bucket(input.bucket.clone())?;
+    let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let range = domain::MultipartRange {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        from: match (some(&input.key_marker), some(&input.upload_id_marker)) {
+            (Some(key), Some(id)) => domain::MultipartFrom::After(key, id),
+            (Some(key), None) => domain::MultipartFrom::AfterKey(key),
+            (None, _) => domain::MultipartFrom::Start,
+        },
+        limit: limit(input.max_uploads)?,
+    };
+    let limit = range.limit;
+    let list = move |catalog: &Catalog| catalog.list_multiparts(caller.tenant(), &bucket, range);
+    let found = door.app.write(list).await?;
+    let encoding = input.encoding_type.as_ref();
     let uploads = found.items.iter().map(|upload| MultipartUpload {
-        key: Some(upload.at.key.to_string()),
+        key: Some(wire::encoded(upload.at.key.as_str(), encoding)),
         upload_id: Some(upload.id.clone()),
         initiated: Some(wire::moment(upload.started)),
         ..Default::default()
     });
+    let last = found.items.last().filter(|_| found.more);
     Ok(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
+        prefix: input.prefix.map(|prefix| wire::encoded(&prefix, encoding)),
+        key_marker: input.key_marker.map(|marker| wire::encoded(&marker, encoding)),
+        upload_id_marker: input.upload_id_marker,
+        next_key_marker: last.map(|last| wire::encoded(last.at.key.as_str(), encoding)),
+        next_upload_id_marker: last.map(|last| last.id.clone()),
         max_uploads: wire::number(limit),
         is_truncated: Some(found.more),
         uploads: Some(uploads.collect()),
+        encoding_type: input.encoding_type,
         ..Default::default()
     })
 }
@@ -113,6 +130,9 @@ pub(super) async fn complete(
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, ApiError> {
     caller.must_be(Role::Write)?;
+    if input.if_match.is_some() || input.if_none_match.is_some() {
+        return Err(ApiError::conditional());
+    }
     let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
     let stated = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
     let part = |part: CompletedPart| {
@@ -124,11 +144,11 @@ pub(super) async fn complete(
     if parts.is_empty() {
         return Err(ApiError::invalid("the upload needs at least one part"));
     }
-    let upload = input.upload_id;
-    let limit = door.app.upload_limits(OBJECT_MAX).size;
-    let complete = move |catalog: &crate::catalog::Catalog| {
-        catalog.complete_multipart(&caller, &at, &upload, parts, limit)
-    };
+    let (upload, limit) = (input.upload_id, door.object_max());
+    let complete =
+        move |catalog: &Catalog| catalog.complete_multipart(&caller, &at, &upload, parts, limit);
+    // All parts are copied.
+    let _place = door.app.start_upload().await?;
     let object = door.app.write(complete).await?;
     Ok(CompleteMultipartUploadOutput {
         location: Some(format!("/{}", object.at)),
@@ -152,9 +172,10 @@ pub(super) async fn abort(
 }
 
 fn read_number(number: i32) -> Result<u16, ApiError> {
-    let number = Some(number).filter(|number| (1..=PARTS_MAX).contains(number));
-    let number = number.and_then(|number| u16::try_from(number).ok());
-    number.ok_or_else(|| ApiError::invalid("partNumber must be 1 to 10000"))
+    // What does not fit is as wrong as 0.
+    let number = u16::try_from(number).unwrap_or_default();
+    domain::Part::check_number(number)?;
+    Ok(number)
 }
 
 fn limit(lines: Option<i32>) -> Result<u64, ApiError> {
