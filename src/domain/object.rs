@@ -45,7 +45,8 @@ impl fmt::Display for BucketName {
     }
 }
 
-/// The key of an object: 1 to 1024 bytes of UTF-8 without control characters.
+/// The key of an object: 1 to 1024 bytes of UTF-8 without control characters and without U+FFFE and
+/// U+FFFF, which the clouds' lists cannot carry (XML 1.0 section 2.2).
 ///
 /// It may look like any path, `../../etc/passwd` too: it is a name, and whoever makes a path of it
 /// must check it.
@@ -60,6 +61,8 @@ impl ObjectKey {
             format!("must be 1 to {KEY_MAX_BYTES} bytes long, this is {}", text.len())
         } else if text.chars().any(char::is_control) {
             "must not contain control characters".into()
+        } else if text.contains(['\u{fffe}', '\u{ffff}']) {
+            "must not contain U+FFFE or U+FFFF".into()
         } else {
             return Ok(Self(text));
         };
@@ -148,10 +151,18 @@ mod tests {
 
     #[test]
     fn a_key_is_any_text_that_can_be_written_down() {
-        for good in ["a", "../../etc/passwd", "/a", "a//b", "层.zip", &"k".repeat(KEY_MAX_BYTES)] {
+        for good in [
+            "a",
+            "../../etc/passwd",
+            "/a",
+            "a//b",
+            "层.zip",
+            "\u{fffd}\u{1ffff}\u{10ffff}",
+            &"k".repeat(KEY_MAX_BYTES),
+        ] {
             assert!(ObjectKey::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a\0b", "a\nb", "\u{7f}", &"k".repeat(1025)] {
+        for bad in ["", "a\0b", "a\nb", "\u{7f}", "a\u{fffe}", "\u{ffff}b", &"k".repeat(1025)] {
             assert!(ObjectKey::parse(bad).is_err(), "{bad}");
         }
     }

@@ -20,7 +20,8 @@
 //!   is in it. Making one is answered as done; deleting one that has objects is refused.
 //! - An object belongs to the tenant of the key that put it. It goes when its time is over, which
 //!   answers say as `x-amz-expiration`.
-//! - A key is a name and never a path of a file. Control characters in it are refused.
+//! - A key is a name and never a path of a file. Control characters, U+FFFE and U+FFFF in it are
+//!   refused: XML cannot carry them.
 //! - An object may be as large as the largest zip that a reference can name, 500 MiB, or
 //!   `--max-upload`.
 //! - A presigned address is good for up to seven days, every other signature for 15 minutes before
