@@ -9,7 +9,7 @@ CREATE TABLE state (
     sequence    INTEGER NOT NULL,           -- number of the last change; every change takes the next
     link_secret BLOB    NOT NULL,           -- key of the HMAC in download links, 32 bytes
     access      INTEGER NOT NULL DEFAULT 0, -- raised when a key, a spelling or the link secret changes
-    inbox_size  INTEGER NOT NULL DEFAULT 0  -- bytes of all objects and parts in the inbox, kept by triggers
+    inbox_size  INTEGER NOT NULL DEFAULT 0  -- what the inbox holds, as its limit counts it, kept by triggers
 ) STRICT;
 
 -- The owner of everything.
@@ -254,16 +254,18 @@ CREATE TABLE inbox_gone (
     file TEXT PRIMARY KEY                   -- name of the file
 ) STRICT, WITHOUT ROWID;
 
+-- What counts of an object, an upload and a part is its bytes and 4096 more: what is empty takes
+-- rows, a file and a place in a folder too.
 CREATE TRIGGER inbox_objects_add
 AFTER INSERT ON inbox_objects
 BEGIN
-    UPDATE state SET inbox_size = inbox_size + NEW.size;
+    UPDATE state SET inbox_size = inbox_size + NEW.size + 4096;
 END;
 
 CREATE TRIGGER inbox_objects_remove
 AFTER DELETE ON inbox_objects
 BEGIN
-    UPDATE state SET inbox_size = inbox_size - OLD.size;
+    UPDATE state SET inbox_size = inbox_size - OLD.size - 4096;
     INSERT INTO inbox_gone (file) VALUES (OLD.file);
 END;
 
@@ -273,16 +275,28 @@ BEGIN
     SELECT RAISE(ABORT, 'an object is replaced as a whole');
 END;
 
+CREATE TRIGGER inbox_multiparts_add
+AFTER INSERT ON inbox_multiparts
+BEGIN
+    UPDATE state SET inbox_size = inbox_size + 4096;
+END;
+
+CREATE TRIGGER inbox_multiparts_remove
+AFTER DELETE ON inbox_multiparts
+BEGIN
+    UPDATE state SET inbox_size = inbox_size - 4096;
+END;
+
 CREATE TRIGGER inbox_parts_add
 AFTER INSERT ON inbox_parts
 BEGIN
-    UPDATE state SET inbox_size = inbox_size + NEW.size;
+    UPDATE state SET inbox_size = inbox_size + NEW.size + 4096;
 END;
 
 CREATE TRIGGER inbox_parts_remove
 AFTER DELETE ON inbox_parts
 BEGIN
-    UPDATE state SET inbox_size = inbox_size - OLD.size;
+    UPDATE state SET inbox_size = inbox_size - OLD.size - 4096;
     INSERT INTO inbox_gone (file) VALUES (OLD.file);
 END;
 

@@ -112,8 +112,8 @@ pub struct Config {
     pub max_tenant_code: Option<u64>,
     /// How long an object stays in the inbox; `None`: until somebody deletes it.
     pub inbox_lifetime: Option<Duration>,
-    /// Most bytes of all objects in the inbox and of parts that are to become some, of all tenants;
-    /// `None` does not count them.
+    /// Most bytes of all objects in the inbox, and of uploads and parts that are to become some, of
+    /// all tenants; each counts 4,096 more than its bytes. `None` does not limit them.
     pub inbox_max: Option<u64>,
     /// How far the date of a CTyun request may be from the server's; `None` does not compare
     /// them, because CTyun's own clients send local time.

@@ -38,7 +38,8 @@ const OPEN_ATTEMPTS: u32 = 10;
 pub struct InboxLimits {
     /// How long an object stays after it was put, and an upload after it was started.
     pub lifetime: Option<Duration>,
-    /// Bytes of all objects and all parts of unfinished uploads, of all tenants.
+    /// Bytes of all objects, and of all unfinished uploads and their parts, of all tenants; each
+    /// object, upload and part counts 4,096 more than its bytes.
     pub size: Option<u64>,
 }
 

@@ -100,7 +100,8 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_INBOX_LIFETIME] [default: 24h]
     #[arg(long, value_name = "TIME")]
     inbox_lifetime: Option<String>,
-    /// Most bytes of all objects in the inbox [env: LAYERBASE_INBOX_MAX] [default: 10GiB]
+    /// Most bytes of all objects in the inbox, 4 KiB for each added [env: LAYERBASE_INBOX_MAX]
+    /// [default: 10GiB]
     #[arg(long, value_name = "SIZE")]
     inbox_max: Option<String>,
     /// How far the date of a signed CTyun request may be off [env: LAYERBASE_CTYUN_SKEW]

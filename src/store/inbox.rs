@@ -120,7 +120,8 @@ impl View<'_> {
             .transpose()
     }
 
-    /// Returns the bytes of all objects and parts of everybody, the expired ones too.
+    /// Returns the size of the inbox: the bytes of all objects and parts of everybody, and 4,096 for
+    /// each of them and for each unfinished upload, the expired ones too.
     pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
         let sql = "SELECT inbox_size FROM state WHERE id = 1";
         Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))

@@ -188,11 +188,11 @@ fn nobody_sees_the_objects_of_another_and_a_reader_puts_nothing() {
 
 #[test]
 fn a_full_inbox_keeps_what_it_has() {
-    let server = TestServer::start_with(|config| config.inbox_max = Some(10));
+    let server = TestServer::start_with(|config| config.inbox_max = Some(4096 + 10));
     assert_eq!(server.send(&put("/s3/code/a", "12345")).status, 200);
     let before = server.footprint();
     let answer = server.send(&put("/s3/code/b", "123456"));
-    assert!(answer.text().contains("QuotaExceeded") && answer.text().contains("10"));
+    assert!(answer.text().contains("QuotaExceeded") && answer.text().contains("4106"));
     assert_eq!(server.footprint(), before);
     assert_eq!(server.send(&put("/s3/code/a", "1234567890")).status, 200);
 }

@@ -30,7 +30,7 @@ impl Catalog {
     /// that is put now; parts do not renew it.
     ///
     /// `InvalidValue` of `media type` or `metadata`, or of `multipart uploads` when the tenant has
-    /// 1,000 of them already.
+    /// 1,000 of them already; `LimitExceeded` of `InboxSize`.
     pub fn start_multipart(
         &self,
         by: &Caller,
@@ -40,15 +40,18 @@ impl Catalog {
         by.must_be(Role::Write)?;
         check_object_info(&about)?;
         let (started, expires) = self.lifetime()?;
-        let (tenant, id) = (by.tenant().clone(), self.ids.next().simple().to_string());
+        let (tenant, room) = (by.tenant().clone(), self.room());
+        let id = self.ids.next().simple().to_string();
         self.store.write(move |store| {
             if store.count_multiparts(&tenant, started)? >= UNFINISHED_MAX {
                 let reason = format!("may be at most {UNFINISHED_MAX} that are not completed");
                 return Err(CatalogError::invalid("multipart uploads", reason));
             }
-            store.ensure_tenant(&tenant, started)?;
             let upload = Multipart { id, at, about, started, expires };
-            store.insert_multipart(&tenant, &upload)?;
+            room.take(store, || {
+                store.ensure_tenant(&tenant, started)?;
+                store.insert_multipart(&tenant, &upload)
+            })?;
             Ok(upload.id)
         })
     }

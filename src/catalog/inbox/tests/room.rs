@@ -2,34 +2,46 @@
 
 use super::*;
 
+/// Whether the room does not suffice, and nothing is different from `before`.
+#[track_caller]
+fn assert_full<T: std::fmt::Debug>(
+    desk: &Desk,
+    before: &(u64, Vec<String>, Vec<String>),
+    tried: Result<T, CatalogError>,
+    expected: (u64, u64),
+) {
+    let refused = tried.unwrap_err();
+    assert!(
+        matches!(refused, CatalogError::LimitExceeded { what: Limit::InboxSize, limit, actual }
+            if (limit, actual) == expected),
+        "{refused}"
+    );
+    assert_eq!(&desk.traces(), before);
+}
+
 #[test]
 fn a_full_inbox_takes_what_is_no_larger_than_what_it_replaces() {
-    let desk = Desk::with_room(10);
+    let room = 10 + 3 * ROW;
+    let desk = Desk::with_room(room);
     desk.put("code/a", b"123456").unwrap();
     desk.put("code/b", b"1234").unwrap();
     let upload = desk.start("code/part");
     let before = desk.traces();
-    let is_full = |error: CatalogError, sum: u64| {
-        let expected = (Limit::InboxSize, 10, sum);
-        assert!(
-            matches!(error, CatalogError::LimitExceeded { what, limit, actual }
-                if (what, limit, actual) == expected),
-            "{error}"
-        );
-        assert_eq!(desk.traces(), before);
-    };
-    is_full(desk.put("code/c", b"1").unwrap_err(), 11);
-    is_full(desk.put("code/b", b"12345").unwrap_err(), 11);
-    is_full(desk.put("code/b", &[0; 300_000]).unwrap_err(), 300_006);
+    assert_eq!(before.0, room);
+    let is_full = |tried, sum: u64| assert_full(&desk, &before, tried, (room, sum));
+    is_full(desk.put("code/c", b"1"), room + 1 + ROW);
+    is_full(desk.put("code/b", b"12345"), room + 1);
+    is_full(desk.put("code/b", &[0; 300_000]), room + 300_000 - 4);
     let part = desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 1, desk.body(b"12"));
-    is_full(part.unwrap_err(), 12);
+    assert_full(&desk, &before, part, (room, room + 2 + ROW));
     assert_eq!(desk.get("code/b").unwrap(), b"1234");
-    desk.put("code/empty", b"").unwrap();
 
-    desk.put("code/b", b"12").unwrap();
+    assert!(desk.catalog.delete_object(&caller("a"), &at("code/b")).unwrap());
     desk.part("code/part", &upload, 1, b"12");
-    let over = desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 1, desk.body(b"123"));
-    assert!(matches!(over, Err(CatalogError::LimitExceeded { actual: 11, .. })));
+    let before = desk.traces();
+    let over =
+        desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 1, desk.body(b"12345"));
+    assert_full(&desk, &before, over, (room, room + 1));
     let part = desk.part("code/part", &upload, 1, b"45");
     desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
     assert_eq!(desk.get("code/part").unwrap(), b"45");
@@ -37,8 +49,44 @@ fn a_full_inbox_takes_what_is_no_larger_than_what_it_replaces() {
     desk.pass(DAY);
     desk.put("code/c", b"1234567890").unwrap();
     let (size, files, _) = desk.traces();
-    assert_eq!(size, 10, "what is expired made room");
-    assert_eq!(files.len(), 5, "its files are the sweep's");
+    assert_eq!(size, 10 + ROW, "what is expired made room");
+    assert_eq!(files.len(), 3, "its files are the sweep's");
     desk.catalog.sweep_inbox().unwrap();
     assert_eq!(desk.files().len(), 1);
+}
+
+#[test]
+fn what_is_empty_takes_room_too() {
+    let room = 3 * ROW;
+    let desk = Desk::with_room(room);
+    let upload = desk.start("code/part");
+    let part = desk.part("code/part", &upload, 1, b"");
+    desk.put("code/a", b"").unwrap();
+    let before = desk.traces();
+    let sum = 4 * ROW;
+    assert_full(&desk, &before, desk.put("code/b", b""), (room, sum));
+    let body = desk.body(b"");
+    let further = desk.catalog.put_part(&caller("a"), &at("code/part"), &upload, 2, body);
+    assert_full(&desk, &before, further, (room, sum));
+    let by = caller("new");
+    let started = desk.catalog.start_multipart(&by, at("code/b"), ObjectInfo::default());
+    assert_full(&desk, &before, started, (room, sum));
+    let now = desk.catalog.clock.now();
+    let count = desk.catalog.store.read(|view| view.count_multiparts(&tenant("new"), now));
+    assert_eq!(count.unwrap(), 0);
+
+    desk.put("code/a", b"").unwrap();
+    desk.part("code/part", &upload, 1, b"");
+    desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
+    assert_eq!(desk.traces().0, 2 * ROW);
+    let upload = desk.start("code/part");
+    desk.catalog.abort_multipart(&caller("a"), &at("code/part"), &upload).unwrap();
+    for name in ["code/a", "code/part"] {
+        assert!(desk.catalog.delete_object(&caller("a"), &at(name)).unwrap());
+    }
+    assert_eq!(desk.traces().0, 0, "all of it comes back");
+    desk.start("code/part");
+    desk.pass(DAY);
+    desk.catalog.sweep_inbox().unwrap();
+    assert_eq!(desk.traces().0, 0);
 }
