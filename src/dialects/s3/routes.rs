@@ -31,8 +31,9 @@ use crate::domain::inbox::PART_MAX;
 use crate::domain::{ArchiveProblem, CatalogError, Limit, Role};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
-/// Bytes of an XML body: a thousand keys to delete, or ten thousand parts.
-const XML_MAX: u64 = 2 << 20;
+/// Bytes of an XML body, as much as the gate lets a POST have: a thousand keys to delete, or ten
+/// thousand parts.
+const XML_MAX: u64 = 1 << 20;
 
 /// Objects that one request may delete.
 const DELETE_MAX: usize = 1000;
