@@ -12,8 +12,8 @@ use crate::support::{Request, TestServer, zips};
 const READS: [&str; 4] = ["Get", "Head", "List", "Show"];
 
 /// What is done before an object is there, or leaves everything as it is.
-const PREPARATIONS: [&str; 5] =
-    ["AbortMultipartUpload", "CreateBucket", "CreateMultipartUpload", "DeleteBucket", "UploadPart"];
+const PREPARATIONS: [&str; 4] =
+    ["CreateBucket", "CreateMultipartUpload", "DeleteBucket", "UploadPart"];
 
 /// Whether an operation changes something.
 pub fn changes(operation: &str) -> bool {

@@ -10,7 +10,7 @@ use md5::Md5;
 use sha2::Digest;
 use uuid::Uuid;
 
-use super::{Catalog, check_object_info, digests_of};
+use super::{Catalog, check_object_info, digests_of, subject};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
     BucketName, Caller, CatalogError, InboxObject, Limit, Multipart, MultipartRange, Noun,
@@ -27,7 +27,8 @@ const PIECE: usize = 64 << 10;
 
 impl Catalog {
     /// Starts an upload of an object in parts and returns its id. It expires as an object would
-    /// that is put now; parts do not renew it.
+    /// that is put now; parts do not renew it. It is not in the audit log, nor are its parts: what
+    /// becomes of them is.
     ///
     /// `InvalidValue` of `media type` or `metadata`, or of `multipart uploads` when the tenant has
     /// 1,000 of them already; `LimitExceeded` of `InboxSize`.
@@ -192,12 +193,11 @@ impl Catalog {
         at: &ObjectRef,
         upload: &str,
     ) -> Result<(), CatalogError> {
-        by.must_be(Role::Write)?;
         let (tenant, now) = (by.tenant().clone(), self.clock.now());
         let (at, upload) = (at.clone(), upload.to_owned());
-        let files = self.store.write(move |store| {
+        let files = self.change(by, None, move |store, _| {
             find(store, &tenant, &at, &upload, now)?;
-            store.delete_multipart(&upload)
+            Ok((store.delete_multipart(&upload)?, subject(&at)))
         })?;
         self.remove(files);
         Ok(())
