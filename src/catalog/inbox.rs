@@ -81,17 +81,17 @@ impl Catalog {
         first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
         let (tenant, file, room) = (by.tenant().clone(), fresh.id(), self.room());
-        let (object, gone) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
-            let gone = room.take(store, || {
+        let (object, taken) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
+            let taken = room.take(store, || {
                 store.ensure_tenant(&tenant, object.stored)?;
                 let mut gone = first(store)?;
                 gone.extend(store.replace_object(&tenant, &object, file)?);
                 Ok(gone)
             })?;
             let subject = subject(&object.at);
-            Ok(((object, gone), subject))
+            Ok(((object, taken), subject))
         })?;
-        self.remove(gone);
+        self.remove(taken.log());
         Ok(object)
     }
 
@@ -284,12 +284,8 @@ impl Room {
         self,
         change: &Change<'_>,
         run: impl FnOnce() -> Result<T, CatalogError>,
-    ) -> Result<T, CatalogError> {
+    ) -> Result<Taken<T>, CatalogError> {
         let expired = change.delete_expired(self.now, SWEPT_BY_PUT)?;
-        if expired != Expired::default() {
-            let Expired { things, files, size } = expired;
-            tracing::info!(things, files, bytes = size, "expired things make room in the inbox");
-        }
         let before = change.select_inbox_size()?;
         let done = run()?;
         let actual = change.select_inbox_size()?;
@@ -297,8 +293,26 @@ impl Room {
             Some(limit) if actual > limit && actual > before => {
                 Err(CatalogError::LimitExceeded { what: Limit::InboxSize, limit, actual })
             }
-            _ => Ok(done),
+            _ => Ok(Taken { done, expired }),
         }
+    }
+}
+
+/// What was done in the room, and what made room for it.
+#[must_use]
+struct Taken<T> {
+    done: T,
+    expired: Expired,
+}
+
+impl<T> Taken<T> {
+    /// Says what made room, which must be committed: what is undone removed nothing.
+    fn log(self) -> T {
+        if self.expired != Expired::default() {
+            let Expired { things, files, size } = self.expired;
+            tracing::info!(things, files, bytes = size, "expired things made room in the inbox");
+        }
+        self.done
     }
 }
 

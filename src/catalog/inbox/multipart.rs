@@ -43,7 +43,7 @@ impl Catalog {
         let (started, expires) = self.lifetime()?;
         let (tenant, room) = (by.tenant().clone(), self.room());
         let id = self.ids.next().simple().to_string();
-        self.store.write(move |store| {
+        let taken = self.store.write(move |store| {
             if store.count_multiparts(&tenant, started)? >= UNFINISHED_MAX {
                 let reason = format!("may be at most {UNFINISHED_MAX} that are not completed");
                 return Err(CatalogError::invalid("multipart uploads", reason));
@@ -51,10 +51,11 @@ impl Catalog {
             let upload = Multipart { id, at, about, started, expires };
             room.take(store, || {
                 store.ensure_tenant(&tenant, started)?;
-                store.insert_multipart(&tenant, &upload)
-            })?;
-            Ok(upload.id)
-        })
+                store.insert_multipart(&tenant, &upload)?;
+                Ok(upload.id)
+            })
+        })?;
+        Ok(taken.log())
     }
 
     /// Puts a part, in place of an older one of that number. What `body` was not measured for is
@@ -80,12 +81,12 @@ impl Catalog {
         let fresh = self.keep_in_inbox(body.into_content())?;
         let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
         let (file, room) = (fresh.id(), self.room());
-        let (part, older) = self.store.write_file(Some(Held::Inbox(fresh)), move |store| {
+        let (part, taken) = self.store.write_file(Some(Held::Inbox(fresh)), move |store| {
             find(store, &tenant, &at, &upload, stored)?;
-            let older = room.take(store, || store.replace_part(&upload, &part, file))?;
-            Ok((part, older))
+            let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
+            Ok((part, taken))
         })?;
-        self.remove(older);
+        self.remove(taken.log());
         Ok(part)
     }
 

@@ -90,3 +90,27 @@ fn what_is_empty_takes_room_too() {
     desk.catalog.sweep_inbox().unwrap();
     assert_eq!(desk.traces().0, 0);
 }
+
+#[test]
+fn what_made_room_is_logged_after_the_commit_and_not_when_it_is_undone() {
+    let desk = Desk::with_room(ROW);
+    desk.put("code/old", b"").unwrap();
+    desk.pass(DAY);
+    let lines = tempfile::NamedTempFile::new().unwrap();
+    let logged = || fs::read_to_string(lines.path()).unwrap();
+    let subscriber = tracing_subscriber::fmt().with_writer(lines.reopen().unwrap()).finish();
+    let log = tracing::Dispatch::new(subscriber);
+    let take = |outcome: Result<(), CatalogError>| {
+        let (room, log) = (desk.catalog.room(), log.clone());
+        desk.catalog.store.write(move |store| {
+            tracing::dispatcher::with_default(&log, || room.take(store, || outcome))
+        })
+    };
+    let before = desk.traces();
+    assert!(take(Err(CatalogError::internal("undone"))).is_err());
+    assert_eq!((desk.traces(), logged()), (before, String::new()));
+    let taken = take(Ok(())).unwrap_or_else(|refused| panic!("{refused}"));
+    assert_eq!((desk.traces().0, logged()), (0, String::new()));
+    tracing::dispatcher::with_default(&log, || taken.log());
+    assert!(logged().contains("made room") && logged().contains("things=1"), "{}", logged());
+}
