@@ -1,14 +1,10 @@
 //! Code that the catalog has, and that a request names for another version.
 
 use std::fs::File;
-use std::io::Read;
 
 use super::App;
 use crate::domain::{Caller, CatalogError, Limit, Role};
 use crate::ingest::{Measure, Spool, SpoolWriter};
-
-/// Bytes that are read of a file at a time.
-const CHUNK: u64 = 256 << 10;
 
 impl App {
     /// Copies kept code by its SHA-256, whoever it came from: the caller has shown a link to it.
@@ -30,15 +26,9 @@ impl App {
                 let (what, actual) = (Limit::CodeSize, code.size);
                 return Err(CatalogError::LimitExceeded { what, limit, actual });
             }
-            let mut file = File::open(path)?;
             let mut writer = SpoolWriter::new(catalog.incoming(), code.size, Measure::All);
-            loop {
-                let mut chunk = Vec::with_capacity(CHUNK as usize);
-                if file.by_ref().take(CHUNK).read_to_end(&mut chunk)? == 0 {
-                    return writer.finish();
-                }
-                writer.write(chunk.into())?;
-            }
+            writer.write_file(&mut File::open(path)?)?;
+            writer.finish()
         })
         .await
     }

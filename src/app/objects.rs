@@ -11,10 +11,7 @@ use super::{App, write_batch, written};
 use crate::buckets::{Object, ObjectBody, RemoteBody};
 use crate::catalog::Catalog;
 use crate::domain::{Caller, CatalogError, Limit, Noun, ObjectRef, Role, TenantId};
-use crate::ingest::{Measure, Spool, SpoolWriter};
-
-/// Bytes that are read of a file at a time.
-const CHUNK: u64 = 256 << 10;
+use crate::ingest::{Measure, Spool, SpoolWriter, next_piece};
 
 /// Why a copy ends that its storage does not end.
 const TOO_LONG: &str = "the copy took too long";
@@ -155,12 +152,11 @@ impl Copy {
             if self.end.is_some_and(|end| end <= Instant::now()) {
                 return Err(self.unavailable(TOO_LONG));
             }
-            let mut chunk = Vec::with_capacity(CHUNK.min(left + 1) as usize);
-            file.by_ref().take(CHUNK).read_to_end(&mut chunk).map_err(|error| {
+            let piece = next_piece(&mut file).map_err(|error| {
                 tracing::warn!(object = %self.object, %error, "an object cannot be read");
                 self.unavailable("its file cannot be read")
             })?;
-            let len = chunk.len() as u64;
+            let len = piece.len() as u64;
             if len > left || (len == 0 && left > 0) {
                 return Err(self.unavailable(CHANGED));
             }
@@ -168,7 +164,7 @@ impl Copy {
                 return writer.finish();
             }
             left -= len;
-            writer.write(Bytes::from(chunk))?;
+            writer.write(piece)?;
         }
     }
 

@@ -22,5 +22,5 @@ pub mod staging;
 
 pub use base64::Leniency;
 pub use content::Content;
-pub use spool::{Measure, Spool, SpoolWriter};
+pub use spool::{Measure, Spool, SpoolWriter, next_piece};
 pub use staging::{Staged, Staging, stage_spool};

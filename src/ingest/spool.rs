@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of HTTP, of signatures, nor of what the body means.
 
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -12,6 +13,9 @@ pub use super::content::MEMORY_MAX;
 use super::content::{Content, ContentReader, ContentWriter};
 use super::digests::Digester;
 use crate::domain::{CatalogError, Digests, Limit};
+
+/// Bytes of a file that are copied together.
+const PIECE: u64 = 256 << 10;
 
 /// What a spool computes while the bytes pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,13 @@ impl Spool {
     }
 }
 
+/// Reads the next piece of a file that is copied into a spool, up to 256 KiB; empty at its end.
+pub fn next_piece(file: &mut impl Read) -> io::Result<Bytes> {
+    let mut piece = Vec::with_capacity(PIECE as usize);
+    file.take(PIECE).read_to_end(&mut piece)?;
+    Ok(piece.into())
+}
+
 /// Takes a body as it arrives; dropped before its end it leaves nothing behind.
 pub struct SpoolWriter {
     content: ContentWriter,
@@ -159,6 +170,17 @@ impl SpoolWriter {
         Ok(())
     }
 
+    /// Takes a file from where it stands to its end; fails like [`SpoolWriter::write`].
+    pub fn write_file(&mut self, file: &mut impl Read) -> Result<(), CatalogError> {
+        loop {
+            let piece = next_piece(file)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.write(piece)?;
+        }
+    }
+
     /// Ends the body.
     pub fn finish(self) -> Result<Spool, CatalogError> {
         let (md5, sha256, digests) = match self.meter {
@@ -179,8 +201,6 @@ impl SpoolWriter {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use std::io::Read;
 
     use super::*;
     use crate::ingest::samples::{Incoming, VECTORS, noise};
@@ -239,6 +259,22 @@ mod tests {
             ));
             assert_eq!(incoming.files(), 0);
         }
+    }
+
+    #[test]
+    fn a_file_is_taken_as_it_is_and_within_the_limit() {
+        let incoming = Incoming::new();
+        let piece = PIECE as usize;
+        for len in [0, 1, piece, piece + 1, 1 << 20] {
+            let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
+            writer.write_file(&mut noise(len).as_slice()).unwrap();
+            assert!(writer.finish().unwrap().to_bytes(1 << 20).unwrap() == noise(len));
+        }
+        let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
+        let refused = writer.write_file(&mut noise((1 << 20) + 1).as_slice()).unwrap_err();
+        assert!(matches!(refused, CatalogError::LimitExceeded { what: Limit::BodySize, .. }));
+        drop(writer);
+        assert_eq!(incoming.files(), 0);
     }
 
     #[test]

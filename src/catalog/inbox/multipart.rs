@@ -2,10 +2,9 @@
 //! object when it is completed.
 
 use std::collections::HashSet;
-use std::io::{self, Read};
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::BytesMut;
 use md5::Md5;
 use sha2::Digest;
 use uuid::Uuid;
@@ -21,9 +20,6 @@ use crate::store::{Held, View};
 
 /// Most uploads of one tenant that are neither completed nor expired.
 const UNFINISHED_MAX: u64 = 1000;
-
-/// Bytes that are copied together.
-const PIECE: usize = 64 << 10;
 
 impl Catalog {
     /// Starts an upload of an object in parts and returns its id. It expires as an object would
@@ -175,14 +171,7 @@ impl Catalog {
                 }
                 opened => opened?,
             };
-            loop {
-                let mut piece = BytesMut::zeroed(PIECE);
-                let count = file.read(&mut piece)?;
-                if count == 0 {
-                    break;
-                }
-                whole.write(piece.freeze().slice(..count))?;
-            }
+            whole.write_file(&mut file)?;
         }
         whole.finish()
     }
