@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -132,16 +133,21 @@ fn dialects_of(config: &Config) -> impl Iterator<Item = &'static dyn Dialect> {
 }
 
 async fn unknown_path(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Refusal::UnknownPath)
+    refuse(&app, request, Refusal::UnknownPath).await
 }
 
 async fn unknown_method(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Refusal::UnknownMethod)
+    refuse(&app, request, Refusal::UnknownMethod).await
 }
 
 /// Has the dialect that a stray request belongs to refuse it, among those that are switched on.
-fn refuse(app: &App, request: Request, refusal: Refusal) -> Response {
-    let (head, _body) = request.into_parts();
+async fn refuse(app: &App, request: Request, refusal: Refusal) -> Response {
+    let (head, body) = request.into_parts();
+    // Who is still sending would find his connection reset instead of the answer; who waits to hear
+    // so before he sends has nothing to be thrown away.
+    if !head.headers.contains_key(EXPECT) {
+        app.throw_away(body).await;
+    }
     let owner = dialects_of(app.config()).find(|dialect| dialect.recognizes(&head));
     match owner {
         Some(dialect) => {

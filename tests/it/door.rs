@@ -310,3 +310,14 @@ fn a_listing_ends_whatever_keys_there_are() {
         assert_eq!(found, wanted, "{page}");
     }
 }
+
+#[test]
+fn who_sends_a_body_where_there_is_nothing_hears_so() {
+    let server = TestServer::start();
+    // More than both sides' systems keep ready.
+    let body = vec![7; 8 << 20];
+    for path in ["/nothing/here", "/api/v1/none"] {
+        let answer = server.send(&put(path, body.clone()));
+        assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+    }
+}
