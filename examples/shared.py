@@ -18,8 +18,8 @@ HERE = Path(__file__).resolve().parent
 LAYER = "textkit"
 DESCRIPTION = "slugs, sizes and tables"
 # Any pair does while the server runs with its default `--auth off`.
-KEY_ID = os.environ.get("LAYERBASE_KEY_ID", "AKEXAMPLE0001")
-KEY_SECRET = os.environ.get("LAYERBASE_KEY_SECRET", "SKEXAMPLE0001secret")
+# `LAYERBASE_KEY=<key id>.<secret>` is the key for a server with `--auth on`, as for the command line.
+KEY_ID, KEY_SECRET = os.environ.get("LAYERBASE_KEY", "AKEXAMPLE0001.SKEXAMPLE0001secret").split(".", 1)
 
 # One layer version as one cloud shows it; `size` and `link` are None where the cloud has no such field.
 Row = namedtuple("Row", "name version size kind checksum link")

@@ -51,8 +51,12 @@ impl Remote {
             max_retries: RETRIES,
             retry_timeout: RETRY_MAX,
         };
+        let endpoint = endpoint(storage);
+        // The library takes for granted that it is one: `bucket.127.0.0.1` is not.
+        reqwest::Url::parse(&endpoint)
+            .map_err(|source| Error::Generic { store: "S3", source: Box::new(source) })?;
         let builder = AmazonS3Builder::new()
-            .with_endpoint(endpoint(storage))
+            .with_endpoint(endpoint)
             .with_region(&storage.region)
             .with_bucket_name(storage.bucket.as_str())
             .with_virtual_hosted_style_request(!storage.path_style)
@@ -117,7 +121,7 @@ fn refused(object: &ObjectRef, error: &Error) -> CatalogError {
     if let Error::NotFound { .. } = error {
         return no_object(object);
     }
-    tracing::warn!(%object, ?error, "a bucket's storage does not give an object");
+    tracing::warn!(%object, %error, "a bucket's storage does not give an object");
     let reason = match error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             "its storage does not let the server in"
@@ -166,5 +170,7 @@ mod tests {
         storage.path_style = false;
         assert_eq!(endpoint(&storage), "https://kept.s3.example:9000");
         assert!(Remote::new(&storage).is_ok());
+        storage.endpoint = "http://127.0.0.1:9000".to_owned();
+        assert!(Remote::new(&storage).is_err(), "an address cannot have a bucket before it");
     }
 }

@@ -247,6 +247,7 @@ const S3: Guide = Guide {
 aws s3 cp code.zip s3://code/demo.zip
 boto3:  boto3.client(\"s3\", config=Config(s3={\"addressing_style\": \"path\"}, signature_version=\"s3v4\"))
 mc, s3cmd and others that take no path in an address:  {url}
+s3cmd:  --host={host} --host-bucket={host} --access_key=ID --secret_key=SECRET, and --no-ssl for http
 Path style only: a client that puts the bucket before the host name must be told so.
 A layer or a function is then made from bucket \"code\" and object \"demo.zip\".",
 };

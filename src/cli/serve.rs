@@ -292,7 +292,8 @@ fn log(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("log filter '{}': {error}", config.log)))?;
     // It calls a client's mistake an error and writes requests down whole; what it does is logged
     // by those who ask it.
-    let filter = filter.with_target("s3s", LevelFilter::OFF);
+    let filter =
+        filter.with_target("s3s", LevelFilter::OFF).with_target("object_store", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     let started = match config.log_format {

@@ -123,7 +123,8 @@ pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
 /// cloud's object store, whose bucket is in the host or whose clients know no address but a host's,
 /// any path may be a key. All others are left as they are.
 pub fn reroute<B>(request: &mut Request<B>) {
-    if request.headers().contains_key(AUTHORIZATION) {
+    let is_plain = request.uri().query().is_none();
+    if !is_plain || request.headers().contains_key(AUTHORIZATION) {
         alibaba::reroute(request);
         s3::reroute(request);
     }

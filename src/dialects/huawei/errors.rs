@@ -248,7 +248,7 @@ impl From<CatalogError> for ApiError {
                 Self::new(StatusCode::PRECONDITION_FAILED, "FSS.1033", message)
             }
             CatalogError::BucketUnavailable { .. } => {
-                let message = format!("Internal server error. ({text})");
+                let message = format!("The service is unavailable. ({text})");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "FSS.0500", message)
             }
             CatalogError::Forbidden { .. } => {

@@ -69,6 +69,18 @@ impl ApiError {
         Self::new(S3ErrorCode::NotImplemented, message)
     }
 
+    /// A version of an object, where there is only the one.
+    pub(super) fn no_versions() -> Self {
+        let message = "objects have no versions here: leave versionId out";
+        Self::new(S3ErrorCode::NotImplemented, message)
+    }
+
+    /// A part of an object that is kept as one.
+    pub(super) fn no_parts() -> Self {
+        let message = "parts of an object cannot be asked for: use Range";
+        Self::new(S3ErrorCode::NotImplemented, message)
+    }
+
     /// A listing of uploads that is to take some together.
     pub(super) fn no_delimiter() -> Self {
         let message = "a delimiter is not implemented for unfinished uploads";

@@ -8,7 +8,7 @@
 //! Quirks:
 //! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`. Some
 //!   clients (`mc`, s3cmd) take no address with a path: whatever is signed by this protocol's scheme
-//!   in the header is turned here from any other path, `/{bucket}/{key}`. Presigned addresses are not.
+//!   in the header, or presigned, is turned here from any other path, `/{bucket}/{key}`.
 //! - Three kinds of bodies come: whole ones, ones in chunks that are signed one by one, and ones in
 //!   chunks with only a checksum behind them. What was signed or stated is compared before anything
 //!   is kept.
@@ -16,8 +16,9 @@
 //! - Clients compare `Content-Length`, `ETag` and `Last-Modified`, and take a listing page by page.
 //!
 //! Decided here:
-//! - Buckets need not be made: a bucket is there for whoever asks, and is listed while something
-//!   is in it. Making one is answered as done; deleting one that has objects is refused.
+//! - Buckets need not be made: a bucket is there for whoever asks, with an empty list if need be, and
+//!   is named in the list of buckets while something is in it. Making one is answered as done; deleting
+//!   one that has objects is refused.
 //! - An object belongs to the tenant of the key that put it. It goes when its time is over, which
 //!   answers say as `x-amz-expiration`.
 //! - A key is a name and never a path of a file. Control characters, U+FFFE and U+FFFF in it are
@@ -29,6 +30,9 @@
 //! - There are no versions, ACLs, tags, encryption or storage classes: what only asks for them is
 //!   refused as not implemented, headers that ask for them beside an upload are not looked at. Nor are
 //!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` kept: objects are code on its way.
+//! - A `versionId` and, of an object in parts, a `partNumber` are refused: answering about the one
+//!   object that is there would be wrong. An unfinished upload goes when its time is over, counted from
+//!   its start.
 //! - A change on a condition is refused, because it would be made whether or not the condition holds.
 //! - No bucket is called `s3` here: from the root its path would be the prefix.
 

@@ -10,6 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Request};
+use memchr::memmem;
 use percent_encoding::utf8_percent_encode;
 use s3s::dto;
 
@@ -31,7 +32,13 @@ struct FromRoot;
 /// take no address with a path in it.
 pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
     let credentials = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let is_ours = credentials.is_some_and(|text| text.starts_with(ALGORITHM.as_bytes()));
+    let is_ours = match credentials {
+        Some(text) => text.starts_with(ALGORITHM.as_bytes()),
+        None => {
+            let query = request.uri().query().unwrap_or_default();
+            memmem::find(query.as_bytes(), b"X-Amz-Signature=").is_some()
+        }
+    };
     if !is_ours || is_below_the_door(request.uri().path()) {
         return;
     }

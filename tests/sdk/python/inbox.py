@@ -26,9 +26,9 @@ BUCKET = "inbox-test"
 MEBIBYTE = 1 << 20
 
 
-def connect(url, key_id=support.KEY_ID, secret=support.KEY_SECRET, **config):
+def connect(url, key_id=support.KEY_ID, secret=support.KEY_SECRET, path="/s3", **config):
     config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}, signature_version="s3v4", **config)
-    return boto3.client("s3", endpoint_url=f"{url}/s3", region_name="local", aws_access_key_id=key_id,
+    return boto3.client("s3", endpoint_url=f"{url}{path}", region_name="local", aws_access_key_id=key_id,
                         aws_secret_access_key=secret, config=config)
 
 
@@ -75,6 +75,10 @@ def check_objects(check, s3, prefix):
     refused(check, "put: wrong checksum", s3.put_object, "BadDigest", 400, Bucket=BUCKET, Key=f"{prefix}/bad",
             Body=content, ChecksumSHA1=support.to_base64(bytes(20)))
     refused(check, "put: nothing of these was kept", s3.head_object, "404", 404, Bucket=BUCKET, Key=f"{prefix}/bad")
+    refused(check, "get: a version", s3.get_object, "NotImplemented", 501, Bucket=BUCKET, Key=key, VersionId="old")
+    refused(check, "delete: a version", s3.delete_object, "NotImplemented", 501, Bucket=BUCKET, Key=key, VersionId="old")
+    refused(check, "delete several: a version", s3.delete_objects, "NotImplemented", 501, Bucket=BUCKET,
+            Delete={"Objects": [{"Key": key, "VersionId": "old"}]})
     refused(check, "tags", s3.get_object_tagging, "NotImplemented", 501, Bucket=BUCKET, Key=key)
     s3.delete_object(Bucket=BUCKET, Key=key)
     s3.delete_object(Bucket=BUCKET, Key=key)
@@ -84,7 +88,7 @@ def check_objects(check, s3, prefix):
 def check_listing(check, s3, prefix):
     bucket = support.unique("listing")
     check.equal("list: a bucket that nobody made", s3.create_bucket(Bucket=bucket)["Location"], f"/{bucket}")
-    refused(check, "list: nothing is there", s3.list_objects_v2, "NoSuchBucket", 404, Bucket=bucket)
+    check.equal("list: nothing is there", s3.list_objects_v2(Bucket=bucket)["KeyCount"], 0)
     keys = sorted([f"{prefix}/a&b<c>.zip", f"{prefix}/b/1", f"{prefix}/b/2", f"{prefix}/c", f"{prefix}/d/1", "z"])
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
@@ -138,8 +142,10 @@ def check_multipart(check, s3, prefix):
     return key, content
 
 
-def check_presigned(check, s3, prefix):
+def check_presigned(check, url, s3, prefix):
     content, named = support.layer_zip(prefix), {"Bucket": BUCKET, "Key": f"{prefix}/presigned.zip"}
+    root = connect(url, path="").generate_presigned_url("put_object", Params=named, ExpiresIn=60)
+    check.equal("presigned: put from the root", support.http("PUT", root, body=content)[0], 200)
     address = s3.generate_presigned_url("put_object", Params=named, ExpiresIn=60)
     check.equal("presigned: put", support.http("PUT", address, body=content)[0], 200)
     address = s3.generate_presigned_url("get_object", Params=named, ExpiresIn=60)
@@ -220,7 +226,7 @@ def story(url, check):
     check_listing(check, s3, prefix)
     key, content = check_multipart(check, s3, prefix)
     check_layer(check, url, s3, key, content)
-    check_presigned(check, s3, prefix)
+    check_presigned(check, url, s3, prefix)
     check_command_line(check, url, prefix)
     if support.AUTH_ON:
         check_strangers(check, url, prefix)

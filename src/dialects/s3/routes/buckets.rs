@@ -6,7 +6,7 @@ use super::Door;
 use crate::dialects::s3::errors::ApiError;
 use crate::dialects::s3::paging::{Listed, Listing};
 use crate::dialects::s3::wire;
-use crate::domain::{self, Caller, CatalogError, InboxObject, Noun};
+use crate::domain::{self, Caller, InboxObject};
 
 pub(super) async fn list(
     door: &Door,
@@ -139,7 +139,7 @@ fn listing(
     })
 }
 
-/// A bucket that nothing was put into is not there, as far as a listing goes.
+/// Every bucket is there for whoever asks, so that one that has nothing has an empty list.
 async fn read(
     door: &Door,
     caller: &Caller,
@@ -149,10 +149,6 @@ async fn read(
     let (tenant, bucket) = (caller.tenant().clone(), wire::read_bucket(bucket)?);
     let read = door.app.write(move |catalog| {
         let listed = listing.read(catalog, &tenant, &bucket)?;
-        let is_empty = listed.objects.is_empty() && listed.prefixes.is_empty();
-        if is_empty && !catalog.has_bucket(&tenant, &bucket)? {
-            return Err(CatalogError::not_found(Noun::Bucket, &bucket));
-        }
         Ok((listed, listing))
     });
     Ok(read.await?)

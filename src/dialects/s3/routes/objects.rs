@@ -41,9 +41,11 @@ pub(super) async fn get(
     caller: Caller,
     input: GetObjectInput,
 ) -> Result<GetObjectOutput, ApiError> {
+    check_version(input.version_id.as_deref())?;
     let at = wire::read_ref(input.bucket, input.key)?;
     let open = door.app.write(move |catalog| catalog.open_object(caller.tenant(), &at));
     let (object, file) = open.await?;
+    check_part(&object, input.part_number)?;
     let conditions = Conditions {
         fits: input.if_match,
         fits_not: input.if_none_match,
@@ -84,8 +86,10 @@ pub(super) async fn head(
     caller: Caller,
     input: HeadObjectInput,
 ) -> Result<HeadObjectOutput, ApiError> {
+    check_version(input.version_id.as_deref())?;
     let at = wire::read_ref(input.bucket, input.key)?;
     let object = door.app.read(|catalog| catalog.get_object(caller.tenant(), &at))?;
+    check_part(&object, input.part_number)?;
     let conditions = Conditions {
         fits: input.if_match,
         fits_not: input.if_none_match,
@@ -111,6 +115,7 @@ pub(super) async fn delete(
     caller: Caller,
     input: DeleteObjectInput,
 ) -> Result<DeleteObjectOutput, ApiError> {
+    check_version(input.version_id.as_deref())?;
     let is_conditional = input.if_match.is_some()
         || input.if_match_last_modified_time.is_some()
         || input.if_match_size.is_some();
@@ -138,6 +143,7 @@ pub(super) async fn delete_several(
     if objects.iter().any(is_conditional) {
         return Err(ApiError::conditional());
     }
+    objects.iter().try_for_each(|object| check_version(object.version_id.as_deref()))?;
     let named: Vec<(String, Result<ObjectRef, _>)> = objects
         .into_iter()
         .map(|object| {
@@ -165,6 +171,24 @@ pub(super) async fn delete_several(
     }
     let deleted = Some(deleted).filter(|_| !is_quiet);
     Ok(DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
+}
+
+/// Refuses to do with the one object what is asked of another version; `null` is the one that is
+/// there without versions.
+fn check_version(version: Option<&str>) -> Result<(), ApiError> {
+    match version {
+        None | Some("null") => Ok(()),
+        Some(_) => Err(ApiError::no_versions()),
+    }
+}
+
+/// Refuses a part by its number, unless the object is that part.
+fn check_part(object: &InboxObject, part: Option<i32>) -> Result<(), ApiError> {
+    match part {
+        None => Ok(()),
+        Some(1) if object.parts == 1 => Ok(()),
+        Some(_) => Err(ApiError::no_parts()),
+    }
 }
 
 /// On which condition an object is wanted (RFC 9110 section 13).
