@@ -81,10 +81,7 @@ fn what_the_storage_does_not_have_or_give_is_told_apart() {
     let storage = TestStorage::start();
     storage.put("kept/demo.zip", &zips::vector("tencent"));
     storage.put("kept/text.zip", b"no zip at all");
-    let address = match storage.bucket("kept").place {
-        BucketPlace::Storage(storage) => storage.endpoint.replace("http://", "").parse().unwrap(),
-        BucketPlace::Folder(_) => unreachable!(),
-    };
+    let address = storage.address();
     let ours = server(storage.bucket("kept"));
     assert_eq!(publish(&ours, "demo.zip").status, 201);
     assert_refused(&ours, "other.zip", 404, "object 'other.zip' of 'code' does not exist");

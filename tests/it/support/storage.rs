@@ -54,6 +54,11 @@ impl TestStorage {
         Self { folder, address, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where an object is kept; `place` is its bucket and key.
     pub fn path(&self, place: &str) -> PathBuf {
         self.folder.path().join(place)
