@@ -11,6 +11,7 @@ use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
+use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::Offset;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
@@ -142,15 +143,9 @@ impl Claim {
             let found = parts.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
             found.ok_or(Denied::Malformed("it needs Credential, SignedHeaders and Signature"))
         };
-        let time = signing::header(head, "x-amz-date");
-        let time = time.ok_or(Denied::Malformed("the header x-amz-date is required"))?;
-        Self::new(
-            &part("Credential")?,
-            time.to_owned(),
-            part("SignedHeaders")?,
-            &part("Signature")?,
-            None,
-        )
+        let time = time_of(head);
+        let time = time.ok_or(Denied::Malformed("the header x-amz-date or Date is required"))?;
+        Self::new(&part("Credential")?, time, part("SignedHeaders")?, &part("Signature")?, None)
     }
 
     fn from_query(value: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
@@ -236,6 +231,16 @@ impl Claim {
         let day = parts.next().unwrap_or_default();
         parts.fold(signing::hmac_sha256(&first, day), |key, part| signing::hmac_sha256(&key, part))
     }
+}
+
+/// Reads the time of signing as the text to sign has it. Huawei's client of its object store has it
+/// in `Date` alone, in the form that HTTP has for it.
+fn time_of(head: &Parts) -> Option<String> {
+    if let Some(time) = signing::header(head, "x-amz-date") {
+        return Some(time.to_owned());
+    }
+    let date = DateTimeParser::new().parse_timestamp(signing::header(head, "date")?).ok()?;
+    Some(date.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
 /// What is signed of the body.

@@ -1,8 +1,8 @@
 //! The inbox: a small door for clients of S3 and its relatives, through which code comes before a
 //! layer or a function is made from it.
 //!
-//! Sources: Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDK for JavaScript and
-//! s3cmd send. Routing, parameters and XML are the crate `s3s`'s; signatures, bodies and what is kept
+//! Sources: Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDK for JavaScript, minio's,
+//! s3cmd and Huawei's `esdk-obs-python` (`signature="v4"`) send. Routing, parameters and XML are the crate `s3s`'s; signatures, bodies and what is kept
 //! are ours.
 //!
 //! Quirks:

@@ -96,6 +96,29 @@ fn the_vendors_examples_are_let_in() {
     assert_eq!(check(&presigned()), Ok(()));
 }
 
+/// The text to sign has the time in the one form, whichever header says it.
+#[test]
+fn the_time_of_signing_may_be_in_the_date_alone() {
+    let sample = sample("/test.txt", "date;host", "00")
+        .without("x-amz-date")
+        .without(CONTENT)
+        .with("date", "Fri, 24 May 2013 00:00:00 GMT");
+    let head = sample.head().unwrap();
+    let claim = Claim::read(&head).unwrap();
+    assert_eq!((&*claim.time, claim.signed.as_second()), (TIME, 1_369_353_600));
+    let texts = claim.texts(&head, &Payload::of(&head, &claim), NOTHING);
+    let signature =
+        hex::encode(signing::hmac_sha256(&claim.signing_key(SECRET), texts[0].as_bytes()));
+    let sent = String::from_utf8(sample.header("authorization").unwrap().to_vec()).unwrap();
+    let signed = sample
+        .with("authorization", &sent.replace("Signature=00", &format!("Signature={signature}")));
+    assert_eq!(check(&signed), Ok(()));
+    let later = signed.clone().with("date", "Fri, 24 May 2013 00:00:01 GMT");
+    assert_eq!(check(&later), Err("not signed".to_owned()));
+    let refused = check(&signed.with("date", "yesterday")).unwrap_err();
+    assert!(refused.contains("AuthorizationHeaderMalformed"), "{refused}");
+}
+
 #[test]
 fn an_authorization_is_read_or_refused() {
     let [get, ..] = examples();
