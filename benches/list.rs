@@ -1,6 +1,6 @@
 //! A page of 20 layers: asked for the first time, asked for again, and from a large catalog.
 //!
-//! Budgets: DESIGN.md section 9, the first three rows.
+//! Budgets: design.md section 9, the first three rows.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

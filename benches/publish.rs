@@ -1,6 +1,6 @@
 //! Publishing 16 KiB durably: one client, eight, sixteen.
 //!
-//! Budgets: DESIGN.md section 9, "publish 16 KiB". The limit is "write, sync, rename, sync the
+//! Budgets: design.md section 9, "publish 16 KiB". The limit is "write, sync, rename, sync the
 //! folder, commit one row" on the same file system.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]

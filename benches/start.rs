@@ -1,6 +1,6 @@
 //! From the start of the process to its ready line, and downloads.
 //!
-//! Budgets: DESIGN.md section 9, "start to ready", "download 100 MiB", "release binary". In nginx's
+//! Budgets: design.md section 9, "start to ready", "download 100 MiB", "release binary". In nginx's
 //! place stands a program that has the kernel send the file, as nginx does by `sendfile on`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]

@@ -1,6 +1,6 @@
 //! Large uploads: how fast, raw and as base64, and how much memory they take.
 //!
-//! Budgets: DESIGN.md section 9, "publish 100 MiB" and "resident memory". The limit is the slower of
+//! Budgets: design.md section 9, "publish 100 MiB" and "resident memory". The limit is the slower of
 //! what cannot be left out: all digests in one pass, and writing the file to disk.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]

@@ -2,10 +2,10 @@
 //!
 //! The only bridge between async handlers and blocking work. Knows no HTTP framework.
 
+mod admission;
 mod arriving;
 mod kept;
 mod objects;
-mod traffic;
 
 use std::error::Error;
 use std::pin::pin;
@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use crate::buckets::Buckets;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
-use crate::domain::{ArtifactLimits, CatalogError, Key, KeyId, TenantId, TenantSpelling};
+use crate::domain::{ArtifactLimits, CatalogError, CloudIds, Key, KeyId, TenantId};
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
+use admission::Admission;
 use arriving::Arriving;
-use traffic::Traffic;
 
 /// The shared state of all handlers; cheap to clone.
 #[derive(Clone)]
@@ -38,15 +38,15 @@ struct Inner {
     ids: IdSource,
     config: Config,
     port: u16,
-    traffic: Traffic,
+    admission: Admission,
 }
 
 impl App {
     /// Wires the parts; `port` is the one that the server listens on.
     pub fn new(catalog: Catalog, clock: Clock, ids: IdSource, config: Config, port: u16) -> Self {
-        let (catalog, traffic) = (Arc::new(catalog), Traffic::new(&config));
+        let (catalog, admission) = (Arc::new(catalog), Admission::new(&config));
         let buckets = Buckets::new(&config);
-        Self { inner: Arc::new(Inner { catalog, buckets, clock, ids, config, port, traffic }) }
+        Self { inner: Arc::new(Inner { catalog, buckets, clock, ids, config, port, admission }) }
     }
 
     /// Returns the settings.
@@ -62,18 +62,18 @@ impl App {
     /// Takes a place among the requests that run, until the result is dropped; `LimitExceeded`
     /// when there are `max_requests` already.
     pub fn start_request(&self) -> Result<impl Drop + '_, CatalogError> {
-        self.inner.traffic.start_request()
+        self.inner.admission.start_request()
     }
 
     /// Waits for a place among the large bodies that move, until the result is dropped;
     /// `LimitExceeded` when none of `max_uploads` comes free in time.
     pub async fn start_upload(&self) -> Result<impl Drop + '_, CatalogError> {
-        self.inner.traffic.start_upload().await
+        self.inner.admission.start_upload().await
     }
 
     /// Counts a request of a key; `LimitExceeded` past `rate_limit` in one second.
     pub fn count_request(&self, key: &KeyId) -> Result<(), CatalogError> {
-        self.inner.traffic.count(key, self.clock().now())
+        self.inner.admission.count(key, self.clock().now())
     }
 
     /// Has it written down, without waiting for it, that a key was let in.
@@ -112,11 +112,11 @@ impl App {
 
     /// Returns how a tenant is called in the clouds: as the catalog has it, else as configured;
     /// what is set in neither is derived by each dialect.
-    pub fn spelling(&self, tenant: &TenantId) -> TenantSpelling {
-        let spelling = self.catalog().spelling(tenant);
+    pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
+        let ids = self.catalog().cloud_ids(tenant);
         match self.config().tenants.get(tenant.as_str()) {
-            Some(configured) => spelling.or(configured),
-            None => spelling,
+            Some(configured) => ids.or(configured),
+            None => ids,
         }
     }
 
@@ -132,7 +132,7 @@ impl App {
         }
     }
 
-    /// Runs a short, indexed read on this thread (`LIMITS.md`: moving it elsewhere costs more than
+    /// Runs a short, indexed read on this thread (`limits.md`: moving it elsewhere costs more than
     /// the read itself).
     pub fn read<T>(
         &self,
@@ -142,15 +142,15 @@ impl App {
     }
 
     /// Runs work that waits for the disk, or scans, on a thread made for that.
-    pub async fn write<T: Send + 'static>(
+    pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.blocking(work).await?
+        self.spawn_blocking(work).await?
     }
 
-    /// Like [`App::write`], for work with another outcome.
-    pub async fn blocking<T: Send + 'static>(
+    /// Like [`App::blocking`], for work with another outcome.
+    pub async fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Catalog) -> T + Send + 'static,
     ) -> Result<T, CatalogError> {
@@ -230,7 +230,7 @@ impl App {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if let Err(refusal) = arriving.take_place(&self.inner.traffic).await {
+        if let Err(refusal) = arriving.take_place(&self.inner.admission).await {
             return Err(arriving.drain(refusal).await);
         }
         let mut writing = write_batch(writer, vec![first]);
@@ -240,7 +240,7 @@ impl App {
                 Err(broken) => {
                     // Its file goes where files may take their time, and before anybody is told.
                     let writer = written(writing).await;
-                    self.blocking(move |_| drop(writer)).await?;
+                    self.spawn_blocking(move |_| drop(writer)).await?;
                     return Err(broken);
                 }
             };
@@ -253,7 +253,7 @@ impl App {
                     batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
                     writer.finish()
                 };
-                return self.write(end).await;
+                return self.blocking(end).await;
             }
             writing = write_batch(writer, batch);
         }

@@ -16,10 +16,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use buckets::{Bucket, BucketPlace, Storage, StorageKey};
+pub use buckets::{Bucket, BucketLocation, Storage, StorageKey};
 use gathered::Gathered;
 
-use crate::domain::{BucketName, TenantSpelling};
+use crate::domain::{BucketName, CloudIds};
 
 /// The settings that have a flag, a variable and a key in the file, all of one name.
 ///
@@ -123,7 +123,7 @@ pub struct Config {
     /// Which log lines are written, in the words of `tracing`'s filter.
     pub log: String,
     /// How a tenant is called in each cloud, where the derived names do not do.
-    pub tenants: BTreeMap<String, TenantSpelling>,
+    pub tenants: BTreeMap<String, CloudIds>,
     /// The buckets that are not folders of their own name in the data folder.
     pub buckets: BTreeMap<BucketName, Bucket>,
 }

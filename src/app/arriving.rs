@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use super::traffic::Traffic;
+use super::admission::Admission;
 use crate::domain::{ArchiveProblem, CatalogError, Limit};
 
 /// Bytes of a large body that are gathered before a blocking thread writes them; as many again may
@@ -41,7 +41,7 @@ pub(super) struct Arriving<'b, 't, B> {
 
 /// A place among the large bodies that move.
 struct Place<'t> {
-    traffic: &'t Traffic,
+    admission: &'t Admission,
     _permit: SemaphorePermit<'t>,
 }
 
@@ -56,8 +56,11 @@ where
     }
 
     /// Waits for a place among the large bodies that move; `LimitExceeded` when none comes free.
-    pub(super) async fn take_place(&mut self, traffic: &'t Traffic) -> Result<(), CatalogError> {
-        let place = Place { traffic, _permit: traffic.start_upload().await? };
+    pub(super) async fn take_place(
+        &mut self,
+        admission: &'t Admission,
+    ) -> Result<(), CatalogError> {
+        let place = Place { admission, _permit: admission.start_upload().await? };
         self.place = Some(place);
         Ok(())
     }
@@ -70,11 +73,11 @@ where
             return Ok(came);
         }
         // It stands still: meanwhile another one may move.
-        let traffic = self.place.take().map(|place| place.traffic);
+        let admission = self.place.take().map(|place| place.admission);
         let came = self.next_until(idle_end).await?;
         let came = came.ok_or_else(|| broken("nothing came for too long"))?;
-        if let Some(traffic) = traffic {
-            self.take_place(traffic).await?;
+        if let Some(admission) = admission {
+            self.take_place(admission).await?;
         }
         Ok(came)
     }
@@ -159,8 +162,6 @@ fn broken(reason: &str) -> CatalogError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::io;
 
     use http_body_util::channel::Channel;

@@ -19,8 +19,8 @@ impl App {
     ) -> Result<Spool, CatalogError> {
         // Who may not publish must not move data either.
         by.must_be(Role::Write)?;
-        let _place = self.inner.traffic.start_upload().await?;
-        self.write(move |catalog| {
+        let _place = self.inner.admission.start_upload().await?;
+        self.blocking(move |catalog| {
             let (code, path) = catalog.get_code(&sha256)?;
             if code.size > limit {
                 let (what, actual) = (Limit::CodeSize, code.size);

@@ -32,16 +32,18 @@ impl App {
     ) -> Result<Spool, CatalogError> {
         // Who may not publish must not move data either, nor learn what is there.
         by.must_be(Role::Write)?;
-        let _place = self.inner.traffic.start_upload().await?;
+        let _place = self.inner.admission.start_upload().await?;
         let end = self.config().fetch_timeout.map(|length| Instant::now() + length);
-        let copy = Copy { object: object.clone(), end };
+        let copy = ObjectCopy { object: object.clone(), end };
         let Object { size, body } = copy.in_time(self.find_object(by.tenant(), object)).await?;
         if size > limit {
             return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual: size });
         }
         let writer = SpoolWriter::new(self.inner.catalog.incoming(), size, Measure::All);
         match body {
-            ObjectBody::File(file) => self.write(move |_| copy.read_file(file, size, writer)).await,
+            ObjectBody::File(file) => {
+                self.blocking(move |_| copy.read_file(file, size, writer)).await
+            }
             ObjectBody::Remote(body) => self.copy_remote(&copy, body, writer).await,
         }
     }
@@ -53,13 +55,13 @@ impl App {
         object: &ObjectRef,
     ) -> Result<Object, CatalogError> {
         // A division of a tenant, openYuanrong's product, has no inbox of its own.
-        let owner = TenantId::parse(tenant.whole())?;
+        let owner = TenantId::parse(tenant.root())?;
         let (named, inbox) = (object.clone(), owner.clone());
         // A door that is shut must not leave behind what nobody can see or delete.
         let doors = ["alibaba", "s3"];
         let is_open = self.config().dialects.iter().any(|name| doors.contains(&&**name));
         let put = match is_open {
-            true => self.write(move |catalog| catalog.open_object(&inbox, &named)).await,
+            true => self.blocking(move |catalog| catalog.open_object(&inbox, &named)).await,
             false => Err(CatalogError::not_found(Noun::Object, &object.key)),
         };
         let absent = match put {
@@ -83,7 +85,7 @@ impl App {
     /// Gathers one batch while the one before it is written.
     async fn copy_remote(
         &self,
-        copy: &Copy,
+        copy: &ObjectCopy,
         mut body: RemoteBody,
         writer: SpoolWriter,
     ) -> Result<Spool, CatalogError> {
@@ -95,7 +97,7 @@ impl App {
                 Ok(gathered) => gathered,
                 Err(broken) => {
                     // Its file goes where files may take their time, and before anybody is told.
-                    self.blocking(move |_| drop(writer)).await?;
+                    self.spawn_blocking(move |_| drop(writer)).await?;
                     return Err(broken);
                 }
             };
@@ -104,7 +106,7 @@ impl App {
                     batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
                     writer.finish()
                 };
-                return self.write(end).await;
+                return self.blocking(end).await;
             }
             writing = write_batch(writer, batch);
         }
@@ -124,13 +126,13 @@ async fn batch(body: &mut RemoteBody) -> Result<(Vec<Bytes>, bool), CatalogError
 }
 
 /// One copy on its way.
-struct Copy {
+struct ObjectCopy {
     object: ObjectRef,
     /// When it must be done.
     end: Option<Instant>,
 }
 
-impl Copy {
+impl ObjectCopy {
     /// Waits for one step, no longer than the copy may take.
     async fn in_time<T>(
         &self,
@@ -189,7 +191,7 @@ mod tests {
     fn a_file_that_changes_while_it_is_copied_is_no_object() {
         let incoming = tempfile::tempdir().unwrap();
         let object = ObjectRef::parse("code", "a.zip").unwrap();
-        let copy = Copy { object, end: None };
+        let copy = ObjectCopy { object, end: None };
         let bytes = 700_000;
         for (said, reason) in [(bytes - 1, CHANGED), (bytes, ""), (bytes + 1, CHANGED)] {
             let mut file = tempfile::tempfile_in(incoming.path()).unwrap();

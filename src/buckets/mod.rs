@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::config::{Bucket, BucketPlace, Config};
+use crate::config::{Bucket, BucketLocation, Config};
 use crate::domain::{BucketName, CatalogError, Noun, ObjectRef, TenantId};
 use local::Folder;
 use remote::Remote;
@@ -69,7 +69,7 @@ impl Buckets {
             // Whose it is not, does not learn that it is there.
             Some(mapped) if !mapped.is_open_to(tenant) => return Err(no_bucket(object)),
             Some(Mapped {
-                settings: Bucket { place: BucketPlace::Folder(folder), .. }, ..
+                settings: Bucket { place: BucketLocation::Folder(folder), .. }, ..
             }) => Folder::Configured(folder.clone()),
             Some(Mapped { remote, .. }) => {
                 let remote = remote.as_ref().ok_or_else(|| unavailable(object, NO_CLIENT))?;
@@ -86,8 +86,8 @@ impl Buckets {
 impl Mapped {
     fn new(name: &BucketName, settings: Bucket) -> Self {
         let remote = match &settings.place {
-            BucketPlace::Folder(_) => None,
-            BucketPlace::Storage(storage) => Remote::new(storage)
+            BucketLocation::Folder(_) => None,
+            BucketLocation::Storage(storage) => Remote::new(storage)
                 .inspect_err(|error| tracing::error!(bucket = %name, %error, "{NO_CLIENT}"))
                 .ok(),
         };
@@ -96,7 +96,7 @@ impl Mapped {
 
     fn is_open_to(&self, tenant: &TenantId) -> bool {
         let listed = self.settings.tenants.as_ref();
-        listed.is_none_or(|listed| listed.iter().any(|one| one.as_str() == tenant.whole()))
+        listed.is_none_or(|listed| listed.iter().any(|one| one.as_str() == tenant.root()))
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_list_of_tenants_is_about_whole_tenants() {
-        let place = BucketPlace::Folder(PathBuf::new());
+        let place = BucketLocation::Folder(PathBuf::new());
         let tenants = Some([TenantId::parse("a").unwrap()].into());
         let mapped = Mapped { settings: Bucket { place, tenants }, remote: None };
         for (tenant, may) in [("a", true), ("a@product", true), ("b", false), ("b@a", false)] {

@@ -1,4 +1,4 @@
-//! Who is let in: the snapshot that requests are checked against, keys, spellings, the audit log.
+//! Who is let in: the snapshot that requests are checked against, keys, cloud_ids, the audit log.
 
 use std::sync::{Arc, PoisonError};
 
@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use super::Catalog;
 use crate::domain::{
-    Access, AuditEntry, Caller, CatalogError, Key, KeyId, Noun, Page, Role, Secret, TenantId,
-    TenantSpelling, Timestamp,
+    Access, AuditEntry, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page, Role, Secret,
+    TenantId, Timestamp,
 };
 use crate::store::{AuditInsert, Change};
 
@@ -18,7 +18,7 @@ const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
 const LOCAL: &str = "local";
 
 impl Catalog {
-    /// Returns keys, spellings and the link secret as they are now, also when another process
+    /// Returns keys, cloud_ids and the link secret as they are now, also when another process
     /// changed them a moment ago.
     pub fn access(&self) -> Result<Arc<Access>, CatalogError> {
         let stamp = self.store.access_stamp()?;
@@ -41,9 +41,9 @@ impl Catalog {
     }
 
     /// Returns how the catalog has a tenant called, as of the last [`Catalog::access`].
-    pub fn spelling(&self, tenant: &TenantId) -> TenantSpelling {
+    pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
         let known = self.known_access();
-        known.and_then(|access| access.spellings.get(tenant).cloned()).unwrap_or_default()
+        known.and_then(|access| access.cloud_ids.get(tenant).cloned()).unwrap_or_default()
     }
 
     /// Returns what [`Catalog::access`] last returned, without another look; for a request that
@@ -160,7 +160,7 @@ impl Catalog {
     }
 
     /// Lists all tenants with what is set of their spelling.
-    pub fn list_tenants(&self) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+    pub fn list_tenants(&self) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
         self.store.read(|view| view.select_tenants())
     }
 
@@ -169,29 +169,29 @@ impl Catalog {
     ///
     /// `merge` changes what is set, which nobody else changes meanwhile. `InUse` when another
     /// tenant has one of the names.
-    pub fn change_spelling(
+    pub fn change_cloud_ids(
         &self,
         tenant: &TenantId,
-        merge: impl FnOnce(&mut TenantSpelling) + Send + 'static,
-    ) -> Result<TenantSpelling, CatalogError> {
+        merge: impl FnOnce(&mut CloudIds) + Send + 'static,
+    ) -> Result<CloudIds, CatalogError> {
         let (tenant, now) = (tenant.clone(), self.clock.now());
         self.change_locally("SetTenant", move |change| {
             let tenants = change.select_tenants()?;
             let known = tenants.iter().find(|(known, _)| *known == tenant);
-            let mut spelling = known.map(|(_, spelling)| spelling.clone()).unwrap_or_default();
-            merge(&mut spelling);
+            let mut ids = known.map(|(_, ids)| ids.clone()).unwrap_or_default();
+            merge(&mut ids);
             for (other, theirs) in tenants {
-                let mut pairs = spelling.fields().into_iter().zip(theirs.fields());
+                let mut pairs = ids.fields().into_iter().zip(theirs.fields());
                 let taken = pairs.find(|(ours, theirs)| ours.1.is_some() && ours == theirs);
                 if let Some(((field, _), _)) = taken.filter(|_| other != tenant) {
                     let (name, by) = (field.to_owned(), format!("the tenant {other}"));
-                    return Err(CatalogError::InUse { what: Noun::Spelling, name, by });
+                    return Err(CatalogError::InUse { what: Noun::CloudId, name, by });
                 }
             }
             change.ensure_tenant(&tenant, now)?;
-            change.update_spelling(&tenant, &spelling)?;
+            change.update_cloud_ids(&tenant, &ids)?;
             let subject = format!("tenant/{tenant}");
-            Ok((spelling, tenant, subject))
+            Ok((ids, tenant, subject))
         })
     }
 
@@ -216,8 +216,6 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::catalog::{Clock, IdSource};
     use crate::store::Store;

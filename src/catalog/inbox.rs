@@ -21,7 +21,7 @@ use crate::domain::{
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Content, Spool};
-use crate::store::{Change, Expired, Fresh, Held};
+use crate::store::{Change, Expired, PendingFile, PendingObject};
 
 /// Expired things of each kind that a put removes on its way, and that share one commit otherwise.
 const SWEPT_BY_PUT: u64 = 100;
@@ -77,20 +77,21 @@ impl Catalog {
         &self,
         by: &Caller,
         object: InboxObject,
-        fresh: Fresh,
+        fresh: PendingObject,
         first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
         let (tenant, file, room) = (by.tenant().clone(), fresh.id(), self.room());
-        let (object, taken) = self.change(by, Some(Held::Inbox(fresh)), move |store, _| {
-            let taken = room.take(store, || {
-                store.ensure_tenant(&tenant, object.stored)?;
-                let mut gone = first(store)?;
-                gone.extend(store.replace_object(&tenant, &object, file)?);
-                Ok(gone)
+        let (object, taken) =
+            self.change(by, Some(PendingFile::Inbox(fresh)), move |store, _| {
+                let taken = room.take(store, || {
+                    store.ensure_tenant(&tenant, object.stored)?;
+                    let mut gone = first(store)?;
+                    gone.extend(store.replace_object(&tenant, &object, file)?);
+                    Ok(gone)
+                })?;
+                let subject = subject(&object.at);
+                Ok(((object, taken), subject))
             })?;
-            let subject = subject(&object.at);
-            Ok(((object, taken), subject))
-        })?;
         self.remove(taken.log());
         Ok(object)
     }
@@ -241,7 +242,7 @@ impl Catalog {
     }
 
     /// Makes a file of the inbox durable; its row must be committed before the result is dropped.
-    fn keep_in_inbox(&self, content: Content) -> Result<Fresh, CatalogError> {
+    fn keep_in_inbox(&self, content: Content) -> Result<PendingObject, CatalogError> {
         let (files, id) = (self.store.inbox(), self.ids.next());
         Ok(match content {
             Content::Memory(bytes) => files.keep_bytes(id, &bytes),

@@ -109,8 +109,6 @@ fn at_most(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     type Change<T> = fn(&mut T, usize);

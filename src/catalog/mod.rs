@@ -25,7 +25,7 @@ use crate::domain::{
     Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,
 };
 use crate::ingest::{Content, Staged};
-use crate::store::{AuditInsert, Change, Held, Store};
+use crate::store::{AuditInsert, Change, PendingFile, Store};
 
 /// Tells the time; the only way the catalog learns it.
 #[derive(Clone)]
@@ -153,7 +153,7 @@ impl Catalog {
     fn change<T: Send + 'static>(
         &self,
         by: &Caller,
-        held: Option<Held>,
+        held: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         self.change_several(by, held, |store, sequence| {
@@ -167,7 +167,7 @@ impl Catalog {
     fn change_several<T: Send + 'static>(
         &self,
         by: &Caller,
-        held: Option<Held>,
+        held: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<String>), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
@@ -187,9 +187,9 @@ impl Catalog {
                     return Err(CatalogError::LimitExceeded { what, limit, actual });
                 }
             }
-            let occasion = by.occasion();
-            let (dialect, operation) = (occasion.dialect, occasion.operation);
-            let (key, request) = (by.key(), occasion.request_id.to_string());
+            let context = by.audit_context();
+            let (dialect, operation) = (context.dialect, context.operation);
+            let (key, request) = (by.key(), context.request_id.to_string());
             for (place, subject) in subjects.iter().enumerate() {
                 let sequence = if place == 0 { sequence } else { store.next_sequence()? };
                 let request = Some(&*request);
@@ -201,12 +201,12 @@ impl Catalog {
     }
 
     /// Makes an upload's file durable; its row must be committed before the result is dropped.
-    fn keep(&self, staged: Staged) -> Result<(Artifact, Held), CatalogError> {
+    fn keep(&self, staged: Staged) -> Result<(Artifact, PendingFile), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
         let kept = match staged.content {
             Content::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
             Content::File(file) => self.store.blobs().keep_file(sha256, file),
         };
-        Ok((staged.artifact, Held::Code(kept?)))
+        Ok((staged.artifact, PendingFile::Code(kept?)))
     }
 }

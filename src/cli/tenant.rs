@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::output::Output;
-use crate::domain::{CatalogError, TenantId, TenantSpelling, parse_key_tenant};
+use crate::domain::{CatalogError, CloudIds, TenantId, parse_key_tenant};
 
 /// The commands about tenants, and the folder that they work on.
 #[derive(Debug, Args)]
@@ -71,8 +71,8 @@ fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
     let tenants = folder.open()?.list_tenants()?;
     if output.json() {
         return output.array(|item| {
-            tenants.iter().try_for_each(|(id, spelling)| {
-                let json = to_raw_value(&shown(id, spelling)).map_err(|error| {
+            tenants.iter().try_for_each(|(id, ids)| {
+                let json = to_raw_value(&shown(id, ids)).map_err(|error| {
                     Failure::failed(format!("the result cannot be written: {error}"))
                 })?;
                 item(&json)
@@ -80,12 +80,12 @@ fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
         });
     }
     let header: Vec<String> =
-        ["tenant"].into_iter().chain(TenantSpelling::FIELDS).map(str::to_uppercase).collect();
+        ["tenant"].into_iter().chain(CloudIds::FIELDS).map(str::to_uppercase).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let rows: Vec<Vec<String>> = tenants
         .iter()
-        .map(|(id, spelling)| {
-            let fields = spelling.fields().into_iter();
+        .map(|(id, ids)| {
+            let fields = ids.fields().into_iter();
             let fields = fields.map(|(_, value)| value.unwrap_or_else(|| "-".to_owned()));
             std::iter::once(id.to_string()).chain(fields).collect()
         })
@@ -93,8 +93,8 @@ fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
     output.table(&header, &rows)
 }
 
-fn shown(id: &TenantId, spelling: &TenantSpelling) -> Map<String, Value> {
-    let fields = spelling.fields().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+fn shown(id: &TenantId, ids: &CloudIds) -> Map<String, Value> {
+    let fields = ids.fields().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
     std::iter::once(("id".to_owned(), id.as_str().into())).chain(fields).collect()
 }
 
@@ -105,27 +105,27 @@ fn set(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     // A mistake in what was written is told before the folder is looked for.
-    fields.iter().try_for_each(|field| change(&mut TenantSpelling::default(), field))?;
+    fields.iter().try_for_each(|field| change(&mut CloudIds::default(), field))?;
     let fields = fields.to_vec();
-    let spelling = folder.open()?.change_spelling(id, move |spelling| {
+    let ids = folder.open()?.change_cloud_ids(id, move |ids| {
         // A field that can be set or taken back at all can be so whatever the others are.
-        fields.iter().for_each(|field| drop(change(spelling, field)));
+        fields.iter().for_each(|field| drop(change(ids, field)));
     })?;
     if output.json() {
-        return output.line(&Value::Object(shown(id, &spelling)).to_string());
+        return output.line(&Value::Object(shown(id, &ids)).to_string());
     }
     output.note(&format!("changed tenant {id}"));
     Ok(())
 }
 
 /// Applies one `FIELD=VALUE`.
-fn change(spelling: &mut TenantSpelling, text: &str) -> Result<(), Failure> {
+fn change(ids: &mut CloudIds, text: &str) -> Result<(), Failure> {
     let Some((field, value)) = text.split_once('=') else {
         return Err(Failure::usage(format!("'{text}' is not of the form FIELD=VALUE")));
     };
     let outcome = match value {
-        "" => spelling.clear(field).then_some(Ok(())),
-        _ => spelling.set(field, value),
+        "" => ids.clear(field).then_some(Ok(())),
+        _ => ids.set(field, value),
     };
     match outcome {
         Some(Ok(())) => Ok(()),
@@ -141,7 +141,7 @@ fn change(spelling: &mut TenantSpelling, text: &str) -> Result<(), Failure> {
 fn nearest(field: &str) -> &'static str {
     let normal = field.to_lowercase().replace('-', "_");
     let likeness = |known: &str| strsim::jaro_winkler(known, &normal);
-    let fields = TenantSpelling::FIELDS.into_iter();
+    let fields = CloudIds::FIELDS.into_iter();
     fields.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default()
 }
 
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn fields_are_set_cleared_and_known() {
-        let mut spelling = TenantSpelling::default();
-        change(&mut spelling, "ctyun_tenant=7000").unwrap();
-        assert_eq!(spelling.ctyun_tenant, Some(7000));
-        change(&mut spelling, "ctyun_tenant=").unwrap();
-        assert_eq!(spelling, TenantSpelling::default());
-        let refused = |text| change(&mut TenantSpelling::default(), text).unwrap_err().what;
+        let mut ids = CloudIds::default();
+        change(&mut ids, "ctyun_tenant=7000").unwrap();
+        assert_eq!(ids.ctyun_tenant, Some(7000));
+        change(&mut ids, "ctyun_tenant=").unwrap();
+        assert_eq!(ids, CloudIds::default());
+        let refused = |text| change(&mut CloudIds::default(), text).unwrap_err().what;
         assert!(refused("tencent-appid=1").contains("tencent_app_id"));
         assert!(refused("aws=").contains("unknown"));
         assert!(refused("tencent_app_id=many").contains("digits"));

@@ -35,14 +35,14 @@ const KEY_ID_MAX: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Where its objects are.
-    pub place: BucketPlace,
+    pub place: BucketLocation,
     /// Who may read it; `None` is everybody. A tenant's openYuanrong products count as the tenant.
     pub tenants: Option<BTreeSet<TenantId>>,
 }
 
 /// Where a bucket's objects are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BucketPlace {
+pub enum BucketLocation {
     /// In a folder of this machine, or in what a link by that name leads to.
     Folder(PathBuf),
     /// In a storage that speaks S3.
@@ -116,9 +116,9 @@ impl Table {
                 if folder.is_empty() {
                     return Err(self.wrong("folder", "must name a folder"));
                 }
-                BucketPlace::Folder(PathBuf::from(folder))
+                BucketLocation::Folder(PathBuf::from(folder))
             }
-            (None, Some(_)) => BucketPlace::Storage(Storage {
+            (None, Some(_)) => BucketLocation::Storage(Storage {
                 endpoint: self.endpoint()?,
                 region: self
                     .get(

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::buckets::{self, Table};
 use super::{ConfigError, KEYS, Origin};
-use crate::domain::TenantSpelling;
+use crate::domain::CloudIds;
 
 /// What one file says.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct File {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     /// The table `[tenants.ID]`.
-    pub(super) tenants: BTreeMap<String, TenantSpelling>,
+    pub(super) tenants: BTreeMap<String, CloudIds>,
     /// The table `[buckets.NAME]`, not yet checked.
     pub(super) buckets: Vec<Table>,
 }
@@ -87,7 +87,7 @@ impl Place<'_> {
 fn tenants(
     place: &Place<'_>,
     value: &Spanned<DeValue<'_>>,
-) -> Result<BTreeMap<String, TenantSpelling>, ConfigError> {
+) -> Result<BTreeMap<String, CloudIds>, ConfigError> {
     let table = value.get_ref().as_table().ok_or_else(|| {
         ConfigError::invalid(&place.origin(value), "tenants", "must be a table: [tenants.default]")
     })?;
@@ -98,23 +98,23 @@ fn tenants(
         let fields = value.get_ref().as_table().ok_or_else(|| {
             ConfigError::invalid(&origin, &name, &format!("must be a table: [{name}]"))
         })?;
-        let mut spelling = TenantSpelling::default();
+        let mut ids = CloudIds::default();
         for (key, value) in fields {
             let origin = place.origin(key);
             let text = scalar(&origin, key.get_ref(), value.get_ref())?;
-            match spelling.set(key.get_ref(), &text) {
+            match ids.set(key.get_ref(), &text) {
                 Some(Ok(())) => {}
                 Some(Err(rule)) => {
                     let name = format!("{name}.{}", key.get_ref());
                     return Err(ConfigError::invalid(&origin, &name, rule));
                 }
                 None => {
-                    let known = TenantSpelling::FIELDS.into_iter();
+                    let known = CloudIds::FIELDS.into_iter();
                     return Err(unknown(&origin, key.get_ref(), known));
                 }
             }
         }
-        tenants.insert(id.get_ref().to_string(), spelling);
+        tenants.insert(id.get_ref().to_string(), ids);
     }
     Ok(tenants)
 }

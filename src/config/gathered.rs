@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Auth, Bucket, BucketName, Config, ConfigError, DIALECTS, LogFormat, Origin, TenantSpelling,
-    TlsFiles, duration, flag, size,
+    Auth, Bucket, BucketName, CloudIds, Config, ConfigError, DIALECTS, LogFormat, Origin, TlsFiles,
+    duration, flag, size,
 };
 
 /// How many of anything may be allowed at a time.
@@ -33,7 +33,7 @@ impl Gathered {
 
     pub(super) fn parse(
         &self,
-        tenants: BTreeMap<String, TenantSpelling>,
+        tenants: BTreeMap<String, CloudIds>,
         buckets: BTreeMap<BucketName, Bucket>,
     ) -> Result<Config, ConfigError> {
         Ok(Config {

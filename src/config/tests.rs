@@ -266,7 +266,7 @@ fn tenants_are_read_and_checked() {
     )
     .load()
     .unwrap();
-    let expected = TenantSpelling {
+    let expected = CloudIds {
         alibaba_account: Some("1234567890123456".to_owned()),
         ctyun_tenant: Some(7000),
         ctyun_account: Some("0123456789abcdef0123456789abcdef".to_owned()),
@@ -274,7 +274,7 @@ fn tenants_are_read_and_checked() {
         tencent_app_id: Some("1250000000".to_owned()),
     };
     assert_eq!(config.tenants["default"], expected);
-    assert_eq!(config.tenants["other"], TenantSpelling::default());
+    assert_eq!(config.tenants["other"], CloudIds::default());
     assert_eq!(
         file("[tenants.default]\nctyun_account = \"xyz\"").error(),
         "layerbase.toml:2: tenants.default.ctyun_account must be 32 hexadecimal digits"

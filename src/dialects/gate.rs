@@ -16,10 +16,10 @@ use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
-use super::pages::{Moment, PageKey, Pages};
-use super::{BodyRule, Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::cache::{CacheEpoch, CacheKey, ResponseCache};
+use super::{AuthHead, AuthRequest, BodyRule, Call, Dialect, Operation, Refusal};
 use crate::app::App;
-use crate::domain::{Caller, CatalogError, Limit, Occasion};
+use crate::domain::{AuditContext, Caller, CatalogError, Limit};
 use crate::ingest::Spool;
 
 /// Bytes of a body that may come before anybody looks who sends it: asking twice would take longer.
@@ -28,10 +28,10 @@ const UNASKED_MAX: u64 = 16 << 10;
 struct Gate {
     dialect: &'static dyn Dialect,
     app: App,
-    pages: Arc<Pages>,
+    pages: Arc<ResponseCache>,
     body: BodyRule,
     upload_max: u64,
-    reusable: Option<&'static [&'static str]>,
+    cacheable: Option<&'static [&'static str]>,
     operation: &'static str,
 }
 
@@ -39,7 +39,7 @@ struct Gate {
 pub(super) fn guard(
     dialect: &'static dyn Dialect,
     app: &App,
-    pages: &Arc<Pages>,
+    pages: &Arc<ResponseCache>,
     operation: &Operation,
 ) -> MethodRouter<App> {
     let gate = Arc::new(Gate {
@@ -48,7 +48,7 @@ pub(super) fn guard(
         pages: Arc::clone(pages),
         body: operation.body,
         upload_max: operation.upload_max.unwrap_or_else(|| dialect.upload_limit()),
-        reusable: operation.reusable,
+        cacheable: operation.cacheable,
         operation: operation.name,
     });
     let admit = move |request: Request, next: Next| Arc::clone(&gate).admit(request, next);
@@ -90,8 +90,8 @@ impl Gate {
             Ok(access) => access,
             Err(fault) => return refused(fault),
         };
-        let opening = Opening { app: &self.app, access: &access, head: &head };
-        let signed = Signed { opening, body: &spool };
+        let auth_head = AuthHead { app: &self.app, access: &access, parts: &head };
+        let signed = AuthRequest { head: auth_head, body: &spool };
         let caller = match self.app.verifies_signatures() {
             true => self.dialect.authenticate(signed),
             false => self.dialect.anonymous(&head),
@@ -103,9 +103,9 @@ impl Gate {
         if let Some(Err(refusal)) = caller.key().map(|key| self.app.count_request(key)) {
             return refused(refusal);
         }
-        let page = self.reusable.map(|headers| {
-            let moment = Moment::new(&self.app, &access, &call);
-            PageKey::new(moment, &head, &caller, headers)
+        let page = self.cacheable.map(|headers| {
+            let moment = CacheEpoch::new(&self.app, &access, &call);
+            CacheKey::new(moment, &head, &caller, headers)
         });
         if let Some(page) = &page
             && let Some(response) = self.pages.get(page)
@@ -113,7 +113,8 @@ impl Gate {
             return self.dialect.complete(&call, response);
         }
         let (dialect, operation) = (self.dialect.name(), self.operation);
-        let caller = caller.on(Occasion { dialect, operation, request_id: call.request_id });
+        let caller =
+            caller.in_context(AuditContext { dialect, operation, request_id: call.request_id });
         let mut request = Request::from_parts(head, HttpBody::empty());
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(Arc::new(spool));
@@ -125,7 +126,7 @@ impl Gate {
     async fn answer(
         &self,
         call: &Call,
-        page: Option<PageKey>,
+        page: Option<CacheKey>,
         handler: impl Future<Output = Response>,
     ) -> Response {
         let mut response = handler.await;
@@ -175,8 +176,8 @@ impl Gate {
         }
         let access = self.app.catalog().access();
         let access = access.map_err(|fault| Box::new(self.refuse(call, fault)))?;
-        let opening = Opening { app: &self.app, access: &access, head };
-        let checked = self.dialect.check_head(opening);
+        let auth_head = AuthHead { app: &self.app, access: &access, parts: head };
+        let checked = self.dialect.check_head(auth_head);
         checked.map_err(|refusal| Box::new(self.dialect.complete(call, *refusal)))
     }
 

@@ -1,7 +1,7 @@
 //! Download links: capability URLs under `/code/`, signed, with an end.
 //!
 //! The one place that builds and checks them. A link names a tenant, a content and a file name, and
-//! is good for anyone who has it until it expires (DESIGN.md section 5).
+//! is good for anyone who has it until it expires (design.md section 5).
 
 use std::cell::RefCell;
 

@@ -5,11 +5,11 @@
 //! `mod` line and one row in [`DIALECTS`].
 
 mod answer;
+mod cache;
 mod gate;
+mod json_writer;
 pub mod links;
-mod pages;
 mod params;
-mod record;
 mod signing;
 mod stream;
 mod tenants;
@@ -70,11 +70,11 @@ pub trait Dialect: Send + Sync {
     /// Refuses by the head alone, before the body comes, whoever could not be let in with any body:
     /// with a token that is nobody's, with a signature whose credentials cannot be read, name no key
     /// that is let in, or are of another time.
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>>;
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>>;
 
     /// Who sent the request, from its head and its body's digest, before anything of the body is
     /// parsed; the error is the refusal in this dialect's shape.
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>>;
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>>;
 
     /// Whom a request counts as while authentication is off.
     fn anonymous(&self, _head: &Parts) -> Result<Caller, Box<Response>> {
@@ -103,7 +103,7 @@ pub trait Dialect: Send + Sync {
 ///
 /// Every path also answers with one `/` at its end: vendors' documents show both.
 pub fn routes(dialect: &'static dyn Dialect, app: &App) -> Router<App> {
-    let pages = Arc::new(pages::Pages::default());
+    let pages = Arc::new(cache::ResponseCache::default());
     let mut operations = dialect.dispatchers();
     if operations.is_empty() {
         operations = dialect.operations();
@@ -140,8 +140,8 @@ pub struct Operation {
     body: BodyRule,
     /// Bytes of an upload, where that is not the cloud's own limit.
     upload_max: Option<u64>,
-    /// Headers that the answer depends on besides path and query; `None`: not reusable.
-    reusable: Option<&'static [&'static str]>,
+    /// Headers that the answer depends on besides path and query; `None`: not cacheable.
+    cacheable: Option<&'static [&'static str]>,
 }
 
 /// What an operation's body may be.
@@ -198,7 +198,7 @@ impl Operation {
     pub fn new(name: &'static str, path: &str, handlers: MethodRouter<App>) -> Self {
         let paths = vec![path.to_owned()];
         let body = BodyRule::Small;
-        Self { name, paths, handlers, body, upload_max: None, reusable: None }
+        Self { name, paths, handlers, body, upload_max: None, cacheable: None }
     }
 
     /// Answers on the same path under other prefixes too.
@@ -225,33 +225,33 @@ impl Operation {
     /// Lets its answer be given again until the next write, or until its links are to be renewed.
     ///
     /// Only for answers that depend on tenant, path, query, host and the named headers alone.
-    pub fn reusable(mut self, headers: &'static [&'static str]) -> Self {
-        self.reusable = Some(headers);
+    pub fn cacheable(mut self, headers: &'static [&'static str]) -> Self {
+        self.cacheable = Some(headers);
         self
     }
 }
 
 /// What is there of a request before its body comes, and what its credentials are held against.
 #[derive(Clone, Copy)]
-pub struct Opening<'r> {
+pub struct AuthHead<'r> {
     /// The settings and the clock.
     pub app: &'r App,
     /// The keys as of this request.
     pub access: &'r Access,
     /// The request's head as it was sent.
-    pub head: &'r Parts,
+    pub parts: &'r Parts,
 }
 
 /// What a signature is verified with.
 #[derive(Clone, Copy)]
-pub struct Signed<'r> {
+pub struct AuthRequest<'r> {
     /// The request without its body.
-    pub opening: Opening<'r>,
+    pub head: AuthHead<'r>,
     /// The request's body, whose SHA-256 was measured, and its MD5 where a header speaks of it.
     pub body: &'r Spool,
 }
 
-impl Signed<'_> {
+impl AuthRequest<'_> {
     /// The body's SHA-256, also where there is no body.
     pub fn body_sha256(&self) -> [u8; 32] {
         self.body.sha256().unwrap_or_else(|| Sha256::digest(b"").into())

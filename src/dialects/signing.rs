@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::Opening;
+use super::AuthHead;
 use crate::domain::{Caller, Key, KeyId, TenantId, Timestamp};
 
 #[cfg(test)]
@@ -56,14 +56,14 @@ pub(super) enum Denied {
 ///
 /// For a signature whose body has not come. That this takes less time than a wrong signature tells
 /// no more than the refusal does, whose words are not the same either.
-pub(super) fn check_key(request: Opening<'_>, id: &str) -> Result<(), Denied> {
+pub(super) fn check_key(request: AuthHead<'_>, id: &str) -> Result<(), Denied> {
     let key = find(request, id).filter(|key| key.enabled);
     key.map(drop).ok_or_else(|| Denied::UnknownKey(id.to_owned()))
 }
 
 /// Lets in who has the key `id`, if `check` finds that its secret made the signature.
 pub(super) fn identify(
-    request: Opening<'_>,
+    request: AuthHead<'_>,
     id: &str,
     check: impl FnOnce(&[u8]) -> bool,
 ) -> Result<Caller, Denied> {
@@ -71,7 +71,7 @@ pub(super) fn identify(
 }
 
 /// Finds the key of a token, `<key id>.<secret>`.
-pub(super) fn prove_by_token<'r>(request: Opening<'r>, token: &str) -> Result<&'r Key, Denied> {
+pub(super) fn prove_by_token<'r>(request: AuthHead<'r>, token: &str) -> Result<&'r Key, Denied> {
     let (id, given) = token.split_once('.').ok_or(Denied::Malformed("the token has no '.'"))?;
     prove(request, id, |secret| is_same(secret, given.as_bytes()))
 }
@@ -80,7 +80,7 @@ pub(super) fn prove_by_token<'r>(request: Opening<'r>, token: &str) -> Result<&'
 ///
 /// `check` runs also when there is no such key, and must not look at anything that depends on it.
 fn prove<'r>(
-    request: Opening<'r>,
+    request: AuthHead<'r>,
     id: &str,
     check: impl FnOnce(&[u8]) -> bool,
 ) -> Result<&'r Key, Denied> {
@@ -95,7 +95,7 @@ fn prove<'r>(
 }
 
 /// Finds a key, also one that is disabled.
-fn find<'r>(request: Opening<'r>, id: &str) -> Option<&'r Key> {
+fn find<'r>(request: AuthHead<'r>, id: &str) -> Option<&'r Key> {
     KeyId::parse(id).ok().and_then(|id| request.access.keys.get(&id))
 }
 
@@ -105,14 +105,14 @@ pub(super) fn anonymous() -> Caller {
 }
 
 /// Makes the caller who proved to have a key.
-pub(super) fn admit(request: Opening<'_>, key: &Key) -> Caller {
+pub(super) fn admit(request: AuthHead<'_>, key: &Key) -> Caller {
     request.app.note_use(key);
     Caller::new(key.tenant.clone(), key.role, key.id.clone())
 }
 
 /// Refuses what was signed further from now than `max`, in either direction.
 pub(super) fn check_skew(
-    request: Opening<'_>,
+    request: AuthHead<'_>,
     signed: Timestamp,
     max: SignedDuration,
 ) -> Result<(), Denied> {

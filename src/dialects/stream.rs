@@ -115,7 +115,7 @@ impl<T: Serialize + 'static> Reading<T> {
 
     /// Reads and renders the next stretch on a blocking thread.
     async fn next(mut self, app: &App) -> Result<(Self, Vec<u8>), CatalogError> {
-        app.write(move |catalog| {
+        app.blocking(move |catalog| {
             let page = match (self.fetch)(catalog, self.rows) {
                 // What was listed so far was there; since then the rest has been deleted.
                 Err(CatalogError::NotFound { .. }) => Page::empty(),

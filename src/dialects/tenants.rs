@@ -1,7 +1,7 @@
 //! How a tenant's id is spelled where a cloud wants digits or hexadecimal.
 //!
 //! The rule is fixed: the leading part of a SHA-256 over purpose and id, so that the same tenant has
-//! the same number on every machine (DESIGN.md section 1).
+//! the same number on every machine (design.md section 1).
 
 use sha2::{Digest, Sha256};
 

@@ -94,7 +94,7 @@ pub(super) async fn fetch_staged(
     vendor_limit: u64,
 ) -> Result<Staged, CatalogError> {
     let code = fetch(app, caller, object, vendor_limit).await?;
-    app.write(move |_| code.finish()).await
+    app.blocking(move |_| code.finish()).await
 }
 
 /// Copies code that the catalog has, for another version, and inspects it; see
@@ -107,7 +107,7 @@ pub(super) async fn copy_kept(
 ) -> Result<Staged, CatalogError> {
     let limits = app.upload_limits(vendor_limit);
     let spool = app.fetch_kept(caller, sha256, limits.size).await?;
-    app.write(move |_| stage_spool(spool, &limits)).await
+    app.blocking(move |_| stage_spool(spool, &limits)).await
 }
 
 /// Reads a JSON body and the code inside it.
@@ -118,7 +118,7 @@ pub(super) async fn read_json(
 ) -> Result<UploadJson, JsonError> {
     let limits = app.upload_limits(code.vendor_limit);
     let options = JsonOptions { fold_keys: code.fold_keys, leniency: code.leniency };
-    app.blocking(move |catalog| {
+    app.spawn_blocking(move |catalog| {
         let staging = Staging::new(catalog.incoming(), limits);
         json::read_json(body.reader()?, code.paths, options, staging, FIELDS_MAX)
     })
@@ -132,7 +132,7 @@ pub(super) async fn read_raw(
     vendor_limit: u64,
 ) -> Result<Staged, CatalogError> {
     let limits = app.upload_limits(vendor_limit);
-    app.write(move |_| stage_spool(body, &limits)).await
+    app.blocking(move |_| stage_spool(body, &limits)).await
 }
 
 /// Reads a form and the code inside it; the path's parts are joined by dots.
@@ -142,7 +142,7 @@ pub(super) async fn read_form(
     code: CodeField,
 ) -> Result<(Params, Option<Staging>), CatalogError> {
     let limits = app.upload_limits(code.vendor_limit);
-    app.write(move |catalog| {
+    app.blocking(move |catalog| {
         let staging = Staging::new(catalog.incoming(), limits);
         let keys: Vec<String> = code.paths.iter().map(|path| path.join(".")).collect();
         let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();

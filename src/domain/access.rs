@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Key, KeyId, TenantId, TenantSpelling};
+use super::{CloudIds, Key, KeyId, TenantId};
 
-/// A snapshot of keys, spellings and the link secret, held in memory until one of them changes.
+/// A snapshot of keys, cloud_ids and the link secret, held in memory until one of them changes.
 pub struct Access {
     /// Changes with everything below.
     pub stamp: u64,
@@ -16,7 +16,7 @@ pub struct Access {
     /// The ids of each tenant's keys, for tokens that name a tenant and no key.
     pub keys_of: HashMap<TenantId, Vec<KeyId>>,
     /// Tenants whose names in the clouds are not all derived.
-    pub spellings: HashMap<TenantId, TenantSpelling>,
+    pub cloud_ids: HashMap<TenantId, CloudIds>,
 }
 
 impl fmt::Debug for Access {

@@ -26,7 +26,7 @@ pub struct Artifact {
     pub unpacked: u64,
 }
 
-/// What an archive may be at most (DESIGN.md section 3).
+/// What an archive may be at most (design.md section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArtifactLimits {
     /// Bytes of the zip itself.

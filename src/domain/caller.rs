@@ -45,7 +45,7 @@ impl fmt::Display for Role {
 
 /// The request behind a call of the catalog, for the log of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occasion {
+pub struct AuditContext {
     /// The folder's name of the dialect.
     pub dialect: &'static str,
     /// The operation in the vendor's spelling.
@@ -59,7 +59,7 @@ pub struct Occasion {
 #[derive(Clone, Debug)]
 pub struct Caller {
     who: Arc<Who>,
-    occasion: Occasion,
+    context: AuditContext,
 }
 
 #[derive(Debug)]
@@ -81,19 +81,19 @@ impl Caller {
     }
 
     fn of(who: Who) -> Self {
-        let occasion = Occasion { dialect: "", operation: "", request_id: Uuid::nil() };
-        Self { who: Arc::new(who), occasion }
+        let context = AuditContext { dialect: "", operation: "", request_id: Uuid::nil() };
+        Self { who: Arc::new(who), context }
     }
 
     /// Says what he asks for.
-    pub fn on(mut self, occasion: Occasion) -> Self {
-        self.occasion = occasion;
+    pub fn in_context(mut self, context: AuditContext) -> Self {
+        self.context = context;
         self
     }
 
     /// Names the operation, where it is known only after the body was read.
     pub fn doing(mut self, operation: &'static str) -> Self {
-        self.occasion.operation = operation;
+        self.context.operation = operation;
         self
     }
 
@@ -108,8 +108,8 @@ impl Caller {
     }
 
     /// What he asks for.
-    pub fn occasion(&self) -> Occasion {
-        self.occasion
+    pub fn audit_context(&self) -> AuditContext {
+        self.context
     }
 
     /// Refuses with `Forbidden` what the caller's role does not cover.
@@ -123,8 +123,6 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

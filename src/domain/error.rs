@@ -25,7 +25,7 @@ pub enum Noun {
     /// A tenant.
     Tenant,
     /// A tenant's name in a cloud.
-    Spelling,
+    CloudId,
     /// A bucket, in the inbox or in the bucket map.
     Bucket,
     /// An object in a bucket.
@@ -44,7 +44,7 @@ impl fmt::Display for Noun {
             Self::Code => "code",
             Self::Key => "key",
             Self::Tenant => "tenant",
-            Self::Spelling => "the name",
+            Self::CloudId => "the name",
             Self::Bucket => "bucket",
             Self::Object => "object",
             Self::Multipart => "multipart upload",

@@ -101,8 +101,6 @@ pub fn parse_key_tenant(text: &str) -> Result<TenantId, CatalogError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -19,7 +19,7 @@ pub mod tenant;
 
 pub use access::{Access, AuditEntry};
 pub use artifact::{Artifact, ArtifactLimits, Digests};
-pub use caller::{Caller, Occasion, Role};
+pub use caller::{AuditContext, Caller, Role};
 pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
 pub use filter::{FunctionOrder, LayerFilter};
 pub use function::{
@@ -34,7 +34,7 @@ pub use names::{
 };
 pub use object::{BucketName, InboxObject, ObjectInfo, ObjectKey, ObjectRef};
 pub use page::{Order, Page, Window};
-pub use tenant::TenantSpelling;
+pub use tenant::CloudIds;
 
 /// A moment in UTC, kept to the microsecond.
 ///

@@ -1,6 +1,6 @@
 //! Names and numbers, parsed once and then carried as types.
 //!
-//! The domain accepts the union of what the clouds allow (DESIGN.md section 1): 1 to 256 bytes,
+//! The domain accepts the union of what the clouds allow (design.md section 1): 1 to 256 bytes,
 //! no control characters, no `/`, not `.` or `..`. Each dialect narrows that for what it creates.
 
 use std::fmt;
@@ -63,7 +63,7 @@ name_type!(
 impl TenantId {
     /// Returns the tenant that this one is a division of: what is before the first `@`, which no
     /// tenant of a key has in it. A tenant that is not divided is its own whole.
-    pub fn whole(&self) -> &str {
+    pub fn root(&self) -> &str {
         self.0.split_once('@').map_or(&*self.0, |(whole, _)| whole)
     }
 }

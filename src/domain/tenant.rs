@@ -2,7 +2,7 @@
 
 /// One tenant's names in the clouds; what is `None` is derived from the tenant's id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TenantSpelling {
+pub struct CloudIds {
     /// Alibaba's account id, digits.
     pub alibaba_account: Option<String>,
     /// CTyun's account, 32 lower-case hexadecimal digits.
@@ -15,7 +15,7 @@ pub struct TenantSpelling {
     pub tencent_app_id: Option<String>,
 }
 
-impl TenantSpelling {
+impl CloudIds {
     /// The fields by name, as in the configuration file, on the command line and in the catalog.
     pub const FIELDS: [&str; 5] =
         ["alibaba_account", "ctyun_account", "ctyun_tenant", "huawei_domain", "tencent_app_id"];
@@ -63,7 +63,7 @@ impl TenantSpelling {
         true
     }
 
-    /// Returns the fields in the order of [`TenantSpelling::FIELDS`], each as text.
+    /// Returns the fields in the order of [`CloudIds::FIELDS`], each as text.
     pub fn fields(&self) -> [(&'static str, Option<String>); 5] {
         let [alibaba, account, tenant, huawei, tencent] = Self::FIELDS;
         [
@@ -89,27 +89,25 @@ impl TenantSpelling {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]
     fn every_field_can_be_set_read_and_cleared() {
-        for field in TenantSpelling::FIELDS {
+        for field in CloudIds::FIELDS {
             let text = match field {
                 "ctyun_account" => "AB".repeat(16),
                 _ => "7000".to_owned(),
             };
-            let mut spelling = TenantSpelling::default();
+            let mut spelling = CloudIds::default();
             assert_eq!(spelling.set(field, &text), Some(Ok(())));
             let set: Vec<_> = spelling.fields().into_iter().filter(|(_, v)| v.is_some()).collect();
             assert_eq!(set, [(field, Some(text.to_lowercase()))]);
             assert!(matches!(spelling.set(field, "no text like this"), Some(Err(_))));
-            assert_eq!(TenantSpelling::default().or(&spelling), spelling);
+            assert_eq!(CloudIds::default().or(&spelling), spelling);
             assert!(spelling.clear(field));
-            assert_eq!(spelling, TenantSpelling::default());
+            assert_eq!(spelling, CloudIds::default());
         }
-        assert_eq!(TenantSpelling::default().set("azure", "1"), None);
-        assert!(!TenantSpelling::default().clear("azure"));
+        assert_eq!(CloudIds::default().set("azure", "1"), None);
+        assert!(!CloudIds::default().clear("azure"));
     }
 }

@@ -1,6 +1,6 @@
 //! What an archive may hold: its directory is read and judged, its files are never unpacked.
 //!
-//! Knows nothing of where the archive lies or what becomes of it. The rules are DESIGN.md
+//! Knows nothing of where the archive lies or what becomes of it. The rules are design.md
 //! section 3; an archive that two readers could understand differently is no archive.
 
 mod end;

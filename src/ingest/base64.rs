@@ -111,8 +111,6 @@ impl Base64Sink {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::domain::ArtifactLimits;
     use crate::ingest::Content;

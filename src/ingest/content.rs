@@ -100,8 +100,6 @@ impl ContentWriter {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::ingest::samples::Incoming;
 

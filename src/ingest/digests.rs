@@ -204,8 +204,6 @@ pub fn digest(mut bytes: impl Read) -> io::Result<(u64, Digests)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::ingest::samples;
 

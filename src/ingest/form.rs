@@ -236,8 +236,6 @@ fn hex(digit: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::domain::ArtifactLimits;
     use crate::ingest::Content;

@@ -101,8 +101,6 @@ fn malformed(error: serde_json::Error) -> JsonError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::fmt::Write;
 
     use serde_json::json;

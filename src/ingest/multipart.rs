@@ -182,8 +182,6 @@ fn incomplete(reason: impl Into<String>) -> CatalogError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::domain::ArtifactLimits;
     use crate::ingest::Content;

@@ -1,7 +1,5 @@
 //! What the tests of this folder share: known zips, noise, a watched incoming folder.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 

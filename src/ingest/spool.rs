@@ -200,8 +200,6 @@ impl SpoolWriter {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::ingest::samples::{Incoming, VECTORS, noise};
 

@@ -151,8 +151,6 @@ fn inspected(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::ingest::samples::{Incoming, VECTORS, noise, stored_zip};
     use crate::ingest::{Measure, SpoolWriter};

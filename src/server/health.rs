@@ -40,7 +40,7 @@ pub(super) async fn readyz(app: &App, last: &LastLook) -> (StatusCode, &'static 
 }
 
 async fn look(app: &App) -> bool {
-    let checked = app.write(|catalog| catalog.check()).await;
+    let checked = app.blocking(|catalog| catalog.check()).await;
     if let Err(failure) = &checked {
         tracing::error!(error = ?failure, "not ready");
     }

@@ -20,7 +20,7 @@ pub(super) async fn keep_up(app: App) -> Infallible {
     loop {
         ticks.tick().await;
         loop {
-            match app.write(|catalog| catalog.sweep_inbox_once()).await {
+            match app.blocking(|catalog| catalog.sweep_inbox_once()).await {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(failure) => {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::schema::make_private_folder;
-use super::shelves::{INTENT, Shelves, announce, remove_if_there, sync_folder};
+use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
 
 /// The folders of uploaded contents.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub struct Blobs {
 }
 
 struct Inner {
-    code: Shelves,
+    code: ShardedDirectory,
     incoming: PathBuf,
     /// Contents between their file and their row.
     keeping: Mutex<HashMap<[u8; 32], Keeping>>,
@@ -39,7 +39,7 @@ struct Inner {
 ///   content, its file can appear but not disappear.
 /// - `unreferenced` is set under the lock and only where the file is missing, before it is renamed
 ///   into place. Whoever commits has renamed before, so a missing file means that nobody has
-///   committed yet: a mark never comes after the [`Kept::committed`] that would clear it. A mark
+///   committed yet: a mark never comes after the [`PendingBlob::committed`] that would clear it. A mark
 ///   whose rename then fails is harmless, since removing what is missing is.
 /// - A file that another upload put there a moment ago is not marked again, but that upload's mark
 ///   is in this same state, until one of them commits or the last of them removes the file.
@@ -57,7 +57,7 @@ struct Keeping {
 ///
 /// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it,
 /// unless another upload of the same content still needs it or it was there before.
-pub struct Kept {
+pub struct PendingBlob {
     blobs: Arc<Inner>,
     sha256: [u8; 32],
     /// Removed when this is dropped, unless the content is left to the next start.
@@ -67,7 +67,7 @@ pub struct Kept {
 impl Blobs {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let inner = Inner {
-            code: Shelves::open(folder.join("code"))?,
+            code: ShardedDirectory::open(folder.join("code"))?,
             incoming: folder.join("incoming"),
             keeping: Mutex::default(),
         };
@@ -87,7 +87,7 @@ impl Blobs {
     }
 
     /// Keeps a content that is in memory.
-    pub fn keep_bytes(&self, sha256: &[u8; 32], bytes: &[u8]) -> io::Result<Kept> {
+    pub fn keep_bytes(&self, sha256: &[u8; 32], bytes: &[u8]) -> io::Result<PendingBlob> {
         self.keep(sha256, || {
             let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
             file.write_all(bytes)?;
@@ -96,7 +96,7 @@ impl Blobs {
     }
 
     /// Keeps a content that is in a file of the incoming folder already.
-    pub fn keep_file(&self, sha256: &[u8; 32], file: NamedTempFile) -> io::Result<Kept> {
+    pub fn keep_file(&self, sha256: &[u8; 32], file: NamedTempFile) -> io::Result<PendingBlob> {
         self.keep(sha256, || Ok(file))
     }
 
@@ -108,12 +108,12 @@ impl Blobs {
         &self,
         sha256: &[u8; 32],
         file: impl FnOnce() -> io::Result<NamedTempFile>,
-    ) -> io::Result<Kept> {
+    ) -> io::Result<PendingBlob> {
         let inner = &self.inner;
         let target = inner.path(sha256);
         let intent = announce(&inner.incoming, &hex::encode(sha256))?;
         inner.keeping().entry(*sha256).or_default().holders += 1;
-        let kept = Kept { blobs: Arc::clone(inner), sha256: *sha256, intent };
+        let kept = PendingBlob { blobs: Arc::clone(inner), sha256: *sha256, intent };
         let folder = inner.code.make(sha256[0])?;
         if !target.exists() {
             let file = file()?;
@@ -158,7 +158,7 @@ impl Inner {
     }
 }
 
-impl Kept {
+impl PendingBlob {
     /// Says that a committed row refers to the content now.
     pub(super) fn committed(self) {
         self.set_referenced();
@@ -178,7 +178,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for PendingBlob {
     fn drop(&mut self) {
         let mut keeping = self.blobs.keeping();
         let Some(state) = keeping.get_mut(&self.sha256) else { return };

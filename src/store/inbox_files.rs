@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tempfile::{NamedTempFile, TempPath};
 use uuid::Uuid;
 
-use super::shelves::{INTENT, Shelves, announce, remove_if_there, sync_folder};
+use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
 
 /// How the announcement of a file of the inbox starts.
 const PREFIX: &str = "inbox-";
@@ -27,14 +27,14 @@ pub struct InboxFiles {
 }
 
 struct Inner {
-    files: Shelves,
+    files: ShardedDirectory,
     incoming: PathBuf,
 }
 
 /// A file that is on disk and synced, held until its row is committed.
 ///
 /// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it.
-pub struct Fresh {
+pub struct PendingObject {
     files: Arc<Inner>,
     id: Uuid,
     has_row: bool,
@@ -45,25 +45,26 @@ pub struct Fresh {
 impl InboxFiles {
     /// Makes the folder; that of what is on its way is the code folder's to make.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let (files, incoming) = (Shelves::open(folder.join("inbox"))?, folder.join("incoming"));
+        let (files, incoming) =
+            (ShardedDirectory::open(folder.join("inbox"))?, folder.join("incoming"));
         Ok(Self { inner: Arc::new(Inner { files, incoming }) })
     }
 
     /// Keeps bytes that are in memory in a file of this name, which must be a new one.
-    pub fn keep_bytes(&self, id: Uuid, bytes: &[u8]) -> io::Result<Fresh> {
+    pub fn keep_bytes(&self, id: Uuid, bytes: &[u8]) -> io::Result<PendingObject> {
         let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
         file.write_all(bytes)?;
         self.keep_file(id, file)
     }
 
     /// Keeps a file of the incoming folder under this name, which must be a new one.
-    pub fn keep_file(&self, id: Uuid, file: NamedTempFile) -> io::Result<Fresh> {
+    pub fn keep_file(&self, id: Uuid, file: NamedTempFile) -> io::Result<PendingObject> {
         let inner = &self.inner;
         let intent = announce(&inner.incoming, &format!("{PREFIX}{id}-"))?;
         let folder = inner.files.make(id.as_bytes()[0])?;
         file.as_file().sync_all()?;
         file.persist_noclobber(inner.path(id)).map_err(|failure| failure.error)?;
-        let fresh = Fresh { files: Arc::clone(inner), id, has_row: false, intent };
+        let fresh = PendingObject { files: Arc::clone(inner), id, has_row: false, intent };
         sync_folder(&folder)?;
         Ok(fresh)
     }
@@ -109,7 +110,7 @@ impl Inner {
     }
 }
 
-impl Fresh {
+impl PendingObject {
     /// Its name.
     pub fn id(&self) -> Uuid {
         self.id
@@ -128,7 +129,7 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for PendingObject {
     fn drop(&mut self) {
         if !self.has_row
             && let Err(failure) = remove_if_there(&self.files.path(self.id))

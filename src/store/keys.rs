@@ -7,8 +7,7 @@ use rusqlite::{OptionalExtension, Row};
 use super::layers::{cut, text};
 use super::{Change, View, from_sql, time_from_sql, to_sql};
 use crate::domain::{
-    Access, AuditEntry, CatalogError, Key, KeyId, Page, Role, Secret, TenantId, TenantSpelling,
-    Timestamp,
+    Access, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, TenantId, Timestamp,
 };
 
 const KEY_COLUMNS: &str = "id, secret, tenant, role, enabled, created, last_used";
@@ -44,8 +43,8 @@ impl View<'_> {
         }
         // Tenants are many where whoever asks is one; few are called otherwise than derived.
         let sql = "SELECT id, spelling FROM tenants WHERE spelling <> '{}'";
-        let spellings = self.select_spellings(sql)?.into_iter().collect();
-        Ok(Access { stamp: from_sql(stamp), link_secret, keys, keys_of, spellings })
+        let cloud_ids = self.select_spellings(sql)?.into_iter().collect();
+        Ok(Access { stamp: from_sql(stamp), link_secret, keys, keys_of, cloud_ids })
     }
 
     /// Returns all keys in the order of their ids.
@@ -61,16 +60,16 @@ impl View<'_> {
     }
 
     /// Returns all tenants in the order of their ids, with what is set of their spelling.
-    pub fn select_tenants(&self) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+    pub fn select_tenants(&self) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
         self.select_spellings("SELECT id, spelling FROM tenants ORDER BY id")
     }
 
-    fn select_spellings(&self, sql: &str) -> Result<Vec<(TenantId, TenantSpelling)>, CatalogError> {
+    fn select_spellings(&self, sql: &str) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut tenants = Vec::new();
         while let Some(row) = rows.next()? {
-            tenants.push((TenantId::parse(text(row, 0)?)?, spelling(text(row, 1)?)?));
+            tenants.push((TenantId::parse(text(row, 0)?)?, cloud_ids(text(row, 1)?)?));
         }
         Ok(tenants)
     }
@@ -82,7 +81,7 @@ impl View<'_> {
         let sql = "SELECT coalesce((SELECT code_size FROM tenants WHERE id = ?1), 0) + coalesce(
                        (SELECT sum(code_size) FROM tenants
                         WHERE id >= ?1 || '@' AND id < ?1 || 'A'), 0)";
-        Ok(from_sql(self.prepare(sql)?.query_one([tenant.whole()], |row| row.get(0))?))
+        Ok(from_sql(self.prepare(sql)?.query_one([tenant.root()], |row| row.get(0))?))
     }
 
     /// Returns lines of the audit log in the order of their numbers, after the number `after`:
@@ -105,7 +104,7 @@ impl View<'_> {
         );
         let mut statement = self.prepare(&sql)?;
         let (after, rows_max) = (to_sql(after), to_sql(limit.saturating_add(1)));
-        let mut rows = statement.query((after, rows_max, tenant.map(TenantId::whole)))?;
+        let mut rows = statement.query((after, rows_max, tenant.map(TenantId::root)))?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
             entries.push(AuditEntry {
@@ -185,10 +184,10 @@ impl Change<'_> {
     }
 
     /// Replaces a tenant's spelling; the tenant must have its row.
-    pub fn update_spelling(
+    pub fn update_cloud_ids(
         &self,
         tenant: &TenantId,
-        spelling: &TenantSpelling,
+        spelling: &CloudIds,
     ) -> Result<(), CatalogError> {
         let fields: HashMap<_, _> = spelling
             .fields()
@@ -223,7 +222,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Tells every process that what it holds of keys and spellings is old.
+    /// Tells every process that what it holds of keys and cloud_ids is old.
     fn raise_access(&self) -> Result<(), CatalogError> {
         self.connection.prepare_cached("UPDATE state SET access = access + 1")?.execute([])?;
         Ok(())
@@ -243,9 +242,9 @@ fn key(row: &Row<'_>) -> Result<Key, CatalogError> {
     })
 }
 
-/// Reads what [`Change::update_spelling`] wrote.
-fn spelling(json: &str) -> Result<TenantSpelling, CatalogError> {
-    let mut spelling = TenantSpelling::default();
+/// Reads what [`Change::update_cloud_ids`] wrote.
+fn cloud_ids(json: &str) -> Result<CloudIds, CatalogError> {
+    let mut spelling = CloudIds::default();
     if json == "{}" {
         return Ok(spelling);
     }

@@ -1,10 +1,10 @@
 //! The catalog's memory: one SQLite file and one code folder.
 //!
 //! The only place that knows SQLite. It keeps and finds rows and files; which version gets which
-//! number, and who may do what, is decided in `catalog`. See DESIGN.md section 4 for the rules.
+//! number, and who may do what, is decided in `catalog`. See design.md section 4 for the rules.
 
-mod beside;
 mod blobs;
+mod change_counter;
 mod code;
 mod functions;
 mod inbox;
@@ -14,7 +14,7 @@ mod layers;
 #[cfg(test)]
 mod plans;
 mod schema;
-mod shelves;
+mod sharded_directory;
 mod writer;
 
 use std::cell::{Cell, RefCell};
@@ -28,15 +28,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use thread_local::ThreadLocal;
 
-pub use blobs::{Blobs, Kept};
+pub use blobs::{Blobs, PendingBlob};
 pub use functions::{HeadUpdate, VersionInsert};
 pub use inbox::Expired;
-pub use inbox_files::{Fresh, InboxFiles};
+pub use inbox_files::{InboxFiles, PendingObject};
 pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, Timestamp};
-use beside::Beside;
+use change_counter::ChangeCounter;
 use writer::Failed;
 
 /// How long a statement waits for a lock that only another process could hold.
@@ -117,7 +117,7 @@ pub struct Store {
     changes: Arc<AtomicU64>,
     blobs: Blobs,
     inbox: InboxFiles,
-    beside: Beside,
+    change_counter: ChangeCounter,
     /// None where another process may own the folder.
     lock: Option<File>,
 }
@@ -181,7 +181,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let changes = Arc::new(AtomicU64::new(0));
         let folder = catalog_path.parent().unwrap_or(&catalog_path);
-        let beside = Beside::open(folder).map_err(OpenError::io(folder))?;
+        let change_counter = ChangeCounter::open(folder).map_err(OpenError::io(folder))?;
         Ok(Self {
             readers: ThreadLocal::new(),
             writer: writer::Writer::start(connection, Arc::clone(&changes))
@@ -190,7 +190,7 @@ impl Store {
             changes,
             blobs,
             inbox,
-            beside,
+            change_counter,
             lock,
         })
     }
@@ -220,7 +220,7 @@ impl Store {
         let reader = self.reader()?;
         let (last, stamp) = reader.seen.get();
         // Before the row is read, which is then at least as new.
-        let now = (self.generation(), self.beside.count()?);
+        let now = (self.generation(), self.change_counter.count()?);
         if now == last {
             return Ok(stamp);
         }
@@ -268,13 +268,13 @@ impl Store {
     /// file then stays, and the next start decides.
     pub fn write_file<T: Send + 'static>(
         &self,
-        held: Option<Held>,
+        held: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let outcome = self.writer.run(change);
         if self.lock.is_none() {
             // The change stands, whether or not its owner could be told.
-            if let Err(failure) = self.beside.note() {
+            if let Err(failure) = self.change_counter.note() {
                 tracing::error!(%failure, "the server may learn of this change late");
             }
         }
@@ -289,14 +289,14 @@ impl Store {
 }
 
 /// A file that is on disk and held until its row is committed.
-pub enum Held {
+pub enum PendingFile {
     /// A content of the code folder.
-    Code(Kept),
+    Code(PendingBlob),
     /// An object or a part in the inbox.
-    Inbox(Fresh),
+    Inbox(PendingObject),
 }
 
-impl Held {
+impl PendingFile {
     fn committed(self) {
         match self {
             Self::Code(kept) => kept.committed(),

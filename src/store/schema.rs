@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::shelves::sync_folder;
+use super::sharded_directory::sync_folder;
 use super::{LOCK_ATTEMPTS, LOCK_PAUSE, OpenError};
 use crate::domain::{TenantId, Timestamp};
 

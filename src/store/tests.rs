@@ -3,7 +3,7 @@
 use rusqlite::StatementStatus;
 
 use super::*;
-use crate::domain::{Key, KeyId, Role, Secret, TenantId, TenantSpelling};
+use crate::domain::{CloudIds, Key, KeyId, Role, Secret, TenantId};
 
 fn store(folder: &Path) -> Store {
     Store::open(folder, Timestamp::UNIX_EPOCH, [7; 32]).unwrap()
@@ -106,8 +106,9 @@ fn the_generation_moves_with_changed_rows_only() {
 fn code_stays_for_the_next_start_when_its_commit_fails() {
     let folder = tempfile::tempdir().unwrap();
     let sha256 = [0xab; 32];
-    let keep =
-        |store: &Store| Some(Held::Code(store.blobs().keep_bytes(&sha256, b"code").unwrap()));
+    let keep = |store: &Store| {
+        Some(PendingFile::Code(store.blobs().keep_bytes(&sha256, b"code").unwrap()))
+    };
     let first = store(folder.path());
     let path = first.blobs().path(&sha256);
 
@@ -139,7 +140,7 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
     let folder = tempfile::tempdir().unwrap();
     let id = uuid::Uuid::from_u128(1);
     let first = store(folder.path());
-    let fresh = Held::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
+    let fresh = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
     // A constraint that is only looked at by the commit.
     let failed = first.write_file(Some(fresh), |change| {
         Ok(change.connection.execute_batch(
@@ -177,16 +178,16 @@ fn key(id: &str, name: &str) -> Key {
 fn access_has_each_tenants_keys_and_only_the_spellings_that_were_set() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    let mut spelling = TenantSpelling::default();
-    assert_eq!(spelling.set("ctyun_tenant", "7000"), Some(Ok(())));
-    let set = spelling.clone();
+    let mut names = CloudIds::default();
+    assert_eq!(names.set("ctyun_tenant", "7000"), Some(Ok(())));
+    let set = names.clone();
     let written = store.write(move |change| {
         for (id, name) in [("KEY3", "b"), ("KEY1", "a"), ("KEY2", "a")] {
             change.ensure_tenant(&tenant(name), Timestamp::UNIX_EPOCH)?;
             change.insert_key(&key(id, name))?;
         }
-        change.update_spelling(&tenant("a"), &TenantSpelling::default())?;
-        change.update_spelling(&tenant("b"), &set)
+        change.update_cloud_ids(&tenant("a"), &CloudIds::default())?;
+        change.update_cloud_ids(&tenant("b"), &set)
     });
     written.unwrap();
     let access = store.read(|view| view.select_access()).unwrap();
@@ -196,5 +197,5 @@ fn access_has_each_tenants_keys_and_only_the_spellings_that_were_set() {
     };
     assert_eq!((ids("a"), ids("b"), ids("c")), (vec!["KEY1", "KEY2"], vec!["KEY3"], vec![]));
     assert_eq!(access.keys.len(), 3);
-    assert_eq!(access.spellings, [(tenant("b"), spelling)].into());
+    assert_eq!(access.cloud_ids, [(tenant("b"), names)].into());
 }

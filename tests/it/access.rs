@@ -1,7 +1,7 @@
 //! What the owner of the node changes holds at once, and what a tenant may keep.
 
 use layerbase::config::Auth;
-use layerbase::domain::{Role, TenantId, TenantSpelling};
+use layerbase::domain::{CloudIds, Role, TenantId};
 use serde_json::Value;
 
 use crate::support::sign::TestKey;
@@ -35,14 +35,14 @@ fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
     assert_eq!(Request::get(&link(&before)).send("").status, 403);
     assert_eq!(Request::get(&link(&after)).send("").status, 200);
 
-    let set = |spelling: &mut TenantSpelling| {
+    let set = |spelling: &mut CloudIds| {
         spelling.set("alibaba_account", "1234567890123456").unwrap().unwrap();
     };
-    local.change_spelling(&TenantId::default_tenant(), set).unwrap();
+    local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
     let arn = "acs:fc:local-1:1234567890123456:layers/demo/versions/1";
     assert_eq!(layers(&server)["arnV2"], arn);
     let other = TenantId::parse("other").unwrap();
-    let taken = local.change_spelling(&other, set).unwrap_err().to_string();
+    let taken = local.change_cloud_ids(&other, set).unwrap_err().to_string();
     assert_eq!(taken, "the name 'alibaba_account' is in use by the tenant default");
 }
 
@@ -127,11 +127,11 @@ fn names_that_are_set_at_the_same_time_all_stay() {
         for ((field, value), local) in names.into_iter().zip(&locals) {
             scope.spawn(move || {
                 for round in 0..20 {
-                    let set = move |spelling: &mut TenantSpelling| match round % 2 {
+                    let set = move |spelling: &mut CloudIds| match round % 2 {
                         0 => assert!(spelling.clear(field)),
                         _ => spelling.set(field, value).unwrap().unwrap(),
                     };
-                    local.change_spelling(&TenantId::default_tenant(), set).unwrap();
+                    local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
                 }
             });
         }

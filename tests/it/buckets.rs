@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use layerbase::config::{Bucket, BucketPlace};
+use layerbase::config::{Bucket, BucketLocation};
 use layerbase::domain::{BucketName, Caller, ObjectInfo, ObjectRef, TenantId};
 use layerbase::ingest::Spool;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -154,7 +154,7 @@ fn a_configured_folder_may_be_a_link_and_hides_the_one_of_its_name() {
     fs::write(elsewhere.path().join("real/in.zip"), zips::vector("huawei")).unwrap();
     symlink("real", elsewhere.path().join("link")).unwrap();
     let map = |folder: &str| Bucket {
-        place: BucketPlace::Folder(elsewhere.path().join(folder)),
+        place: BucketLocation::Folder(elsewhere.path().join(folder)),
         tenants: None,
     };
     let server = TestServer::start_with(|config| {

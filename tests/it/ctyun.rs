@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerbase::domain::TenantSpelling;
+use layerbase::domain::CloudIds;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Request, TestServer, zips};
@@ -39,10 +39,10 @@ fn numbers(answer: &Answer) -> Vec<u64> {
 fn the_tenant_is_called_as_configured() {
     let account = "0123456789abcdef0123456789abcdef";
     let server = TestServer::start_with(|config| {
-        let spelling = TenantSpelling {
+        let spelling = CloudIds {
             ctyun_tenant: Some(7000),
             ctyun_account: Some(account.to_owned()),
-            ..TenantSpelling::default()
+            ..CloudIds::default()
         };
         config.tenants = BTreeMap::from([("default".to_owned(), spelling)]);
     });

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-use layerbase::config::{Bucket, BucketPlace, Config};
+use layerbase::config::{Bucket, BucketLocation, Config};
 use layerbase::domain::{BucketName, Role};
 use sha2::{Digest, Sha256};
 
@@ -94,7 +94,7 @@ fn what_the_storage_does_not_have_or_give_is_told_apart() {
         assert_refused(&stranger, "demo.zip", 502, "'code' cannot be read: its storage does not");
     }
     let mut unsigned = storage.bucket("kept");
-    if let BucketPlace::Storage(storage) = &mut unsigned.place {
+    if let BucketLocation::Storage(storage) = &mut unsigned.place {
         storage.key = None;
     }
     assert_refused(&server(unsigned), "demo.zip", 502, "'code' cannot be read: its storage");

@@ -16,7 +16,7 @@ use crate::domain::{
     ObjectInfo, ObjectRef, Page, Part, Role, TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Spool, SpoolWriter};
-use crate::store::{Held, View};
+use crate::store::{PendingFile, View};
 
 /// Most uploads of one tenant that are neither completed nor expired.
 const UNFINISHED_MAX: u64 = 1000;
@@ -77,11 +77,12 @@ impl Catalog {
         let fresh = self.keep_in_inbox(body.into_content())?;
         let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
         let (file, room) = (fresh.id(), self.room());
-        let (part, taken) = self.store.write_file(Some(Held::Inbox(fresh)), move |store| {
-            find(store, &tenant, &at, &upload, stored)?;
-            let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
-            Ok((part, taken))
-        })?;
+        let (part, taken) =
+            self.store.write_file(Some(PendingFile::Inbox(fresh)), move |store| {
+                find(store, &tenant, &at, &upload, stored)?;
+                let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
+                Ok((part, taken))
+            })?;
         self.remove(taken.log());
         Ok(part)
     }

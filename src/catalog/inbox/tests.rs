@@ -402,7 +402,7 @@ fn a_killed_process_leaves_nothing_behind() {
     let (file, object) = (fresh.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
     first
         .store
-        .write_file(Some(Held::Inbox(fresh)), move |store| {
+        .write_file(Some(PendingFile::Inbox(fresh)), move |store| {
             store.replace_object(&tenant("a"), &object, file)
         })
         .unwrap();

@@ -23,8 +23,8 @@ fn bucket(fields: &str) -> Bucket {
 
 fn storage(fields: &str) -> Storage {
     match bucket(&format!("endpoint = \"https://s3.example\"\n{fields}")).place {
-        BucketPlace::Storage(storage) => storage,
-        BucketPlace::Folder(folder) => panic!("{}", folder.display()),
+        BucketLocation::Storage(storage) => storage,
+        BucketLocation::Folder(folder) => panic!("{}", folder.display()),
     }
 }
 
@@ -32,7 +32,7 @@ fn storage(fields: &str) -> Storage {
 fn a_bucket_is_a_folder_or_a_storage() {
     assert!(load("").unwrap().buckets.is_empty());
     let folder = bucket("folder = \"/srv/code\"");
-    assert_eq!(folder.place, BucketPlace::Folder(PathBuf::from("/srv/code")));
+    assert_eq!(folder.place, BucketLocation::Folder(PathBuf::from("/srv/code")));
     assert_eq!(folder.tenants, None);
     let tenants = bucket("folder = \"code\"\ntenants = [\"a\", \"default\"]").tenants.unwrap();
     assert_eq!(tenants.iter().map(TenantId::as_str).collect::<Vec<_>>(), ["a", "default"]);
@@ -48,7 +48,7 @@ fn a_bucket_is_a_folder_or_a_storage() {
     assert_eq!((&*named.region, named.bucket.as_str()), ("cn-1", "kept.there"));
     assert!(!named.path_style);
     let fields = "endpoint = \"http://[::1]:9000/\"\nallow_http = true";
-    let BucketPlace::Storage(local) = bucket(fields).place else { panic!("it is a storage") };
+    let BucketLocation::Storage(local) = bucket(fields).place else { panic!("it is a storage") };
     assert_eq!(local.endpoint, "http://[::1]:9000");
     assert_eq!(load("[buckets.\"a.b\"]\nfolder = \"x\"").unwrap().buckets.len(), 1);
 }

@@ -24,7 +24,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use super::errors::ApiError;
 use super::wire::objects;
 use crate::dialects::signing::{self, Denied};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, Timestamp};
 pub(super) use sts::{Credentials, issue};
 
@@ -33,34 +33,34 @@ pub(super) use sts::{Credentials, issue};
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Yields the caller whose key signed the request.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    if objects::is_stores(request.opening.head.uri.path()) {
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
+    if objects::is_stores(request.head.parts.uri.path()) {
         return oss::identify(request).map_err(|refusal| Box::new(refusal.into_response()));
     }
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
 /// Refuses what no body could make good.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
-    if objects::is_stores(request.head.uri.path()) {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
+    if objects::is_stores(request.parts.uri.path()) {
         return oss::check_head(request).map_err(|refusal| Box::new(refusal.into_response()));
     }
     let known = claim(request).and_then(|claim| Ok(signing::check_key(request, claim.key_id)?));
     known.map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let claim = claim(request.opening)?;
+fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
+    let claim = claim(request.head)?;
     let body = Body { md5: request.body_md5(), sha256: request.body_sha256() };
-    let proof = claim.proof(request.opening.head, &body);
+    let proof = claim.proof(request.head.parts, &body);
     let check = |secret: &[u8]| claim.is_made_with(secret, &proof);
-    Ok(signing::identify(request.opening, claim.key_id, check)?)
+    Ok(signing::identify(request.head, claim.key_id, check)?)
 }
 
 /// Reads a request's credentials, and refuses them when they are of another time: first, so that
 /// only who is let in is written down as having used the key.
-fn claim(request: Opening<'_>) -> Result<Claim<'_>, ApiError> {
-    let claim = Claim::read(request.head)?;
+fn claim(request: AuthHead<'_>) -> Result<Claim<'_>, ApiError> {
+    let claim = Claim::read(request.parts)?;
     signing::check_skew(request, claim.signed, SKEW_MAX)?;
     Ok(claim)
 }

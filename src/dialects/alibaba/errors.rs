@@ -101,10 +101,9 @@ impl From<CatalogError> for ApiError {
                     "LayerVersionNotFound",
                     format!("layer version '{name}' of layer '{layer}' does not exist"),
                 ),
-                (
-                    Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling,
-                    _,
-                ) => Self::not_found("LayerVersionNotFound", text),
+                (Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId, _) => {
+                    Self::not_found("LayerVersionNotFound", text)
+                }
                 // The references name no code of their own (alibaba.md section 8).
                 (Noun::Bucket | Noun::Object | Noun::Multipart, _) => Self::invalid(text),
                 (Noun::Function, _) => Self::not_found("FunctionNotFound", text),

@@ -40,7 +40,7 @@
 //! - A signature of every scheme is good for 15 minutes before and after, and must cover the time
 //!   of signing. Within them it may be sent again: nonces are not remembered.
 //! - `Content-MD5` is not compared with the body for `FC`, whose clients spell it as they like. For
-//!   `acs` it must fit the body in one of their spellings: it is all that protects the body.
+//!   `acs` it must fit the body in one of their cloud_ids: it is all that protects the body.
 //! - Credentials that cannot be read, and a date that is none, are an `InvalidArgument`; a body of
 //!   another digest than the signed one is a `SignatureNotMatch`.
 //! - Of the store there is what uploads need, on single objects without parameters; the rest, also
@@ -61,7 +61,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
 use crate::domain::Caller;
 pub(super) use wire::objects::reroute;
 
@@ -97,11 +97,11 @@ impl Dialect for Alibaba {
         ZIP_MAX
     }
 
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
         auth::check_head(request)
     }
 
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
         auth::verify(request)
     }
 

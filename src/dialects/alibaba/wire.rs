@@ -75,7 +75,7 @@ impl<'a> Renderer<'a> {
     ) -> Self {
         let tenant = caller.tenant();
         let account = app
-            .spelling(tenant)
+            .cloud_ids(tenant)
             .alibaba_account
             .unwrap_or_else(|| tenants::decimal(tenant, "alibaba account", 16).to_string());
         let account_hash = hex::encode(Md5::digest(account.as_bytes()));

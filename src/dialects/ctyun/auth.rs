@@ -11,7 +11,7 @@ use jiff::tz::Offset;
 use super::errors::ApiError;
 use crate::app::App;
 use crate::dialects::signing::{self, Denied};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, Timestamp};
 
 const REQUEST_ID: &str = "ctyun-eop-request-id";
@@ -21,12 +21,12 @@ const DATE: &str = "eop-date";
 const EMPTY_OBJECT: &[u8] = b"{}";
 
 /// Yields the caller whose key signed the request.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
     identify(request).map_err(refused)
 }
 
 /// Refuses what no body could make good.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
     let known = claim(request).and_then(|claim| signing::check_key(request, claim.key_id));
     known.map_err(refused)
 }
@@ -35,20 +35,19 @@ fn refused(denied: Denied) -> Box<Response> {
     Box::new(ApiError::from(denied).into_response())
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, Denied> {
-    let (claim, head, body) =
-        (claim(request.opening)?, request.opening.head, request.body_sha256());
+fn identify(request: AuthRequest<'_>) -> Result<Caller, Denied> {
+    let (claim, head, body) = (claim(request.head)?, request.head.parts, request.body_sha256());
     let query = head.uri.query().unwrap_or_default();
     let check = |secret: &[u8]| {
         let hashes = body_hashes(body, request.body.is_empty());
         claim.is_made_with(secret, head, query, &hashes)
     };
-    signing::identify(request.opening, claim.key_id, check)
+    signing::identify(request.head, claim.key_id, check)
 }
 
 /// Reads what a request says of its signature, and refuses it when it is of another time.
-fn claim(request: Opening<'_>) -> Result<Claim<'_>, Denied> {
-    let claim = Claim::read(request.head)?;
+fn claim(request: AuthHead<'_>) -> Result<Claim<'_>, Denied> {
+    let claim = Claim::read(request.parts)?;
     if let Some(max) = skew_max(request.app) {
         check_date(claim.date, |signed| signing::check_skew(request, signed, max))?;
     }
@@ -118,7 +117,7 @@ impl<'h> Claim<'h> {
         Ok(Self { key_id, signed_headers, signature, date, day })
     }
 
-    /// Whether the signature is this request's under this secret, for one of the spellings of its
+    /// Whether the signature is this request's under this secret, for one of the cloud_ids of its
     /// query and one of the hashes of its body.
     fn is_made_with(&self, secret: &[u8], head: &Parts, query: &str, hashes: &[String]) -> bool {
         let [_, _, key] = derived_keys(secret, self.date, self.key_id, self.day);

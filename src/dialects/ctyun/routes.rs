@@ -36,11 +36,11 @@ pub(super) fn operations() -> Vec<Operation> {
     let versions = "/openapi/v1/layers/{layerName}/versions";
     let version = "/openapi/v1/layers/{layerName}/versions/{version}";
     vec![
-        Operation::new("ListLayerVersions", versions, get(list_layer_versions)).reusable(REGION),
+        Operation::new("ListLayerVersions", versions, get(list_layer_versions)).cacheable(REGION),
         Operation::new("CreateLayerVersion", versions, post(create_layer_version))
             .body(BodyRule::Upload),
         Operation::new("DeleteLayerVersion", version, delete(delete_layer_version)),
-        Operation::new("GetLayerVersion", version, get(get_layer_version)).reusable(REGION),
+        Operation::new("GetLayerVersion", version, get(get_layer_version)).cacheable(REGION),
     ]
 }
 
@@ -80,8 +80,9 @@ async fn create_layer_version(
         Source::Object(object) => Some(object.clone()),
     };
     let code = source.take(&app, &caller, OBJECT_MAX).await?;
-    let published = app
-        .write(move |catalog| catalog.publish_layer_version(&caller, &name, new, code.finish()?));
+    let published = app.blocking(move |catalog| {
+        catalog.publish_layer_version(&caller, &name, new, code.finish()?)
+    });
     let version = published.await.map_err(|refusal| match refusal {
         CatalogError::BadArchive(problem) if object.is_some() => {
             ApiError::invalid("code.ossObjectName", problem)
@@ -102,7 +103,7 @@ async fn delete_layer_version(
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     // A function that uses the version keeps its code (ctyun.md section 8).
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
+    app.blocking(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(answer::json(StatusCode::OK, &Envelope::empty()))
 }
 

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::dialects::upload::Source;
 use crate::dialects::{Caller, tenants};
 use crate::domain::{
-    self, Acl, ArchiveProblem, CatalogError, LayerName, NewLayerVersion, ObjectRef, TenantSpelling,
+    self, Acl, ArchiveProblem, CatalogError, CloudIds, LayerName, NewLayerVersion, ObjectRef,
     Timestamp, VersionNumber,
 };
 use crate::ingest::json::UploadJson;
@@ -43,8 +43,7 @@ impl Place {
         let region = std::str::from_utf8(sent.as_bytes());
         let region = region.map_err(|_| refuse("the header must be UTF-8"))?.to_owned();
         let tenant = caller.tenant();
-        let TenantSpelling { ctyun_tenant: number, ctyun_account: account, .. } =
-            app.spelling(tenant);
+        let CloudIds { ctyun_tenant: number, ctyun_account: account, .. } = app.cloud_ids(tenant);
         Ok(Self {
             region,
             // Nine digits: the Go client reads the number into 32 bits with a sign.

@@ -11,7 +11,7 @@ use percent_encoding::{percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::errors::ApiError;
 use crate::dialects::signing::{self, Denied, ESCAPED};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, Key, Timestamp};
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
@@ -23,12 +23,12 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Yields the caller whose key signed the request, or whose token it carries.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
 /// Refuses a bad token, and a signature that no body could make good.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
     let known = Credentials::read(request).and_then(|credentials| match credentials {
         Credentials::Token(_) => Ok(()),
         Credentials::Signature(claim) => Ok(signing::check_key(request, claim.key_id)?),
@@ -36,13 +36,13 @@ pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
     known.map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    match Credentials::read(request.opening)? {
-        Credentials::Token(key) => Ok(signing::admit(request.opening, key)),
+fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
+    match Credentials::read(request.head)? {
+        Credentials::Token(key) => Ok(signing::admit(request.head, key)),
         Credentials::Signature(claim) => {
-            let (head, body) = (request.opening.head, request.body_sha256());
+            let (head, body) = (request.head.parts, request.body_sha256());
             let check = |secret: &[u8]| claim.is_made_with(secret, head, body);
-            Ok(signing::identify(request.opening, claim.key_id, check)?)
+            Ok(signing::identify(request.head, claim.key_id, check)?)
         }
     }
 }
@@ -56,14 +56,14 @@ enum Credentials<'r> {
 }
 
 impl<'r> Credentials<'r> {
-    fn read(request: Opening<'r>) -> Result<Self, ApiError> {
-        let Some(sent) = signing::header(request.head, "authorization") else {
-            let token = signing::header(request.head, "x-auth-token").ok_or(Denied::Missing)?;
+    fn read(request: AuthHead<'r>) -> Result<Self, ApiError> {
+        let Some(sent) = signing::header(request.parts, "authorization") else {
+            let token = signing::header(request.parts, "x-auth-token").ok_or(Denied::Missing)?;
             // The gateway's word for every bad token is the same.
             let key = signing::prove_by_token(request, token).map_err(|_| ApiError::bad_token())?;
             return Ok(Self::Token(key));
         };
-        let claim = Claim::read(sent, request.head)?;
+        let claim = Claim::read(sent, request.parts)?;
         signing::check_skew(request, claim.signed, SKEW_MAX)?;
         Ok(Self::Signature(claim))
     }
@@ -117,7 +117,7 @@ impl<'h> Claim<'h> {
         Ok(Self { key_id, signed_headers, signature, date, signed })
     }
 
-    /// Whether the signature is this request's under this secret, in one of the path's spellings.
+    /// Whether the signature is this request's under this secret, in one of the path's cloud_ids.
     fn is_made_with(&self, secret: &[u8], head: &Parts, body_sha256: [u8; 32]) -> bool {
         let Some(body) = body_hash(head, body_sha256) else { return false };
         canonical_uris(head.uri.path()).iter().any(|uri| {

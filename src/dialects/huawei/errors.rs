@@ -165,7 +165,7 @@ impl From<CatalogError> for ApiError {
         let text = error.to_string();
         match error {
             CatalogError::NotFound { what, .. } => match what {
-                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
+                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId => {
                     Self::no_function()
                 }
                 Noun::FunctionVersion => {
@@ -181,7 +181,7 @@ impl From<CatalogError> for ApiError {
                 | Noun::Code
                 | Noun::Key
                 | Noun::Tenant
-                | Noun::Spelling
+                | Noun::CloudId
                 | Noun::Bucket
                 | Noun::Object
                 | Noun::Multipart => {

@@ -38,8 +38,6 @@ pub(super) fn is_name(text: &str, max: usize, more: &[u8], letter_first: bool) -
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

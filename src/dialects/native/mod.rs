@@ -1,6 +1,6 @@
 //! Our own API under `/api/v1`: uploads as raw bodies, used by our command line.
 //!
-//! Described in DESIGN.md section 8. Decisions made here:
+//! Described in design.md section 8. Decisions made here:
 //! - A list's `next` is the name or number to go on from, as text; clients pass it back unread.
 //! - The head of a function is the version `null`, called `latest`.
 //! - Code is the body, or the object that `bucket` and `object` name in the query of a request
@@ -15,7 +15,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
 use crate::domain::ArtifactLimits;
 use crate::domain::Caller;
 
@@ -40,11 +40,11 @@ impl Dialect for Native {
         ArtifactLimits::default().size
     }
 
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
         auth::check_head(request)
     }
 
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
         auth::verify(request)
     }
 

@@ -14,7 +14,7 @@ use super::wire::upload::header;
 use crate::dialects::gate::Rejected;
 use crate::dialects::params::Params;
 use crate::dialects::signing::{self, Denied, NOBODY};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, Key, TenantId};
 use token::Token;
 pub(crate) use token::mint;
@@ -42,26 +42,26 @@ pub(super) fn anonymous(head: &Parts) -> Result<Caller, Box<Response>> {
 
 /// Yields the caller whose token the request carries: the tenant of the key that made it, divided
 /// by `X-Product-Id` where there is one. `X-Tenant-Id` may be there and is not looked at.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
-    let (tenant, key) = owner(request.opening)?;
-    request.opening.app.note_use(key);
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
+    let (tenant, key) = owner(request.head)?;
+    request.head.app.note_use(key);
     Ok(Caller::new(tenant, key.role, key.id.clone()))
 }
 
 /// Refuses whom [`verify`] refuses: a token needs no body.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
     owner(request).map(drop)
 }
 
 /// Finds the key that made the token, and the tenant that the request is for.
-fn owner(request: Opening<'_>) -> Result<(TenantId, &Key), Box<Response>> {
+fn owner(request: AuthHead<'_>) -> Result<(TenantId, &Key), Box<Response>> {
     let key = prove(request).map_err(|denied| refused(denied.into()))?;
-    let tenant = divided(request.head, key.tenant.as_str()).map_err(refused)?;
+    let tenant = divided(request.parts, key.tenant.as_str()).map_err(refused)?;
     Ok((tenant, key))
 }
 
-fn prove(request: Opening<'_>) -> Result<&Key, Denied> {
-    let text = sent(request.head).ok_or(Denied::Missing)?;
+fn prove(request: AuthHead<'_>) -> Result<&Key, Denied> {
+    let text = sent(request.parts).ok_or(Denied::Missing)?;
     let token = Token::parse(&text)?;
     let access = request.access;
     let ids = TenantId::parse(&*token.tenant).ok().and_then(|tenant| access.keys_of.get(&tenant));

@@ -144,7 +144,7 @@ impl From<CatalogError> for ApiError {
                 Noun::Layer | Noun::LayerVersion => {
                     Self::new(4113, "this layer version does not exist")
                 }
-                Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => Self::no_key(),
+                Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId => Self::no_key(),
                 Noun::Bucket | Noun::Object | Noun::Multipart => Self::invalid(text),
             },
             CatalogError::AlreadyExists { what, .. } => match what {
@@ -155,7 +155,7 @@ impl From<CatalogError> for ApiError {
                 | Noun::Code
                 | Noun::Key
                 | Noun::Tenant
-                | Noun::Spelling
+                | Noun::CloudId
                 | Noun::Bucket
                 | Noun::Object
                 | Noun::Multipart => {

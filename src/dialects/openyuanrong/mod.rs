@@ -66,7 +66,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
 use crate::domain::Caller;
 pub(crate) use auth::mint;
 
@@ -97,11 +97,11 @@ impl Dialect for OpenYuanrong {
         ZIP_MAX
     }
 
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
         auth::check_head(request)
     }
 
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
         auth::verify(request)
     }
 

@@ -18,7 +18,7 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use super::errors::ApiError;
 use super::wire::{self, chunked::Chain};
 use crate::dialects::signing::{self, Denied};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, Timestamp};
 
 /// The first word of the credentials.
@@ -43,25 +43,25 @@ const SIGNED_CHUNKS: [&str; 2] =
 const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 /// Yields the caller whose key signed the request.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
     identify(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
 /// Refuses what no body could make good.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
     let known = claim(request).and_then(|claim| Ok(signing::check_key(request, &claim.key_id)?));
     known.map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let Signed { opening, body } = request;
-    let claim = claim(opening)?;
-    let payload = Payload::of(opening.head, &claim);
+fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
+    let AuthRequest { head, body } = request;
+    let claim = claim(head)?;
+    let payload = Payload::of(head.parts, &claim);
     let sha256 = hex::encode(request.body_sha256());
-    let texts = claim.texts(opening.head, &payload, &sha256);
+    let texts = claim.texts(head.parts, &payload, &sha256);
     // What the disk says no to is told apart from what is not signed.
     let mut failure = None;
-    let caller = signing::identify(opening, &claim.key_id, |secret| {
+    let caller = signing::identify(head, &claim.key_id, |secret| {
         let key = claim.signing_key(secret);
         let is_signed = claim.is_made_with(&key, &texts);
         if !is_signed || !matches!(payload, Payload::SignedChunks(_)) {
@@ -69,7 +69,7 @@ fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
         }
         let seed = hex::encode(&claim.signature);
         let chain = Chain { key: &key, place: &claim.place(), seed };
-        opening.app.in_place(|| chain.verify(body)).unwrap_or_else(|error| {
+        head.app.in_place(|| chain.verify(body)).unwrap_or_else(|error| {
             failure = Some(error);
             false
         })
@@ -83,8 +83,8 @@ fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
 
 /// Reads a request's credentials, and refuses them when they are of another time: first, so that
 /// only who is let in is written down as having used the key.
-fn claim(request: Opening<'_>) -> Result<Claim, ApiError> {
-    let claim = Claim::read(request.head)?;
+fn claim(request: AuthHead<'_>) -> Result<Claim, ApiError> {
+    let claim = Claim::read(request.parts)?;
     match claim.lifetime {
         None => signing::check_skew(request, claim.signed, SKEW_MAX)?,
         Some(lifetime) => {

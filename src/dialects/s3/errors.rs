@@ -136,7 +136,7 @@ impl From<CatalogError> for ApiError {
                 | Noun::Code
                 | Noun::Key
                 | Noun::Tenant
-                | Noun::Spelling => Self::new(Code::NoSuchKey, text),
+                | Noun::CloudId => Self::new(Code::NoSuchKey, text),
             },
             CatalogError::InvalidValue { field: "bucket", .. } => {
                 Self::new(Code::InvalidBucketName, text)

@@ -46,10 +46,10 @@ use axum::http::request::Parts;
 use axum::response::Response;
 pub(super) use wire::reroute;
 
-use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
 use crate::domain::Caller;
 
-/// Largest object: what the clouds take from a bucket (DESIGN.md section 3).
+/// Largest object: what the clouds take from a bucket (design.md section 3).
 const OBJECT_MAX: u64 = 500 << 20;
 
 /// Where the door is.
@@ -75,11 +75,11 @@ impl Dialect for S3 {
         OBJECT_MAX
     }
 
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
         auth::check_head(request)
     }
 
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
         auth::verify(request)
     }
 

@@ -206,7 +206,7 @@ impl Door {
         let limit = self.object_max();
         let headers = self.headers.clone();
         let is_chunked = is_chunked(&headers, self.app.verifies_signatures());
-        let file = self.app.write(move |catalog| {
+        let file = self.app.blocking(move |catalog| {
             let (file, trailers) = match is_chunked {
                 true => chunked::unwrap(&body, catalog.incoming(), limit)?,
                 false if body.is_empty() => {

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 
 use super::errors::ApiError;
 use crate::dialects::signing::{self, Denied};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::{Caller, CatalogError, Timestamp};
 use crate::ingest::Spool;
 
@@ -25,17 +25,17 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_secs(300);
 const SKIP: &[u8] = b"SKIP";
 
 /// Yields the caller whose key signed the request.
-pub(super) fn verify(request: Signed<'_>) -> Result<Caller, Box<Response>> {
+pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
     let work = || identify(request).map_err(|refusal| Box::new(refusal.into_response()));
     // A long form is read from its file, twice.
     match request.body.bytes() {
         Some(_) => work(),
-        None => request.opening.app.in_place(work),
+        None => request.head.app.in_place(work),
     }
 }
 
 /// Refuses what no body could make good; who signed a form is not known before it has come.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
     let known = claim(request, None).and_then(|claim| match claim {
         Some(claim) => Ok(signing::check_key(request, &claim.key_id)?),
         None => Ok(()),
@@ -43,10 +43,10 @@ pub(super) fn check_head(request: Opening<'_>) -> Result<(), Box<Response>> {
     known.map_err(|refusal| Box::new(refusal.into_response()))
 }
 
-fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
-    let claim = claim(request.opening, Some(request.body))?.ok_or(Denied::Missing)?;
+fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
+    let claim = claim(request.head, Some(request.body))?.ok_or(Denied::Missing)?;
     let (body, mut fault) = (request.body_sha256(), None);
-    let caller = signing::identify(request.opening, &claim.key_id, |secret| {
+    let caller = signing::identify(request.head, &claim.key_id, |secret| {
         claim.is_made_with(secret, body).unwrap_or_else(|failure| {
             fault = Some(failure);
             false
@@ -60,8 +60,11 @@ fn identify(request: Signed<'_>) -> Result<Caller, ApiError> {
 
 /// Reads who a request says that it is from, and refuses it when it is of another time; `None` when
 /// only the body can say. The order of the checks is the last line of tencent.md section 8.
-fn claim<'r>(request: Opening<'r>, body: Option<&'r Spool>) -> Result<Option<Claim<'r>>, ApiError> {
-    let Some(claim) = Claim::read(request.head, body)? else { return Ok(None) };
+fn claim<'r>(
+    request: AuthHead<'r>,
+    body: Option<&'r Spool>,
+) -> Result<Option<Claim<'r>>, ApiError> {
+    let Some(claim) = Claim::read(request.parts, body)? else { return Ok(None) };
     signing::check_skew(request, claim.signed, SKEW_MAX)?;
     claim.check_date()?;
     Ok(Some(claim))
@@ -140,7 +143,7 @@ fn read_time(text: Option<&str>) -> Result<Timestamp, ApiError> {
     time.ok_or_else(|| ApiError::wrong_type("Timestamp"))
 }
 
-/// The spellings of the request's host that clients sign: as it was sent, without the scheme that
+/// The cloud_ids of the request's host that clients sign: as it was sent, without the scheme that
 /// `tccli` puts into it, and without the port that the Node.js SDK leaves out (tencent.md
 /// section 9.3).
 fn hosts(head: &Parts) -> Vec<&str> {

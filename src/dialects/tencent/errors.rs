@@ -92,7 +92,7 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::NotFound { what, .. } => match what {
                 Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
-                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::Spelling => {
+                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId => {
                     Self::no_version()
                 }
                 // tencent.md section 3.1: a bucket that is not configured.

@@ -40,7 +40,7 @@ mod wire;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::{Call, Dialect, Opening, Operation, Refusal, Signed};
+use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
 use crate::domain::Caller;
 
 /// Largest zip inside a request: `Code.ZipFile`, 50 MB.
@@ -73,11 +73,11 @@ impl Dialect for Tencent {
         ZIP_MAX
     }
 
-    fn check_head(&self, request: Opening<'_>) -> Result<(), Box<Response>> {
+    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
         auth::check_head(request)
     }
 
-    fn authenticate(&self, request: Signed<'_>) -> Result<Caller, Box<Response>> {
+    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
         auth::verify(request)
     }
 

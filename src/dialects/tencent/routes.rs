@@ -185,7 +185,7 @@ async fn publish_layer_version(mut told: Told) -> Result<Response, ApiError> {
     let by = told.caller.clone();
     let version = told
         .app
-        .write(move |catalog| catalog.publish_layer_version(&by, &name, new, code.finish()?))
+        .blocking(move |catalog| catalog.publish_layer_version(&by, &name, new, code.finish()?))
         .await
         .map_err(in_vendor_names)?;
     Ok(told.answer(wire::Published { layer_version: version.number.get() }))
@@ -197,7 +197,7 @@ async fn delete_layer_version(told: Told) -> Result<Response, ApiError> {
     // A function that uses the version keeps its code (tencent.md section 7).
     let rule = DeleteRule::EvenIfUsed;
     told.app
-        .write(move |catalog| catalog.delete_layer_version(&by, &name, number, rule))
+        .blocking(move |catalog| catalog.delete_layer_version(&by, &name, number, rule))
         .await
         .map_err(no_version_of_anything)?;
     Ok(told.answer(wire::Nothing {}))
@@ -211,8 +211,10 @@ async fn list_layers(told: Told) -> Result<Response, ApiError> {
     };
     let window = paging::window(&told.input)?;
     let tenant = told.caller.tenant().clone();
-    let page =
-        told.app.write(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window)).await?;
+    let page = told
+        .app
+        .blocking(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window))
+        .await?;
     let layers = page.items.into_iter().map(wire::LayerVersionInfo::from).collect();
     Ok(told.answer(wire::Layers { layers, total_count: page.total }))
 }

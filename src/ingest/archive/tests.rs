@@ -1,7 +1,5 @@
 //! Good archives of real tools, and hostile ones made by hand.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::{Cursor, Write};
 
 use zip::CompressionMethod;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use hyper_util::rt::TokioIo;
-use layerbase::config::{Bucket, BucketPlace, Storage, StorageKey};
+use layerbase::config::{Bucket, BucketLocation, Storage, StorageKey};
 use layerbase::domain::{BucketName, Secret};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -92,7 +92,7 @@ impl Drop for TestStorage {
 pub fn bucket_at(address: SocketAddr, name: &str, (id, secret): (&str, &str)) -> Bucket {
     let key = StorageKey { id: id.to_owned(), secret: Secret::parse(secret).unwrap() };
     Bucket {
-        place: BucketPlace::Storage(Storage {
+        place: BucketLocation::Storage(Storage {
             endpoint: format!("http://{address}"),
             region: "us-east-1".to_owned(),
             bucket: BucketName::parse(name).unwrap(),

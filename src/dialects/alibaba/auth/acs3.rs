@@ -90,8 +90,6 @@ fn string_to_sign(canonical_request: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::dialects::alibaba::auth::samples::{self, decide, digests};
     use crate::dialects::signing::mutations::Sample;

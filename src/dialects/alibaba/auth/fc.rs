@@ -44,8 +44,6 @@ fn strings_to_sign(head: &Parts) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::dialects::alibaba::auth::samples::{self, decide};
 
@@ -64,11 +62,11 @@ mod tests {
             (samples::fc_publish(), publish, 1),
             (samples::fc_by_arn(), by_arn, 2),
         ];
-        for (sample, text, spellings) in cases {
+        for (sample, text, cloud_ids) in cases {
             let head = sample.head().unwrap();
             let texts = strings_to_sign(&head);
             assert_eq!(String::from_utf8_lossy(&texts[0]), text);
-            assert_eq!(texts.len(), spellings, "{text}");
+            assert_eq!(texts.len(), cloud_ids, "{text}");
             assert!(decide(&sample).is_ok(), "{text}");
         }
     }

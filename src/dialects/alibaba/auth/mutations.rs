@@ -3,8 +3,6 @@
 //!
 //! What a scheme does not cover is spelled out in [`Covered`], apart from the code under test.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 
 use axum::http::HeaderValue;

@@ -12,7 +12,7 @@ use super::{SKEW_MAX, key_and_signature, lines_of};
 use crate::dialects::alibaba::errors::StoreError;
 use crate::dialects::alibaba::wire::objects::{Address, INBOX};
 use crate::dialects::signing::{self, Denied, covered_header};
-use crate::dialects::{Opening, Signed};
+use crate::dialects::{AuthHead, AuthRequest};
 use crate::domain::Caller;
 
 const SCHEME: &str = "OSS";
@@ -31,27 +31,27 @@ struct Claim<'h> {
 }
 
 /// Yields the caller whose key, or whose temporary credentials, signed the request.
-pub(super) fn identify(request: Signed<'_>) -> Result<Caller, StoreError> {
-    let opening = request.opening;
-    let claim = claim(opening)?;
-    let text = string_to_sign(opening.head);
+pub(super) fn identify(request: AuthRequest<'_>) -> Result<Caller, StoreError> {
+    let head = request.head;
+    let claim = claim(head)?;
+    let text = string_to_sign(head.parts);
     let check = |key_secret: &[u8]| {
-        let of_its_own = claim.temporary.map(|it| it.secret(opening.access, key_secret));
+        let of_its_own = claim.temporary.map(|it| it.secret(head.access, key_secret));
         let secret = of_its_own.as_ref().map_or(key_secret, String::as_bytes);
         signing::is_hmac_sha1(secret, &text, &claim.signature)
     };
-    Ok(signing::identify(opening, claim.key_id, check)?)
+    Ok(signing::identify(head, claim.key_id, check)?)
 }
 
 /// Refuses what no body could make good.
-pub(super) fn check_head(request: Opening<'_>) -> Result<(), StoreError> {
+pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), StoreError> {
     Ok(signing::check_key(request, claim(request)?.key_id)?)
 }
 
 /// Reads a request's credentials, and refuses those of another time, and temporary ones whose time
 /// is over, that come without their token, or that are for another bucket.
-fn claim(request: Opening<'_>) -> Result<Claim<'_>, StoreError> {
-    let head = request.head;
+fn claim(request: AuthHead<'_>) -> Result<Claim<'_>, StoreError> {
+    let head = request.parts;
     let address = Address::of(head).ok_or(Denied::Missing)?;
     let sent = signing::header(head, "authorization").ok_or(Denied::Missing)?;
     let credentials = match sent.split_once(' ') {
@@ -98,8 +98,6 @@ fn string_to_sign(head: &Parts) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use axum::http::Request;
 
     use super::*;

@@ -51,8 +51,6 @@ fn resource_query(query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::dialects::alibaba::auth::is_md5;
     use crate::dialects::alibaba::auth::samples::{self, decide};

@@ -1,8 +1,6 @@
 //! Signed requests for the tests of all schemes: the vectors of alibaba.md section 9 as the clients
 //! sent them, and a few of the same form that no client was seen sending.
 
-#![allow(clippy::unwrap_used)]
-
 use md5::{Digest, Md5};
 
 use super::{Body, Claim};

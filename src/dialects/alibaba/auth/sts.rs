@@ -93,8 +93,6 @@ fn code(access: &Access, text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::collections::HashMap;
 
     use super::*;
@@ -115,7 +113,7 @@ mod tests {
             link_secret,
             keys: HashMap::from([(key.id.clone(), key)]),
             keys_of: HashMap::new(),
-            spellings: HashMap::new(),
+            cloud_ids: HashMap::new(),
         }
     }
 

@@ -131,7 +131,7 @@ impl From<CatalogError> for StoreError {
                 | Noun::Code
                 | Noun::Key
                 | Noun::Tenant
-                | Noun::Spelling => not_found("NoSuchKey", &text),
+                | Noun::CloudId => not_found("NoSuchKey", &text),
             },
             CatalogError::AlreadyExists { .. } => {
                 Self::new(StatusCode::CONFLICT, "FileAlreadyExists", text)

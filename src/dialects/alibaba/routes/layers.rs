@@ -13,9 +13,9 @@ use crate::dialects::alibaba::wire::layers::{self, NewLayer};
 use crate::dialects::alibaba::wire::{Generation, PREFIXES, Renderer};
 use crate::dialects::alibaba::{OBJECT_MAX, ZIP_MAX, paging};
 use crate::dialects::gate::{Body, Segments};
+use crate::dialects::json_writer::JsonObject;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
-use crate::dialects::record::Object;
 use crate::dialects::upload::{self, CodeField};
 use crate::dialects::{BodyRule, Caller, Operation, answer};
 use crate::domain::{CatalogError, LayerName, LayerVersion, Order, VersionNumber};
@@ -33,11 +33,11 @@ pub(super) fn operations() -> Vec<Operation> {
     let versions = "/layers/{layer}/versions";
     let version = "/layers/{layer}/versions/{version}";
     let operations = [
-        Operation::new("ListLayers", "/layers", get(list)).reusable(&[]),
+        Operation::new("ListLayers", "/layers", get(list)).cacheable(&[]),
         Operation::new("CreateLayerVersion", versions, post(create)).body(BodyRule::Upload),
         Operation::new("GetLayerVersion", version, get(get_version)),
         Operation::new("GetLayerVersionByArn", "/layerarn/{arn}", get(get_by_arn)),
-        Operation::new("ListLayerVersions", versions, get(list_versions)).reusable(&[]),
+        Operation::new("ListLayerVersions", versions, get(list_versions)).cacheable(&[]),
         Operation::new("DeleteLayerVersion", version, delete(delete_version)),
     ];
     operations.into_iter().map(|operation| operation.under(&PREFIXES)).collect()
@@ -54,7 +54,7 @@ async fn list(
     let from = paging::first_name(&params);
     let renderer = Renderer::new(&app, &caller, &links, generation);
     let mut text = layers::room_for(limit);
-    let mut list = Object::begin(&mut text);
+    let mut list = JsonObject::begin(&mut text);
     let mut items = list.array("layers");
     let next = match paging::switch(&params, "official")? {
         // This server has no layers of the vendor's own.
@@ -86,7 +86,7 @@ async fn create(
     let code = source.take(&app, &caller, OBJECT_MAX).await;
     let code = code.map_err(|refusal| layers::refused("ossObjectName", refusal))?;
     let by = caller.clone();
-    let publish = app.write(move |catalog| {
+    let publish = app.blocking(move |catalog| {
         let (new, staged) = layer.finish(code)?;
         catalog.publish_layer_version(&by, &name, new, staged)
     });
@@ -133,7 +133,7 @@ async fn list_versions(
     let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
     let renderer = Renderer::new(&app, &caller, &links, generation);
     let mut text = layers::room_for(limit);
-    let mut list = Object::begin(&mut text);
+    let mut list = JsonObject::begin(&mut text);
     let mut items = list.array("layers");
     for version in &page.items {
         layers::write_version(items.object(), &renderer, version, false);
@@ -153,14 +153,14 @@ async fn delete_version(
 ) -> Result<Response, ApiError> {
     let (name, number) = (layer_name(name)?, version_number(&version)?);
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
+    app.blocking(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 /// One version by itself, with its stamp.
 fn single(renderer: &Renderer<'_>, version: &LayerVersion) -> Response {
     let mut text = layers::room_for(1);
-    layers::write_version(Object::begin(&mut text), renderer, version, true);
+    layers::write_version(JsonObject::begin(&mut text), renderer, version, true);
     let mut response = answer::written(StatusCode::OK, text);
     answer::insert_id(&mut response, ETAG, &version.uid.replace('-', ""));
     response

@@ -44,7 +44,7 @@ async fn put_object(
     // What has no bytes was not measured.
     said.check(&body.md5().unwrap_or_else(|| Md5::digest(b"").into()))?;
     let about = said.about;
-    let object = app.write(move |catalog| catalog.put_object(&caller, at, about, body)).await?;
+    let object = app.blocking(move |catalog| catalog.put_object(&caller, at, about, body)).await?;
     let mut response = answer::empty(StatusCode::OK);
     insert_digests(&mut response, &object);
     Ok(response)
@@ -75,7 +75,7 @@ async fn delete_object(
     caller: Caller,
     Target(at): Target,
 ) -> Result<Response, StoreError> {
-    app.write(move |catalog| catalog.delete_object(&caller, &at)).await?;
+    app.blocking(move |catalog| catalog.delete_object(&caller, &at)).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

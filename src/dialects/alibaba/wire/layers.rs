@@ -7,7 +7,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 
 use super::{Fields, Generation, Renderer};
 use crate::dialects::alibaba::errors::ApiError;
-use crate::dialects::record::Object;
+use crate::dialects::json_writer::JsonObject;
 use crate::dialects::upload::{Code, Source};
 use crate::domain::{
     Acl, BucketName, CatalogError, LayerVersion, LayerVersionRow, NewLayerVersion, ObjectKey,
@@ -41,7 +41,7 @@ pub(in crate::dialects::alibaba) fn room_for(items: u64) -> Vec<u8> {
 
 /// Writes an item of a list; what a generation lacks is left out.
 pub(in crate::dialects::alibaba) fn write_item(
-    layer: Object<'_>,
+    layer: JsonObject<'_>,
     renderer: &Renderer<'_>,
     row: &LayerVersionRow<'_>,
 ) {
@@ -50,7 +50,7 @@ pub(in crate::dialects::alibaba) fn write_item(
 
 /// Writes a version that a list or an answer has whole.
 pub(in crate::dialects::alibaba) fn write_version(
-    layer: Object<'_>,
+    layer: JsonObject<'_>,
     renderer: &Renderer<'_>,
     version: &LayerVersion,
     is_alone: bool,
@@ -61,7 +61,7 @@ pub(in crate::dialects::alibaba) fn write_version(
 }
 
 fn write(
-    mut layer: Object<'_>,
+    mut layer: JsonObject<'_>,
     renderer: &Renderer<'_>,
     row: &LayerVersionRow<'_>,
     is_alone: bool,

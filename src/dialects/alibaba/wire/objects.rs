@@ -160,8 +160,6 @@ pub(in crate::dialects::alibaba) fn write_info(headers: &mut HeaderMap, about: &
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn rerouted(host: &str, target: &str, authorization: &str) -> Request<()> {

@@ -1,7 +1,5 @@
 //! The reference's vectors step by step, and thousands of requests that nobody signed.
 
-#![allow(clippy::unwrap_used)]
-
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use serde_json::Value;

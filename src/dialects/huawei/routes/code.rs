@@ -231,8 +231,6 @@ const PLACEHOLDER: &str = "UEsDBBQAAAAAAAAAIQBY7bbPEwAAABMAAAAPAAAAcGxhY2Vob2xkZ
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

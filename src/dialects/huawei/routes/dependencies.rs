@@ -35,10 +35,10 @@ pub(super) fn operations() -> Vec<Operation> {
     let version = "/v2/{project_id}/fgs/dependencies/{depend_id}/version/{version}";
     vec![
         Operation::new("CreateDependencyVersion", new, post(publish)).body(BodyRule::Upload),
-        Operation::new("ListDependencies", all, get(list)).reusable(&[]),
-        Operation::new("ListDependencyVersion", versions, get(list_versions)).reusable(&[]),
+        Operation::new("ListDependencies", all, get(list)).cacheable(&[]),
+        Operation::new("ListDependencyVersion", versions, get(list_versions)).cacheable(&[]),
         Operation::new("DeleteDependencyVersion", version, delete(delete_version)),
-        Operation::new("ShowDependencyVersion", version, get(show_version)).reusable(&[]),
+        Operation::new("ShowDependencyVersion", version, get(show_version)).cacheable(&[]),
     ]
 }
 
@@ -58,7 +58,7 @@ async fn publish(
         ..NewLayerVersion::default()
     };
     let code = read_code(&input, staging)?.here(&app, &caller, |_| Ok(())).await?;
-    let published = app.write(move |catalog| {
+    let published = app.blocking(move |catalog| {
         let code = code.finish()?.ok_or(ArchiveProblem::Missing)?;
         catalog.publish_layer_version(&caller, &name, new, code)
     });
@@ -78,7 +78,7 @@ async fn list(
     let filter = read_filter(&params)?;
     let tenant = project.tenant.clone();
     let page =
-        app.write(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window)).await?;
+        app.blocking(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window)).await?;
     let row = |version| Dependency::newest(version, &project, &links);
     Ok(Json(render(page, window, row)))
 }
@@ -94,7 +94,7 @@ async fn list_versions(
     let window = paging::dependencies(&params, &["maxitems"])?;
     let tenant = project.tenant.clone();
     let page = app
-        .write(move |catalog| {
+        .blocking(move |catalog| {
             let name = catalog.get_layer_name(&tenant, &id)?;
             newest_first(catalog, &tenant, &name, window)
         })
@@ -111,7 +111,7 @@ async fn delete_version(
     let project = Project::new(&app, &caller, project)?;
     let number = read_number(&number)?;
     let (tenant, rule) = (project.tenant, DeleteRule::OnlyIfUnused);
-    app.write(move |catalog| {
+    app.blocking(move |catalog| {
         let name = catalog.get_layer_name(&tenant, &id)?;
         catalog.delete_layer_version(&caller, &name, number, rule)
     })

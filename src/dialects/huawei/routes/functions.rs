@@ -36,8 +36,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("CreateFunction", all, post(create)).body(BodyRule::Upload),
         Operation::new("UpdateFunctionCode", code, put(update_code)).body(BodyRule::Upload),
         Operation::new("DeleteFunction", one, delete(delete_function)),
-        Operation::new("ShowFunctionConfig", config, get(show_config)).reusable(&[]),
-        Operation::new("ShowFunctionCode", code, get(show_code)).reusable(&[]),
+        Operation::new("ShowFunctionConfig", config, get(show_config)).cacheable(&[]),
+        Operation::new("ShowFunctionCode", code, get(show_code)).cacheable(&[]),
     ]
 }
 
@@ -71,7 +71,7 @@ async fn create(
         extra.code_filename = Some(name.to_owned());
     }
     let head = app
-        .write(move |catalog| {
+        .blocking(move |catalog| {
             let layers = resolve(catalog, &key.tenant, &dependencies)?;
             let mut config = FunctionConfig { layers, ..config };
             extra.keep_in(&mut config);
@@ -108,7 +108,7 @@ async fn update_code(
     };
     let code = code.here(&app, &caller, is_there).await?;
     let head = app
-        .write(move |catalog| {
+        .blocking(move |catalog| {
             let ids = update.dependencies.as_ref();
             let layers = ids.map(|ids| resolve(catalog, &key.tenant, ids)).transpose()?;
             let code = match code {
@@ -133,10 +133,12 @@ async fn delete_function(
     let urn = Urn::parse(&urn)?;
     let key = urn.key(&project)?;
     match urn.suffix {
-        Suffix::Absent => app.write(move |catalog| catalog.delete_function(&caller, &key)).await?,
+        Suffix::Absent => {
+            app.blocking(move |catalog| catalog.delete_function(&caller, &key)).await?
+        }
         Suffix::Version(name) => {
             let version = Qualifier::Name(name);
-            app.write(move |catalog| catalog.delete_function_version(&caller, &key, &version))
+            app.blocking(move |catalog| catalog.delete_function_version(&caller, &key, &version))
                 .await?;
         }
         Suffix::Latest => {

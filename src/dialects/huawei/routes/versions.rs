@@ -29,7 +29,7 @@ const VERSIONS_MAX: u64 = 19;
 pub(super) fn operations() -> Vec<Operation> {
     let versions = "/v2/{project_id}/fgs/functions/{function_urn}/versions";
     vec![
-        Operation::new("ListFunctionVersions", versions, get(list)).reusable(&[]),
+        Operation::new("ListFunctionVersions", versions, get(list)).cacheable(&[]),
         Operation::new("CreateFunctionVersion", versions, post(publish)),
     ]
 }
@@ -78,7 +78,7 @@ async fn publish(
     };
     let publication = read_publication(&input)?;
     let version = app
-        .write(move |catalog| {
+        .blocking(move |catalog| {
             let version = catalog.publish_function_version(&caller, &key, publication)?;
             bound(catalog, version)
         })

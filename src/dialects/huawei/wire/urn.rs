@@ -31,7 +31,7 @@ impl Project {
         }
         let tenant = caller.tenant().clone();
         let domain_id = app
-            .spelling(&tenant)
+            .cloud_ids(&tenant)
             .huawei_domain
             .unwrap_or_else(|| tenants::hexadecimal(&tenant, "huawei domain"));
         Ok(Self { id, tenant, domain_id, region: app.config().region.clone() })
@@ -131,8 +131,6 @@ pub(crate) fn render(state: &FunctionVersion, project: &Project) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

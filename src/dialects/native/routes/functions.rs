@@ -32,14 +32,14 @@ pub(super) fn operations() -> Vec<Operation> {
     let versions = "/api/v1/functions/{name}/versions";
     let version = "/api/v1/functions/{name}/versions/{version}";
     vec![
-        Operation::new("ListFunctions", functions, get(list)).reusable(&[]),
+        Operation::new("ListFunctions", functions, get(list)).cacheable(&[]),
         Operation::new("CreateFunction", function, post(create)).body(BodyRule::Raw),
         Operation::new("UpdateFunction", function, put(update)).body(BodyRule::Raw),
-        Operation::new("GetFunction", function, get(get_head)).reusable(&[]),
+        Operation::new("GetFunction", function, get(get_head)).cacheable(&[]),
         Operation::new("DeleteFunction", function, delete(delete_function)),
         Operation::new("PublishFunctionVersion", versions, post(publish)),
-        Operation::new("ListFunctionVersions", versions, get(list_versions)).reusable(&[]),
-        Operation::new("GetFunctionVersion", version, get(get_version)).reusable(&[]),
+        Operation::new("ListFunctionVersions", versions, get(list_versions)).cacheable(&[]),
+        Operation::new("GetFunctionVersion", version, get(get_version)).cacheable(&[]),
         Operation::new("DeleteFunctionVersion", version, delete(delete_version)),
     ]
 }
@@ -82,7 +82,7 @@ async fn create(
         config: Settings::parse(&params)?.apply(fresh),
     };
     let code = read_code(&app, &caller, &params, body).await?;
-    let head = app.write(move |catalog| catalog.create_function(&caller, new, code)).await?;
+    let head = app.blocking(move |catalog| catalog.create_function(&caller, new, code)).await?;
     Ok((StatusCode::CREATED, Json(FunctionBody::new(head, &links))))
 }
 
@@ -104,7 +104,7 @@ async fn update(
         apply: Box::new(move |old| Ok(settings.apply(old.config.clone()))),
     };
     let head =
-        app.write(move |catalog| catalog.update_function(&caller, &key, change, code)).await?;
+        app.blocking(move |catalog| catalog.update_function(&caller, &key, change, code)).await?;
     Ok(Json(FunctionBody::new(head, &links)))
 }
 
@@ -127,7 +127,7 @@ async fn delete_function(
     params: Params,
 ) -> Result<StatusCode, ApiError> {
     let key = key(&caller, name, &params)?;
-    app.write(move |catalog| catalog.delete_function(&caller, &key)).await?;
+    app.blocking(move |catalog| catalog.delete_function(&caller, &key)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -147,7 +147,7 @@ async fn publish(
         ..Publication::default()
     };
     let version = app
-        .write(move |catalog| catalog.publish_function_version(&caller, &key, publication))
+        .blocking(move |catalog| catalog.publish_function_version(&caller, &key, publication))
         .await?;
     Ok((StatusCode::CREATED, Json(FunctionBody::new(version, &links))))
 }
@@ -194,7 +194,7 @@ async fn delete_version(
 ) -> Result<StatusCode, ApiError> {
     let key = key(&caller, name, &params)?;
     let qualifier = qualifier(&version)?;
-    app.write(move |catalog| catalog.delete_function_version(&caller, &key, &qualifier)).await?;
+    app.blocking(move |catalog| catalog.delete_function_version(&caller, &key, &qualifier)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

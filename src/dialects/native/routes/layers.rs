@@ -23,10 +23,10 @@ pub(super) fn operations() -> Vec<Operation> {
     let versions = "/api/v1/layers/{name}/versions";
     let version = "/api/v1/layers/{name}/versions/{version}";
     vec![
-        Operation::new("ListLayers", "/api/v1/layers", get(list)).reusable(&[]),
+        Operation::new("ListLayers", "/api/v1/layers", get(list)).cacheable(&[]),
         Operation::new("PublishLayerVersion", versions, post(publish)).body(BodyRule::Raw),
-        Operation::new("ListLayerVersions", versions, get(list_versions)).reusable(&[]),
-        Operation::new("GetLayerVersion", version, get(get_version)).reusable(&[]),
+        Operation::new("ListLayerVersions", versions, get(list_versions)).cacheable(&[]),
+        Operation::new("GetLayerVersion", version, get(get_version)).cacheable(&[]),
         Operation::new("DeleteLayerVersion", version, axum::routing::delete(delete_version)),
     ]
 }
@@ -71,7 +71,7 @@ async fn publish(
     };
     let by = caller.clone();
     let version =
-        app.write(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
+        app.blocking(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
     let body = LayerVersionBody::new(version, &links);
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -119,7 +119,7 @@ async fn delete_version(
     let name = LayerName::parse(name)?;
     let number = parse_number(&version)?;
     let rule = DeleteRule::EvenIfUsed;
-    app.write(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
+    app.blocking(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

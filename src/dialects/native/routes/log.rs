@@ -13,7 +13,7 @@ use crate::dialects::params::Params;
 use crate::domain::Caller;
 
 pub(super) fn operations() -> Vec<Operation> {
-    // Not reusable: commands on the data folder write lines too, unseen by this process.
+    // Not cacheable: commands on the data folder write lines too, unseen by this process.
     vec![Operation::new("ListChanges", "/api/v1/log", get(list))]
 }
 

@@ -107,8 +107,6 @@ fn code_of(part: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     /// The vector of openyuanrong.md section 9.

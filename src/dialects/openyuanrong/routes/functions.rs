@@ -37,10 +37,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("UpdateFunction", function, put(update)).under(SERVERLESS),
         Operation::new("GetFunction", function, get(get_function))
             .under(SERVERLESS)
-            .reusable(TENANT_HEADERS),
+            .cacheable(TENANT_HEADERS),
         Operation::new("ListFunctions", functions, get(list))
             .under(SERVERLESS)
-            .reusable(TENANT_HEADERS),
+            .cacheable(TENANT_HEADERS),
         Operation::new("UploadFunctionCode", "/functions/{name}/code", put(upload_code))
             .under(REPOSITORY)
             .body(BodyRule::Upload),
@@ -72,7 +72,7 @@ async fn register(
     let new = NewFunction { key: named.key, head_name, config };
     let is_admin = params.get("isAdmin").is_some();
     let form = if is_admin { Form::Result } else { Form::Created };
-    let created = app.write(move |catalog| {
+    let created = app.blocking(move |catalog| {
         let head = catalog.create_function(&account.caller, new, code)?;
         FunctionBody::new(catalog, &account, head, form)
     });
@@ -116,7 +116,7 @@ async fn update(
         }),
     };
     let key = named.key.clone();
-    let updated = app.write(move |catalog| {
+    let updated = app.blocking(move |catalog| {
         let head = catalog.update_function(&account.caller, &key, change, code)?;
         FunctionBody::new(catalog, &account, head, Form::Result)
     });
@@ -145,7 +145,7 @@ async fn delete_function(
     };
     // A name that no version can have is simply not there.
     let version = version.map(VersionName::parse).transpose().map_err(|_| ApiError::no_key())?;
-    let deleted = app.write(move |catalog| match version {
+    let deleted = app.blocking(move |catalog| match version {
         None => catalog.delete_function(&account.caller, &named.key),
         Some(name) => {
             let version = Qualifier::Name(name);
@@ -191,7 +191,7 @@ async fn list(
     let window = page.window()?;
     let part = params.get("name").map(str::to_owned);
     let version = params.get("versionNumber").or(params.get("qualifier")).map(str::to_owned);
-    let functions = app.write(move |catalog| {
+    let functions = app.blocking(move |catalog| {
         let (owner, version) = (&account.owner, version.as_deref());
         let found = match part {
             None => catalog.list_all_function_versions(owner, version, window)?,
@@ -232,7 +232,7 @@ async fn upload_code(
             Ok(config)
         }),
     };
-    let uploaded = app.write(move |catalog| {
+    let uploaded = app.blocking(move |catalog| {
         let head = catalog.update_function(
             &account.caller,
             &named.key,

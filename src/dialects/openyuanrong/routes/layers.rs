@@ -34,9 +34,9 @@ pub(super) fn operations() -> Vec<Operation> {
     let (versions, version) = ("/layers/{layer}/versions", "/layers/{layer}/versions/{number}");
     let operations = vec![
         Operation::new("CreateLayerVersion", versions, post(create)).body(BodyRule::Upload),
-        Operation::new("ListLayerVersions", versions, get(list_versions)).reusable(TENANT_HEADERS),
-        Operation::new("GetLayerVersion", version, get(get_version)).reusable(TENANT_HEADERS),
-        Operation::new("ListLayers", layers, get(list)).reusable(TENANT_HEADERS),
+        Operation::new("ListLayerVersions", versions, get(list_versions)).cacheable(TENANT_HEADERS),
+        Operation::new("GetLayerVersion", version, get(get_version)).cacheable(TENANT_HEADERS),
+        Operation::new("ListLayers", layers, get(list)).cacheable(TENANT_HEADERS),
         Operation::new("DeleteLayerVersion", version, delete(delete_version)),
         Operation::new("DeleteLayer", layer, delete(delete_layer)),
     ];
@@ -56,7 +56,7 @@ async fn create(
     let code = upload.read(&app, body).await?;
     let by = account.caller.clone();
     let version =
-        app.write(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
+        app.blocking(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
     Ok(Answer(Outcome::new(LayerBody::new(&account.owner, version))))
 }
 
@@ -71,7 +71,9 @@ async fn list_versions(
     let runtime = runtime(&params)?;
     let owner = account.owner.clone();
     let page = app
-        .write(move |catalog| select_versions(catalog, &owner, &name, runtime.as_deref(), window))
+        .blocking(move |catalog| {
+            select_versions(catalog, &owner, &name, runtime.as_deref(), window)
+        })
         .await?;
     render(&account, page, "this layer version does not exist")
 }
@@ -114,7 +116,7 @@ async fn list(
     };
     let owner = account.owner.clone();
     let page = app
-        .write(move |catalog| match number {
+        .blocking(move |catalog| match number {
             None => catalog.list_layers_by_age(&owner, &filter, window),
             Some(number) => select_numbered(catalog, &owner, filter, number, window),
         })
@@ -132,7 +134,7 @@ async fn delete_version(
     let missing = ApiError::no_layer_version(name.as_str(), number);
     let number = VersionNumber::new(number).ok_or_else(invalid_number)?;
     let rule = DeleteRule::OnlyIfUnused;
-    app.write(move |catalog| catalog.delete_layer_version(&account.caller, &name, number, rule))
+    app.blocking(move |catalog| catalog.delete_layer_version(&account.caller, &name, number, rule))
         .await
         .map_err(ApiError::unless_missing(missing))?;
     Ok(Answer(Outcome::new(())))
@@ -146,7 +148,7 @@ async fn delete_layer(
     let name = parse_layer(&account, &layer)?;
     let message = format!("layer [{name}] not found. check input parameters");
     let rule = DeleteRule::OnlyIfUnused;
-    app.write(move |catalog| catalog.delete_layer(&account.caller, &name, rule))
+    app.blocking(move |catalog| catalog.delete_layer(&account.caller, &name, rule))
         .await
         .map_err(ApiError::unless_missing(ApiError::new(4119, message)))?;
     Ok(Answer(Outcome::new(())))

@@ -23,7 +23,7 @@ pub(super) async fn copy(
         found => found?,
     };
     let code = Code::Object(Box::new(spool), limits);
-    let staged = app.write(move |_| code.finish()).await?;
+    let staged = app.blocking(move |_| code.finish()).await?;
     settings.check_object(&staged.artifact.digests.sha512)?;
     Ok(Some(staged))
 }

@@ -38,7 +38,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::new("ListFunctionVersions", versions, get(list))
             .under(SERVERLESS)
-            .reusable(TENANT_HEADERS),
+            .cacheable(TENANT_HEADERS),
         Operation::new("PublishFunctionVersion", versions, post(publish)).under(SERVERLESS),
     ]
 }
@@ -113,7 +113,7 @@ async fn publish(
     let publication = app.read(|catalog| Ok(check(catalog, &named.key, body)))??;
     let (key, is_admin) = (named.key, params.get("isAdmin").is_some());
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
-    let published = app.write(move |catalog| {
+    let published = app.blocking(move |catalog| {
         let version = catalog.publish_function_version(&account.caller, &key, publication)?;
         FunctionBody::new(catalog, &account, version, form)
     });

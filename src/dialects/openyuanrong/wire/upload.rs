@@ -61,7 +61,7 @@ impl UploadHead {
 
     /// Takes the zip out of the body, checked.
     pub(crate) async fn read(self, app: &App, body: Spool) -> Result<Staged, ApiError> {
-        let staged = app.write(move |catalog| {
+        let staged = app.blocking(move |catalog| {
             let staging = Staging::new(catalog.incoming(), self.limits);
             let (reader, size) = (body.reader()?, self.file_size);
             multipart::read_multipart(reader, &self.boundary, FIELD, size, staging)?.finish()

@@ -1,7 +1,5 @@
 //! The vendor's published examples, and thousands of requests that nobody signed.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::dialects::signing::mutations::{Place, Random, Sample};
 

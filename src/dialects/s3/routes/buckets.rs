@@ -14,7 +14,7 @@ pub(super) async fn list(
     _input: ListBucketsInput,
 ) -> Result<ListBucketsOutput, ApiError> {
     let found =
-        door.app.write(move |catalog| catalog.list_buckets(caller.tenant())).await?.into_iter();
+        door.app.blocking(move |catalog| catalog.list_buckets(caller.tenant())).await?.into_iter();
     let buckets = found.map(|(name, since)| Bucket {
         name: Some(name.to_string()),
         creation_date: Some(wire::moment(since)),
@@ -147,7 +147,7 @@ async fn read(
     listing: Listing,
 ) -> Result<(Listed, Listing), ApiError> {
     let (tenant, bucket) = (caller.tenant().clone(), wire::read_bucket(bucket)?);
-    let read = door.app.write(move |catalog| {
+    let read = door.app.blocking(move |catalog| {
         let listed = listing.read(catalog, &tenant, &bucket)?;
         Ok((listed, listing))
     });

@@ -18,7 +18,7 @@ pub(super) async fn create(
 ) -> Result<CreateMultipartUploadOutput, ApiError> {
     let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
     let about = wire::read_info(input.content_type, input.metadata);
-    let start = door.app.write(move |catalog| catalog.start_multipart(&caller, at, about));
+    let start = door.app.blocking(move |catalog| catalog.start_multipart(&caller, at, about));
     Ok(CreateMultipartUploadOutput {
         upload_id: Some(start.await?),
         bucket: Some(input.bucket),
@@ -38,7 +38,7 @@ pub(super) async fn upload(
     let file = door.take_file().await?;
     let upload = input.upload_id;
     let put = move |catalog: &Catalog| catalog.put_part(&caller, &at, &upload, number, file);
-    let part = door.app.write(put).await?;
+    let part = door.app.blocking(put).await?;
     Ok(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() })
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn list_parts(
     let upload = input.upload_id.clone();
     let list =
         move |catalog: &Catalog| catalog.list_parts(caller.tenant(), &at, &upload, behind, limit);
-    let page = door.app.write(list).await?;
+    let page = door.app.blocking(list).await?;
     let parts = page.items.iter().map(|part| Part {
         part_number: Some(part.number.into()),
         e_tag: Some(wire::etag(&part.etag)),
@@ -100,7 +100,7 @@ pub(super) async fn list(
     };
     let limit = range.limit;
     let list = move |catalog: &Catalog| catalog.list_multiparts(caller.tenant(), &bucket, range);
-    let found = door.app.write(list).await?;
+    let found = door.app.blocking(list).await?;
     let encoding = input.encoding_type.as_ref();
     let uploads = found.items.iter().map(|upload| MultipartUpload {
         key: Some(wire::encoded(upload.at.key.as_str(), encoding)),
@@ -149,7 +149,7 @@ pub(super) async fn complete(
         move |catalog: &Catalog| catalog.complete_multipart(&caller, &at, &upload, parts, limit);
     // All parts are copied.
     let _place = door.app.start_upload().await?;
-    let object = door.app.write(complete).await?;
+    let object = door.app.blocking(complete).await?;
     Ok(CompleteMultipartUploadOutput {
         location: Some(format!("/{}", object.at)),
         bucket: Some(input.bucket),
@@ -167,7 +167,7 @@ pub(super) async fn abort(
 ) -> Result<AbortMultipartUploadOutput, ApiError> {
     let at = wire::read_ref(input.bucket, input.key)?;
     let upload = input.upload_id;
-    door.app.write(move |catalog| catalog.abort_multipart(&caller, &at, &upload)).await?;
+    door.app.blocking(move |catalog| catalog.abort_multipart(&caller, &at, &upload)).await?;
     Ok(AbortMultipartUploadOutput::default())
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn put(
     let about = wire::read_info(input.content_type, input.metadata);
     let file = door.take_file().await?;
     let object =
-        door.app.write(move |catalog| catalog.put_object(&caller, at, about, file)).await?;
+        door.app.blocking(move |catalog| catalog.put_object(&caller, at, about, file)).await?;
     Ok(PutObjectOutput {
         e_tag: Some(wire::etag(&object.etag)),
         expiration: wire::expiration(&object),
@@ -43,7 +43,7 @@ pub(super) async fn get(
 ) -> Result<GetObjectOutput, ApiError> {
     check_version(input.version_id.as_deref())?;
     let at = wire::read_ref(input.bucket, input.key)?;
-    let open = door.app.write(move |catalog| catalog.open_object(caller.tenant(), &at));
+    let open = door.app.blocking(move |catalog| catalog.open_object(caller.tenant(), &at));
     let (object, file) = open.await?;
     check_part(&object, input.part_number)?;
     let conditions = Conditions {
@@ -123,7 +123,7 @@ pub(super) async fn delete(
         return Err(ApiError::conditional());
     }
     let at = wire::read_ref(input.bucket, input.key)?;
-    door.app.write(move |catalog| catalog.delete_object(&caller, &at)).await?;
+    door.app.blocking(move |catalog| catalog.delete_object(&caller, &at)).await?;
     Ok(DeleteObjectOutput::default())
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn delete_several(
         .collect();
     let good = named.iter().filter_map(|(_, at)| at.as_ref().ok());
     let good: Vec<ObjectRef> = good.cloned().collect();
-    door.app.write(move |catalog| catalog.delete_objects(&caller, &good)).await?;
+    door.app.blocking(move |catalog| catalog.delete_objects(&caller, &good)).await?;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for (key, outcome) in named {
         match outcome {

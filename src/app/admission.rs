@@ -13,7 +13,7 @@ use crate::domain::{CatalogError, KeyId, Limit, Timestamp};
 const TURN_MAX: Duration = Duration::from_secs(50);
 
 /// Counts what runs; one for the whole server.
-pub(super) struct Traffic {
+pub(super) struct Admission {
     requests: Semaphore,
     requests_max: u64,
     uploads: Semaphore,
@@ -24,7 +24,7 @@ pub(super) struct Traffic {
     rates: Mutex<HashMap<KeyId, (i64, u32)>>,
 }
 
-impl Traffic {
+impl Admission {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             requests: Semaphore::new(config.max_requests),
@@ -92,49 +92,50 @@ mod tests {
     use super::*;
     use crate::config::Flags;
 
-    fn traffic(configure: impl FnOnce(&mut Config)) -> Traffic {
+    fn admission(configure: impl FnOnce(&mut Config)) -> Admission {
         let mut config =
             Config::load(&Flags::default(), |_| None, Path::new("/nonexistent")).unwrap();
         configure(&mut config);
-        Traffic::new(&config)
+        Admission::new(&config)
     }
 
     #[test]
     fn a_key_has_so_many_requests_in_each_second_of_the_clock() {
-        let traffic = traffic(|config| config.rate_limit = Some(2));
+        let admission = admission(|config| config.rate_limit = Some(2));
         let (key, other) = (KeyId::parse("KEY1").unwrap(), KeyId::parse("KEY2").unwrap());
         let at = |second| Timestamp::from_second(second).unwrap();
         for second in [5, 6] {
             for _ in 0..2 {
-                traffic.count(&key, at(second)).unwrap();
+                admission.count(&key, at(second)).unwrap();
             }
-            let refusal = traffic.count(&key, at(second)).unwrap_err();
+            let refusal = admission.count(&key, at(second)).unwrap_err();
             let wanted = "requests of the key in this second: 3 is more than the limit of 2";
             assert_eq!(refusal.to_string(), wanted);
         }
-        traffic.count(&other, at(6)).unwrap();
+        admission.count(&other, at(6)).unwrap();
     }
 
     #[test]
     fn requests_beyond_the_limit_are_refused_until_one_ends() {
-        let traffic = traffic(|config| config.max_requests = 1);
-        let first = traffic.start_request().unwrap();
-        let refusal = traffic.start_request().unwrap_err();
+        let admission = admission(|config| config.max_requests = 1);
+        let first = admission.start_request().unwrap();
+        let refusal = admission.start_request().unwrap_err();
         assert!(matches!(refusal, CatalogError::LimitExceeded { what: Limit::Requests, .. }));
         drop(first);
-        let again = traffic.start_request();
+        let again = admission.start_request();
         assert!(again.is_ok());
     }
 
     #[test]
     fn an_upload_waits_for_its_turn_and_not_for_ever() {
-        let traffic = traffic(|config| config.max_uploads = 1);
+        let admission = admission(|config| config.max_uploads = 1);
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().build().unwrap().block_on(async {
-            let first = traffic.start_upload().await.unwrap();
-            let refusal = traffic.start_upload_within(Duration::from_millis(1)).await.unwrap_err();
+            let first = admission.start_upload().await.unwrap();
+            let refusal =
+                admission.start_upload_within(Duration::from_millis(1)).await.unwrap_err();
             assert!(matches!(refusal, CatalogError::LimitExceeded { what: Limit::Uploads, .. }));
-            let (second, ()) = tokio::join!(traffic.start_upload(), async { drop(first) });
+            let (second, ()) = tokio::join!(admission.start_upload(), async { drop(first) });
             assert!(second.is_ok());
         });
     }

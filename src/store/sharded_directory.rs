@@ -16,13 +16,13 @@ use super::schema::make_private_folder;
 pub(super) const INTENT: &str = ".intent";
 
 /// A folder of files in 256 folders, by the first byte of what names them.
-pub(super) struct Shelves {
+pub(super) struct ShardedDirectory {
     folder: PathBuf,
     /// Whether the folder `ab` is there and synced into ours, by its number.
     synced: [AtomicBool; 256],
 }
 
-impl Shelves {
+impl ShardedDirectory {
     /// Makes the folder; whoever calls this syncs the one that it is in.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
         make_private_folder(&folder)?;

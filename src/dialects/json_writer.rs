@@ -5,13 +5,13 @@
 
 use serde::Serialize;
 
-/// An object that is being written; [`Object::end`] completes it.
-pub(super) struct Object<'o> {
+/// An object that is being written; [`JsonObject::end`] completes it.
+pub(super) struct JsonObject<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
-impl<'o> Object<'o> {
+impl<'o> JsonObject<'o> {
     /// Begins an object at the end of `out`.
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
@@ -60,15 +60,15 @@ impl<'o> Object<'o> {
     }
 
     /// Adds an object, which must be ended before the next member.
-    pub(super) fn object(&mut self, key: &str) -> Object<'_> {
+    pub(super) fn object(&mut self, key: &str) -> JsonObject<'_> {
         self.key(key);
-        Object::begin(self.out)
+        JsonObject::begin(self.out)
     }
 
     /// Adds an array, which must be ended before the next member.
-    pub(super) fn array(&mut self, key: &str) -> Array<'_> {
+    pub(super) fn array(&mut self, key: &str) -> JsonArray<'_> {
         self.json(key, "[");
-        Array { out: self.out, is_empty: true }
+        JsonArray { out: self.out, is_empty: true }
     }
 
     /// Completes the object.
@@ -93,19 +93,19 @@ impl<'o> Object<'o> {
     }
 }
 
-/// An array of objects that is being written; [`Array::end`] completes it.
-pub(super) struct Array<'o> {
+/// An array of objects that is being written; [`JsonArray::end`] completes it.
+pub(super) struct JsonArray<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
-impl Array<'_> {
+impl JsonArray<'_> {
     /// Adds an object, which must be ended before the next one.
-    pub(super) fn object(&mut self) -> Object<'_> {
+    pub(super) fn object(&mut self) -> JsonObject<'_> {
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.push(b',');
         }
-        Object::begin(self.out)
+        JsonObject::begin(self.out)
     }
 
     /// Completes the array.
@@ -134,7 +134,7 @@ mod tests {
     fn records_are_what_serde_writes() {
         let odd = "a\"b\\c\n\u{1}\u{7f}层/";
         let mut text = Vec::new();
-        let mut list = Object::begin(&mut text);
+        let mut list = JsonObject::begin(&mut text);
         let mut items = list.array("items");
         for name in ["plain", odd, ""] {
             let mut item = items.object();

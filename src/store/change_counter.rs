@@ -12,11 +12,11 @@ use super::schema::make_private_file;
 const FILE: &str = "catalog.changes";
 
 /// The file that grows with each change by a process that does not own the folder.
-pub(super) struct Beside {
+pub(super) struct ChangeCounter {
     file: File,
 }
 
-impl Beside {
+impl ChangeCounter {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
         make_private_file(&path)?;

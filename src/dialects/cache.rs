@@ -1,7 +1,7 @@
 //! Rendered pages that can be given again, byte for byte, until the next write.
 //!
 //! Layers and functions are changed by this process alone, which counts its commits; keys,
-//! spellings and the link secret by others too, who raise the stamp of the access. So a page is true
+//! cloud_ids and the link secret by others too, who raise the stamp of the access. So a page is true
 //! as long as neither has moved, and its links have not become due for renewal.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::domain::Access;
 /// Bytes of pages that one dialect keeps.
 const KEPT_MAX: usize = 4 << 20;
 
-/// Pages that are remembered as rendered once.
+/// ResponseCache that are remembered as rendered once.
 const SEEN: usize = 1024;
 
 /// Bytes of a key that few exceed.
@@ -34,12 +34,12 @@ const KEY_USUAL: usize = 256;
 /// The largest page that is kept.
 const PAGE_MAX: usize = 256 << 10;
 
-/// When a page is true: generation of the catalog, state of its keys and spellings, period of its
+/// When a page is true: generation of the catalog, state of its keys and cloud_ids, period of its
 /// links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(u64, u64, i64);
+pub(super) struct CacheEpoch(u64, u64, i64);
 
-impl Moment {
+impl CacheEpoch {
     /// Taken before anything is read, so that a page is never older than its key says.
     pub(super) fn new(app: &App, access: &Access, call: &Call) -> Self {
         Self(app.catalog().generation(), access.stamp, period_of(call.received))
@@ -47,14 +47,14 @@ impl Moment {
 }
 
 /// What an answer depends on.
-pub(super) struct PageKey {
-    moment: Moment,
+pub(super) struct CacheKey {
+    moment: CacheEpoch,
     text: Vec<u8>,
 }
 
-impl PageKey {
+impl CacheKey {
     /// What is asked by whom, with the headers that the answer depends on.
-    pub(super) fn new(moment: Moment, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
+    pub(super) fn new(moment: CacheEpoch, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
         let mut text = Vec::with_capacity(KEY_USUAL);
         let mut add = |part: &[u8]| {
             text.extend_from_slice(part);
@@ -71,14 +71,14 @@ impl PageKey {
     }
 }
 
-pub(super) struct Pages {
-    kept: Mutex<Kept>,
+pub(super) struct ResponseCache {
+    kept: Mutex<Entries>,
     /// Hashes of pages that were rendered once, each at its remainder; a newer one takes the place.
     seen: Vec<AtomicU64>,
     hashes: RandomState,
 }
 
-impl Default for Pages {
+impl Default for ResponseCache {
     fn default() -> Self {
         let seen = (0..SEEN).map(|_| AtomicU64::new(0)).collect();
         Self { kept: Mutex::default(), seen, hashes: RandomState::new() }
@@ -87,15 +87,15 @@ impl Default for Pages {
 
 /// The pages of one moment; another moment starts with none.
 #[derive(Default)]
-struct Kept {
-    moment: Moment,
+struct Entries {
+    moment: CacheEpoch,
     bytes: usize,
     pages: HashMap<Vec<u8>, (Option<HeaderValue>, Bytes)>,
 }
 
-impl Pages {
+impl ResponseCache {
     /// Returns the page of this key, if it was rendered since the last write.
-    pub(super) fn get(&self, key: &PageKey) -> Option<Response> {
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Response> {
         let kept = self.kept();
         if kept.moment != key.moment {
             return None;
@@ -112,7 +112,7 @@ impl Pages {
     ///
     /// A page is kept when it is rendered the second time: someone who walks through a long list
     /// asks for each page once, and must not drive out those that are asked for again.
-    pub(super) async fn keep(&self, key: PageKey, response: Response) -> Response {
+    pub(super) async fn keep(&self, key: CacheKey, response: Response) -> Response {
         let size = http_body::Body::size_hint(response.body()).exact();
         let small = size.is_some_and(|size| size <= PAGE_MAX as u64);
         // A refusal is not a page: its body names the request.
@@ -128,7 +128,7 @@ impl Pages {
             return Response::from_parts(head, Body::from(bytes));
         }
         if kept.moment != key.moment || kept.bytes + bytes.len() > KEPT_MAX {
-            *kept = Kept { moment: key.moment, ..Kept::default() };
+            *kept = Entries { moment: key.moment, ..Entries::default() };
         }
         kept.bytes += bytes.len() + key.text.len();
         kept.pages.insert(key.text, (media_type, bytes.clone()));
@@ -137,13 +137,13 @@ impl Pages {
     }
 
     /// Whether the page was rendered lately; notes that it is now.
-    fn was_seen(&self, key: &PageKey) -> bool {
+    fn was_seen(&self, key: &CacheKey) -> bool {
         let hash = self.hashes.hash_one(&key.text);
         let place = &self.seen[usize::try_from(hash % SEEN as u64).unwrap_or_default()];
         place.swap(hash, Ordering::Relaxed) == hash
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Entries> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
