@@ -2,29 +2,37 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::columns::columns;
 use super::{Change, View, from_sql, to_sql};
 use crate::domain::{Artifact, CatalogError, Digests, TenantId, Timestamp};
 
-/// The columns of a content, for joins in which it is called `c`; [`artifact`] reads them.
-pub(super) const COLUMNS: &str =
-    "c.sha256, c.sha512, c.md5, c.crc64, c.size, c.entries, c.unpacked";
+columns! {
+    /// The columns of a content, for joins in which it is called `c`; [`artifact`] reads them.
+    pub(super) mod columns {
+        SHA256: "c.sha256", SHA512: "c.sha512", MD5: "c.md5", CRC64: "c.crc64", SIZE: "c.size",
+        ENTRIES: "c.entries", UNPACKED: "c.unpacked",
+    }
+}
 
-/// Number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 7;
-
-/// Reads the columns of [`COLUMNS`] from position `first` on.
+/// Reads a content from a row in which its columns start at position `first`.
 pub(super) fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Artifact> {
     Ok(Artifact {
         digests: Digests {
-            sha256: row.get(first)?,
-            sha512: row.get(first + 1)?,
-            md5: row.get(first + 2)?,
-            crc64: row.get::<_, i64>(first + 3)?.cast_unsigned(),
+            sha256: row.get(first + columns::SHA256)?,
+            sha512: row.get(first + columns::SHA512)?,
+            md5: row.get(first + columns::MD5)?,
+            crc64: row.get::<_, i64>(first + columns::CRC64)?.cast_unsigned(),
         },
-        size: from_sql(row.get(first + 4)?),
-        entries: from_sql(row.get(first + 5)?),
-        unpacked: from_sql(row.get(first + 6)?),
+        size: from_sql(row.get(first + columns::SIZE)?),
+        entries: from_sql(row.get(first + columns::ENTRIES)?),
+        unpacked: from_sql(row.get(first + columns::UNPACKED)?),
     })
+}
+
+/// Like [`artifact`], of a LEFT JOIN: `None` for a row without a content.
+pub(super) fn optional_artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Artifact>> {
+    let sha256 = row.get_ref(first + columns::SHA256)?.as_blob_or_null()?;
+    sha256.map(|_| artifact(row, first)).transpose()
 }
 
 /// Tells whether a content has its row; used by the sweep before any reader exists.
@@ -39,7 +47,7 @@ pub(super) fn exists(connection: &Connection, sha256: &[u8; 32]) -> bool {
 impl View<'_> {
     /// Returns a content by its SHA-256.
     pub fn select_code(&self, sha256: &[u8; 32]) -> Result<Option<Artifact>, CatalogError> {
-        let sql = format!("SELECT {COLUMNS} FROM code c WHERE c.sha256 = ?");
+        let sql = format!("SELECT {} FROM code c WHERE c.sha256 = ?", columns::LIST);
         let mut statement = self.prepare(&sql)?;
         Ok(statement.query_one([sha256], |row| artifact(row, 0)).optional()?)
     }

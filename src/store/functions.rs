@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Row, params_from_iter};
 
 pub use changes::{HeadUpdate, VersionInsert};
 
+use super::columns::columns;
 use super::layers::{cut, text};
 use super::{View, code, from_sql, time_from_sql, to_sql};
 use crate::domain::{
@@ -15,11 +16,18 @@ use crate::domain::{
     Window,
 };
 
-/// The columns that [`function_version`] reads after those of the content.
-const COLUMNS: &str = "f.grp, f.name, f.uid, f.created, f.versions, v.number, v.name, \
-    v.version_description, v.description, v.runtime, v.handler, v.memory, v.timeout, \
-    v.environment, v.extra, v.layers, v.revision, v.code_changed, v.updated, v.published, \
-    v.sequence, v.function, f.tenant";
+columns! {
+    /// The columns of a state, before those of its content; [`function_version`] reads both.
+    mod columns {
+        TENANT: "f.tenant", GROUP: "f.grp", FUNCTION_NAME: "f.name", UID: "f.uid",
+        CREATED: "f.created", VERSIONS: "f.versions", FUNCTION: "v.function", NUMBER: "v.number",
+        NAME: "v.name", VERSION_DESCRIPTION: "v.version_description",
+        DESCRIPTION: "v.description", RUNTIME: "v.runtime", HANDLER: "v.handler",
+        MEMORY: "v.memory", TIMEOUT: "v.timeout", ENVIRONMENT: "v.environment", EXTRA: "v.extra",
+        LAYERS: "v.layers", REVISION: "v.revision", CODE_CHANGED: "v.code_changed",
+        UPDATED: "v.updated", PUBLISHED: "v.published", SEQUENCE: "v.sequence",
+    }
+}
 
 impl View<'_> {
     /// Returns the head of a function.
@@ -264,9 +272,9 @@ impl View<'_> {
         row: &Row<'_>,
         mut state: FunctionVersion,
     ) -> Result<FunctionVersion, CatalogError> {
-        let layers: i64 = row.get(code::COLUMN_COUNT + 15)?;
+        let layers: i64 = row.get(columns::LAYERS)?;
         if layers > 0 {
-            let function: i64 = row.get(code::COLUMN_COUNT + 21)?;
+            let function: i64 = row.get(columns::FUNCTION)?;
             state.config.layers = self.select_bound_layers(function, state.number)?;
         }
         Ok(state)
@@ -285,9 +293,10 @@ impl View<'_> {
         let mut rows = statement.query((function, number))?;
         let mut layers = Vec::new();
         while let Some(row) = rows.next()? {
+            let (layer, number): (String, i64) = row.try_into()?;
             layers.push(LayerRef {
-                layer: LayerName::parse(row.get::<_, String>(0)?)?,
-                number: VersionNumber::new(from_sql(row.get(1)?))
+                layer: LayerName::parse(layer)?,
+                number: VersionNumber::new(from_sql(number))
                     .ok_or_else(|| CatalogError::internal("a bound layer without a number"))?,
             });
         }
@@ -323,47 +332,46 @@ fn select(condition: &str) -> String {
 
 /// Like [`select`], out of a join of `f` and `v`.
 fn select_from(from: &str, condition: &str) -> String {
-    let code = code::COLUMNS;
+    let (state, code) = (columns::LIST, code::columns::LIST);
     format!(
-        "SELECT {code}, {COLUMNS} FROM {from} LEFT JOIN code c ON c.sha256 = v.code \
+        "SELECT {state}, {code} FROM {from} LEFT JOIN code c ON c.sha256 = v.code \
          WHERE {condition}"
     )
 }
 
 /// Reads a state without its layers.
 fn function_version(row: &Row<'_>) -> Result<FunctionVersion, CatalogError> {
-    let at = |index: usize| code::COLUMN_COUNT + index;
-    let has_code = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?.is_some();
     Ok(FunctionVersion {
         function: Function {
             key: FunctionKey {
-                tenant: TenantId::parse(row.get::<_, String>(at(22))?)?,
-                group: Group::parse(row.get::<_, String>(at(0))?)?,
-                name: FunctionName::parse(row.get::<_, String>(at(1))?)?,
+                tenant: TenantId::parse(row.get::<_, String>(columns::TENANT)?)?,
+                group: Group::parse(row.get::<_, String>(columns::GROUP)?)?,
+                name: FunctionName::parse(row.get::<_, String>(columns::FUNCTION_NAME)?)?,
             },
-            uid: row.get(at(2))?,
-            created: time_from_sql(row.get(at(3))?),
-            versions: from_sql(row.get(at(4))?),
+            uid: row.get(columns::UID)?,
+            created: time_from_sql(row.get(columns::CREATED)?),
+            versions: from_sql(row.get(columns::VERSIONS)?),
         },
-        number: VersionNumber::new(from_sql(row.get(at(5))?)),
-        name: VersionName::parse(row.get::<_, String>(at(6))?)?,
-        version_description: row.get(at(7))?,
+        number: VersionNumber::new(from_sql(row.get(columns::NUMBER)?)),
+        name: VersionName::parse(row.get::<_, String>(columns::NAME)?)?,
+        version_description: row.get(columns::VERSION_DESCRIPTION)?,
         config: FunctionConfig {
-            description: row.get(at(8))?,
-            runtime: row.get(at(9))?,
-            handler: row.get(at(10))?,
-            memory: from_sql(row.get(at(11))?),
-            timeout: row.get(at(12))?,
-            environment: serde_json::from_str(text(row, at(13))?)
+            description: row.get(columns::DESCRIPTION)?,
+            runtime: row.get(columns::RUNTIME)?,
+            handler: row.get(columns::HANDLER)?,
+            memory: from_sql(row.get(columns::MEMORY)?),
+            timeout: row.get(columns::TIMEOUT)?,
+            environment: serde_json::from_str(text(row, columns::ENVIRONMENT)?)
                 .map_err(CatalogError::internal)?,
-            extra: serde_json::from_str(text(row, at(14))?).map_err(CatalogError::internal)?,
+            extra: serde_json::from_str(text(row, columns::EXTRA)?)
+                .map_err(CatalogError::internal)?,
             layers: Vec::new(),
         },
-        code: if has_code { Some(code::artifact(row, 0)?) } else { None },
-        revision: from_sql(row.get(at(16))?),
-        code_changed: time_from_sql(row.get(at(17))?),
-        updated: row.get::<_, Option<i64>>(at(18))?.map(time_from_sql),
-        published: time_from_sql(row.get(at(19))?),
-        sequence: from_sql(row.get(at(20))?),
+        code: code::optional_artifact(row, columns::COUNT)?,
+        revision: from_sql(row.get(columns::REVISION)?),
+        code_changed: time_from_sql(row.get(columns::CODE_CHANGED)?),
+        updated: row.get::<_, Option<i64>>(columns::UPDATED)?.map(time_from_sql),
+        published: time_from_sql(row.get(columns::PUBLISHED)?),
+        sequence: from_sql(row.get(columns::SEQUENCE)?),
     })
 }

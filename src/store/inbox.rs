@@ -5,6 +5,7 @@ mod multiparts;
 use rusqlite::{Connection, Params, Row};
 use uuid::Uuid;
 
+use super::columns::columns;
 use super::layers::{after_prefix, cut, text};
 use super::{Change, Store, View, from_sql, time_from_sql, to_sql};
 use crate::domain::{
@@ -12,8 +13,14 @@ use crate::domain::{
     Page, TenantId, Timestamp,
 };
 
-const COLUMNS: &str = "bucket, key, size, sha256, sha512, md5, crc64, parts, etag, media_type, \
-                       metadata, stored, expires, file";
+columns! {
+    /// The columns of an object; [`object`] reads all but the file's name.
+    mod columns {
+        BUCKET: "bucket", KEY: "key", SIZE: "size", SHA256: "sha256", SHA512: "sha512",
+        MD5: "md5", CRC64: "crc64", PARTS: "parts", ETAG: "etag", MEDIA_TYPE: "media_type",
+        METADATA: "metadata", STORED: "stored", EXPIRES: "expires", FILE: "file",
+    }
+}
 
 /// Files that are looked at together while those without a row are removed.
 const GONE_BATCH: u64 = 500;
@@ -46,8 +53,9 @@ impl View<'_> {
         now: Timestamp,
     ) -> Result<Option<(InboxObject, Uuid)>, CatalogError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
-             AND (expires IS NULL OR expires > ?)"
+            "SELECT {} FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
+             AND (expires IS NULL OR expires > ?)",
+            columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((
@@ -57,7 +65,7 @@ impl View<'_> {
             now.as_microsecond(),
         ))?;
         let found = rows.next()?;
-        found.map(|row| Ok((object(row)?, file(row, 13)?))).transpose()
+        found.map(|row| Ok((object(row)?, file(row, columns::FILE)?))).transpose()
     }
 
     /// Returns objects that are not expired; the page's `total` is not counted.
@@ -82,9 +90,10 @@ impl View<'_> {
         let end = after_prefix(&range.prefix);
         let below = if end.is_some() { "AND key < ?5" } else { "AND ?5 IS NULL" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM inbox_objects
+            "SELECT {} FROM inbox_objects
              WHERE tenant = ?1 AND bucket = ?2 AND key {above} ?3 {below}
-             AND (expires IS NULL OR expires > ?4) ORDER BY key LIMIT ?6"
+             AND (expires IS NULL OR expires > ?4) ORDER BY key LIMIT ?6",
+            columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((
@@ -114,10 +123,9 @@ impl View<'_> {
                    AND (expires IS NULL OR expires > ?) ORDER BY bucket, key LIMIT ?";
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query((tenant.as_str(), after, now.as_microsecond(), 1))?;
-        let found = rows.next()?;
-        found
-            .map(|row| Ok((BucketName::parse(text(row, 0)?)?, time_from_sql(row.get(1)?))))
-            .transpose()
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (bucket, stored): (String, i64) = row.try_into()?;
+        Ok(Some((BucketName::parse(bucket)?, time_from_sql(stored))))
     }
 
     /// Returns the size of the inbox: the bytes of all objects and parts of everybody, and 4,096 for
@@ -156,8 +164,9 @@ impl Change<'_> {
         let older = self.delete_object(tenant, &object.at)?;
         self.connection
             .prepare_cached(&format!(
-                "INSERT INTO inbox_objects (tenant, {COLUMNS})
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO inbox_objects (tenant, {})
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                columns::LIST
             ))?
             .execute((
                 tenant.as_str(),
@@ -285,29 +294,29 @@ impl Expired {
     }
 }
 
-/// Reads [`COLUMNS`].
+/// Reads [`columns`].
 fn object(row: &Row<'_>) -> Result<InboxObject, CatalogError> {
     Ok(InboxObject {
-        at: ObjectRef::parse(text(row, 0)?, text(row, 1)?)?,
-        size: from_sql(row.get(2)?),
+        at: ObjectRef::parse(text(row, columns::BUCKET)?, text(row, columns::KEY)?)?,
+        size: from_sql(row.get(columns::SIZE)?),
         digests: Digests {
-            sha256: row.get(3)?,
-            sha512: row.get(4)?,
-            md5: row.get(5)?,
-            crc64: row.get::<_, i64>(6)?.cast_unsigned(),
+            sha256: row.get(columns::SHA256)?,
+            sha512: row.get(columns::SHA512)?,
+            md5: row.get(columns::MD5)?,
+            crc64: row.get::<_, i64>(columns::CRC64)?.cast_unsigned(),
         },
-        parts: from_sql(row.get(7)?),
-        etag: row.get(8)?,
-        about: about(row, 9)?,
-        stored: time_from_sql(row.get(11)?),
-        expires: row.get::<_, Option<i64>>(12)?.map(time_from_sql),
+        parts: from_sql(row.get(columns::PARTS)?),
+        etag: row.get(columns::ETAG)?,
+        about: about(row, columns::MEDIA_TYPE, columns::METADATA)?,
+        stored: time_from_sql(row.get(columns::STORED)?),
+        expires: row.get::<_, Option<i64>>(columns::EXPIRES)?.map(time_from_sql),
     })
 }
 
-/// Reads a media type and, in the next column, what [`metadata_json`] wrote.
-fn about(row: &Row<'_>, first: usize) -> Result<ObjectInfo, CatalogError> {
-    let metadata = serde_json::from_str(text(row, first + 1)?).map_err(CatalogError::internal)?;
-    Ok(ObjectInfo { media_type: row.get(first)?, metadata })
+/// Reads a media type and the metadata that [`metadata_json`] wrote.
+fn about(row: &Row<'_>, media_type: usize, metadata: usize) -> Result<ObjectInfo, CatalogError> {
+    let metadata = serde_json::from_str(text(row, metadata)?).map_err(CatalogError::internal)?;
+    Ok(ObjectInfo { media_type: row.get(media_type)?, metadata })
 }
 
 fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {

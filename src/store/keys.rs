@@ -4,13 +4,28 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row};
 
+use super::columns::columns;
 use super::layers::{cut, text};
 use super::{Change, View, from_sql, time_from_sql, to_sql};
 use crate::domain::{
     Access, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, TenantId, Timestamp,
 };
 
-const KEY_COLUMNS: &str = "id, secret, tenant, role, enabled, created, last_used";
+columns! {
+    /// The columns of a key; [`key`] reads them.
+    mod key_columns {
+        ID: "id", SECRET: "secret", TENANT: "tenant", ROLE: "role", ENABLED: "enabled",
+        CREATED: "created", LAST_USED: "last_used",
+    }
+}
+
+columns! {
+    /// The columns of a line of the audit log; [`audit_entry`] reads them.
+    mod audit_columns {
+        SEQUENCE: "sequence", AT: "at", TENANT: "tenant", KEY: "key", DIALECT: "dialect",
+        OPERATION: "operation", SUBJECT: "subject", REQUEST: "request",
+    }
+}
 
 /// The values of a new line in the audit log.
 pub struct AuditInsert<'a> {
@@ -35,7 +50,7 @@ impl View<'_> {
     pub fn select_access(&self) -> Result<Access, CatalogError> {
         let (stamp, link_secret): (i64, [u8; 32]) = self
             .prepare("SELECT access, link_secret FROM state")?
-            .query_one([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_one([], |row| row.try_into())?;
         let (mut keys, mut keys_of) = (HashMap::new(), HashMap::<TenantId, Vec<KeyId>>::new());
         for key in self.select_keys()? {
             keys_of.entry(key.tenant.clone()).or_default().push(key.id.clone());
@@ -49,7 +64,7 @@ impl View<'_> {
 
     /// Returns all keys in the order of their ids.
     pub fn select_keys(&self) -> Result<Vec<Key>, CatalogError> {
-        let sql = format!("SELECT {KEY_COLUMNS} FROM keys ORDER BY id");
+        let sql = format!("SELECT {} FROM keys ORDER BY id", key_columns::LIST);
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query([])?;
         let mut keys = Vec::new();
@@ -69,7 +84,8 @@ impl View<'_> {
         let mut rows = statement.query([])?;
         let mut tenants = Vec::new();
         while let Some(row) = rows.next()? {
-            tenants.push((TenantId::parse(text(row, 0)?)?, cloud_ids(text(row, 1)?)?));
+            let (id, spelling): (String, String) = row.try_into()?;
+            tenants.push((TenantId::parse(id)?, cloud_ids(&spelling)?));
         }
         Ok(tenants)
     }
@@ -99,24 +115,15 @@ impl View<'_> {
             None => "?3 IS NULL AND",
         };
         let sql = format!(
-            "SELECT sequence, at, tenant, key, dialect, operation, subject, request FROM audit
-             WHERE {whole} sequence > ?1 ORDER BY sequence LIMIT ?2"
+            "SELECT {} FROM audit WHERE {whole} sequence > ?1 ORDER BY sequence LIMIT ?2",
+            audit_columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
         let (after, rows_max) = (to_sql(after), to_sql(limit.saturating_add(1)));
         let mut rows = statement.query((after, rows_max, tenant.map(TenantId::root)))?;
         let mut entries = Vec::new();
         while let Some(row) = rows.next()? {
-            entries.push(AuditEntry {
-                sequence: from_sql(row.get(0)?),
-                at: time_from_sql(row.get(1)?),
-                tenant: TenantId::parse(text(row, 2)?)?,
-                key: row.get(3)?,
-                dialect: row.get(4)?,
-                operation: row.get(5)?,
-                subject: row.get(6)?,
-                request: row.get(7)?,
-            });
+            entries.push(audit_entry(row)?);
         }
         Ok(cut(entries, limit, 0))
     }
@@ -230,15 +237,28 @@ impl Change<'_> {
 }
 
 fn key(row: &Row<'_>) -> Result<Key, CatalogError> {
-    let role = Role::parse(text(row, 3)?);
+    let role = Role::parse(text(row, key_columns::ROLE)?);
     Ok(Key {
-        id: KeyId::parse(text(row, 0)?)?,
-        secret: Secret::parse(text(row, 1)?)?,
-        tenant: TenantId::parse(text(row, 2)?)?,
+        id: KeyId::parse(text(row, key_columns::ID)?)?,
+        secret: Secret::parse(text(row, key_columns::SECRET)?)?,
+        tenant: TenantId::parse(text(row, key_columns::TENANT)?)?,
         role: role.ok_or_else(|| CatalogError::internal("a key of an unknown role"))?,
-        enabled: row.get(4)?,
-        created: time_from_sql(row.get(5)?),
-        last_used: row.get::<_, Option<i64>>(6)?.map(time_from_sql),
+        enabled: row.get(key_columns::ENABLED)?,
+        created: time_from_sql(row.get(key_columns::CREATED)?),
+        last_used: row.get::<_, Option<i64>>(key_columns::LAST_USED)?.map(time_from_sql),
+    })
+}
+
+fn audit_entry(row: &Row<'_>) -> Result<AuditEntry, CatalogError> {
+    Ok(AuditEntry {
+        sequence: from_sql(row.get(audit_columns::SEQUENCE)?),
+        at: time_from_sql(row.get(audit_columns::AT)?),
+        tenant: TenantId::parse(text(row, audit_columns::TENANT)?)?,
+        key: row.get(audit_columns::KEY)?,
+        dialect: row.get(audit_columns::DIALECT)?,
+        operation: row.get(audit_columns::OPERATION)?,
+        subject: row.get(audit_columns::SUBJECT)?,
+        request: row.get(audit_columns::REQUEST)?,
     })
 }
 

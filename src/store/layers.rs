@@ -5,15 +5,21 @@ mod by_name;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 
+use super::columns::columns;
 use super::{Change, View, code, from_sql, time_from_sql, to_sql};
 use crate::domain::{
     Acl, CatalogError, Layer, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId,
     Timestamp, VersionNumber, Window,
 };
 
-/// The columns that [`layer_version`] reads after those of the content.
-const COLUMNS: &str = "l.name, l.uid, l.acl, l.tags, v.number, v.uid, v.description, v.license, \
-                       v.runtimes, v.created";
+columns! {
+    /// The columns of a whole version, before those of its content; [`layer_version`] reads both.
+    mod columns {
+        NAME: "l.name", LAYER_UID: "l.uid", ACL: "l.acl", TAGS: "l.tags", NUMBER: "v.number",
+        UID: "v.uid", DESCRIPTION: "v.description", LICENSE: "v.license", RUNTIMES: "v.runtimes",
+        CREATED: "v.created",
+    }
+}
 
 /// The values of a version's row that are not its layer's.
 pub struct LayerVersionInsert<'a> {
@@ -269,9 +275,7 @@ impl Change<'_> {
                         versions = versions + 1, newest_at = ?
                  WHERE tenant = ? AND name = ? RETURNING id, last_number, versions",
             )?
-            .query_one((created, tenant.as_str(), name.as_str()), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
+            .query_one((created, tenant.as_str(), name.as_str()), |row| row.try_into())?;
         if count == 1 {
             self.add_to_layer_count(tenant, 1)?;
         }
@@ -339,7 +343,7 @@ impl Change<'_> {
 
 /// The columns of whole versions.
 fn whole() -> String {
-    format!("{}, {COLUMNS}", code::COLUMNS)
+    format!("{}, {}", columns::LIST, code::columns::LIST)
 }
 
 /// Writes a SELECT of whole versions: `hint` names the index on layers, `join` ties the version to
@@ -390,21 +394,22 @@ fn add_conditions(filter: &LayerFilter, sql: &mut String, values: &mut Vec<Value
 }
 
 fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
-    let at = |index: usize| code::COLUMN_COUNT + index;
     Ok(LayerVersion {
         layer: Layer {
-            name: LayerName::parse(row.get::<_, String>(at(0))?)?,
-            uid: row.get(at(1))?,
-            acl: acl(row, at(2))?,
-            tags: serde_json::from_str(text(row, at(3))?).map_err(CatalogError::internal)?,
+            name: LayerName::parse(row.get::<_, String>(columns::NAME)?)?,
+            uid: row.get(columns::LAYER_UID)?,
+            acl: acl(row, columns::ACL)?,
+            tags: serde_json::from_str(text(row, columns::TAGS)?)
+                .map_err(CatalogError::internal)?,
         },
-        number: number(row, at(4))?,
-        uid: row.get(at(5))?,
-        description: row.get(at(6))?,
-        license: row.get(at(7))?,
-        runtimes: serde_json::from_str(text(row, at(8))?).map_err(CatalogError::internal)?,
-        created: time_from_sql(row.get(at(9))?),
-        code: code::artifact(row, 0)?,
+        number: number(row, columns::NUMBER)?,
+        uid: row.get(columns::UID)?,
+        description: row.get(columns::DESCRIPTION)?,
+        license: row.get(columns::LICENSE)?,
+        runtimes: serde_json::from_str(text(row, columns::RUNTIMES)?)
+            .map_err(CatalogError::internal)?,
+        created: time_from_sql(row.get(columns::CREATED)?),
+        code: code::artifact(row, columns::COUNT)?,
     })
 }
 

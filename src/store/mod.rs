@@ -6,6 +6,7 @@
 mod blobs;
 mod change_counter;
 mod code;
+mod columns;
 mod functions;
 mod inbox;
 mod inbox_files;

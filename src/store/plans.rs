@@ -51,7 +51,7 @@ pub(super) fn record(connection: &Connection, sql: &str) {
     let mut rows = statement.raw_query();
     let mut plan = Vec::new();
     while let Some(row) = rows.next().unwrap() {
-        plan.push(row.get::<_, String>(3).unwrap());
+        plan.push(row.get::<_, String>("detail").unwrap());
     }
     PLANS.with_borrow_mut(|plans| plans.insert(sql.to_owned(), plan));
 }

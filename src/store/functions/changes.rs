@@ -144,7 +144,7 @@ impl Change<'_> {
                 .connection
                 .prepare_cached(sql)?
                 .query_one((key.tenant.as_str(), layer.layer.as_str(), number, function), |row| {
-                    Ok((row.get(0)?, row.get(1)?))
+                    row.try_into()
                 })
                 .optional()?;
             let (id, code) = row.ok_or_else(|| {

@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
+use super::super::columns::columns;
 use super::super::layers::{after_prefix, cut, text};
 use super::super::{Change, View, from_sql, time_from_sql, to_sql};
 use super::{about, file, metadata_json};
@@ -11,7 +12,20 @@ use crate::domain::{
     TenantId, Timestamp,
 };
 
-const COLUMNS: &str = "id, bucket, key, media_type, metadata, started, expires";
+columns! {
+    /// The columns of an upload; [`multipart`] reads them.
+    mod columns {
+        ID: "id", BUCKET: "bucket", KEY: "key", MEDIA_TYPE: "media_type", METADATA: "metadata",
+        STARTED: "started", EXPIRES: "expires",
+    }
+}
+
+columns! {
+    /// The columns of a part; [`part`] reads all but the file's name.
+    mod part_columns {
+        NUMBER: "number", SIZE: "size", MD5: "md5", STORED: "stored", FILE: "file",
+    }
+}
 
 impl View<'_> {
     /// Returns an upload of this object that is neither completed nor expired.
@@ -23,9 +37,10 @@ impl View<'_> {
         now: Timestamp,
     ) -> Result<Option<Multipart>, CatalogError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM inbox_multiparts
+            "SELECT {} FROM inbox_multiparts
              WHERE id = ? AND tenant = ? AND bucket = ? AND key = ?
-             AND (expires IS NULL OR expires > ?)"
+             AND (expires IS NULL OR expires > ?)",
+            columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((
@@ -63,9 +78,10 @@ impl View<'_> {
         let end = after_prefix(&range.prefix);
         let below = if end.is_some() { "key < ?5" } else { "?5 IS NULL" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM inbox_multiparts
+            "SELECT {} FROM inbox_multiparts
              WHERE tenant = ?1 AND bucket = ?2 AND {above} AND {below}
-             AND (expires IS NULL OR expires > ?6) ORDER BY key, id LIMIT ?7"
+             AND (expires IS NULL OR expires > ?6) ORDER BY key, id LIMIT ?7",
+            columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((
@@ -102,21 +118,15 @@ impl View<'_> {
         after: u16,
         limit: u64,
     ) -> Result<Page<(Part, Uuid)>, CatalogError> {
-        let sql = "SELECT number, size, md5, stored, file FROM inbox_parts
-                   WHERE upload = ? AND number > ? ORDER BY number LIMIT ?";
-        let mut statement = self.prepare(sql)?;
+        let sql = format!(
+            "SELECT {} FROM inbox_parts WHERE upload = ? AND number > ? ORDER BY number LIMIT ?",
+            part_columns::LIST
+        );
+        let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query((upload, after, to_sql(limit.saturating_add(1))))?;
         let mut parts = Vec::new();
         while let Some(row) = rows.next()? {
-            let md5: [u8; 16] = row.get(2)?;
-            let part = Part {
-                number: row.get(0)?,
-                size: from_sql(row.get(1)?),
-                md5,
-                etag: hex::encode(md5),
-                stored: time_from_sql(row.get(3)?),
-            };
-            parts.push((part, file(row, 4)?));
+            parts.push((part(row)?, file(row, part_columns::FILE)?));
         }
         Ok(cut(parts, limit, 0))
     }
@@ -131,7 +141,8 @@ impl Change<'_> {
     ) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(&format!(
-                "INSERT INTO inbox_multiparts (tenant, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO inbox_multiparts (tenant, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                columns::LIST
             ))?
             .execute((
                 tenant.as_str(),
@@ -182,13 +193,25 @@ impl Change<'_> {
     }
 }
 
-/// Reads [`COLUMNS`].
+/// Reads [`columns`].
 fn multipart(row: &Row<'_>) -> Result<Multipart, CatalogError> {
     Ok(Multipart {
-        id: row.get(0)?,
-        at: ObjectRef::parse(text(row, 1)?, text(row, 2)?)?,
-        about: about(row, 3)?,
-        started: time_from_sql(row.get(5)?),
-        expires: row.get::<_, Option<i64>>(6)?.map(time_from_sql),
+        id: row.get(columns::ID)?,
+        at: ObjectRef::parse(text(row, columns::BUCKET)?, text(row, columns::KEY)?)?,
+        about: about(row, columns::MEDIA_TYPE, columns::METADATA)?,
+        started: time_from_sql(row.get(columns::STARTED)?),
+        expires: row.get::<_, Option<i64>>(columns::EXPIRES)?.map(time_from_sql),
+    })
+}
+
+/// Reads [`part_columns`].
+fn part(row: &Row<'_>) -> rusqlite::Result<Part> {
+    let md5: [u8; 16] = row.get(part_columns::MD5)?;
+    Ok(Part {
+        number: row.get(part_columns::NUMBER)?,
+        size: from_sql(row.get(part_columns::SIZE)?),
+        md5,
+        etag: hex::encode(md5),
+        stored: time_from_sql(row.get(part_columns::STORED)?),
     })
 }

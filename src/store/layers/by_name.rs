@@ -9,11 +9,17 @@ use super::{acl, add_conditions, cut, layers_with_versions, number, select_from,
 use crate::domain::{
     Acl, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, Page, TenantId,
 };
+use crate::store::columns::columns;
 use crate::store::{View, from_sql, time_from_sql, to_sql};
 
-/// The columns of a row that is handed out; [`layer_version_row`] reads them.
-const COLUMNS: &str = "l.name, l.acl, v.number, v.description, v.license, v.runtimes, v.created, \
-                       c.sha256, c.crc64, c.size";
+columns! {
+    /// The columns of a row that is handed out; [`layer_version_row`] reads them.
+    mod columns {
+        NAME: "l.name", ACL: "l.acl", NUMBER: "v.number", DESCRIPTION: "v.description",
+        LICENSE: "v.license", RUNTIMES: "v.runtimes", CREATED: "v.created", SHA256: "c.sha256",
+        CRC64: "c.crc64", SIZE: "c.size",
+    }
+}
 
 impl View<'_> {
     /// Returns the newest versions of layers in the order of their names, from `from` on.
@@ -40,30 +46,30 @@ impl View<'_> {
         limit: u64,
         mut visit: impl FnMut(&LayerVersionRow<'_>),
     ) -> Result<Option<LayerName>, CatalogError> {
-        let (sql, values) = select_by_name(COLUMNS, tenant, filter, from, limit);
+        let (sql, values) = select_by_name(columns::LIST, tenant, filter, from, limit);
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         for _ in 0..limit {
             let Some(row) = rows.next()? else { return Ok(None) };
             visit(&layer_version_row(row)?);
         }
-        rows.next()?.map(|row| LayerName::parse(text(row, 0)?)).transpose()
+        rows.next()?.map(|row| LayerName::parse(text(row, columns::NAME)?)).transpose()
     }
 }
 
 fn layer_version_row<'r>(row: &'r Row<'_>) -> Result<LayerVersionRow<'r>, CatalogError> {
-    let sha256 = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
+    let sha256 = row.get_ref(columns::SHA256)?.as_blob().map_err(rusqlite::Error::from)?;
     Ok(LayerVersionRow {
-        name: text(row, 0)?,
-        acl: acl(row, 1)?,
-        number: number(row, 2)?,
-        description: text(row, 3)?,
-        license: text(row, 4)?,
-        runtimes: text(row, 5)?,
-        created: time_from_sql(row.get(6)?),
+        name: text(row, columns::NAME)?,
+        acl: acl(row, columns::ACL)?,
+        number: number(row, columns::NUMBER)?,
+        description: text(row, columns::DESCRIPTION)?,
+        license: text(row, columns::LICENSE)?,
+        runtimes: text(row, columns::RUNTIMES)?,
+        created: time_from_sql(row.get(columns::CREATED)?),
         sha256: sha256.try_into().map_err(CatalogError::internal)?,
-        crc64: row.get::<_, i64>(8)?.cast_unsigned(),
-        size: from_sql(row.get(9)?),
+        crc64: row.get::<_, i64>(columns::CRC64)?.cast_unsigned(),
+        size: from_sql(row.get(columns::SIZE)?),
     })
 }
 
