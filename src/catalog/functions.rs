@@ -33,15 +33,15 @@ impl Catalog {
             name: key.name.to_string(),
         };
         check_owner(by, &new.key)?;
-        // Asked before the upload is kept, so that the common refusal costs no disk write.
+        // Asked before the upload is stored, so that the common refusal costs no disk write.
         if self.store.read(|view| view.select_head(&new.key))?.is_some() {
             return Err(taken(&new.key));
         }
         limits::check_config(&new.config)?;
-        let (code, kept) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
+        let (code, pending) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
-        self.change(by, kept, move |change, sequence| {
+        self.change(by, pending, move |change, sequence| {
             let key = &new.key;
             change.ensure_tenant(&key.tenant, now)?;
             if let Some(code) = &code {
@@ -73,17 +73,17 @@ impl Catalog {
         check_owner(by, key)?;
         let old = self.store.read(|view| head_of(view, key))?;
         check_revision(&old, update.expected_revision)?;
-        let (replacement, kept) = match code {
+        let (replacement, pending) = match code {
             CodeInput::Keep => (None, None),
             CodeInput::Remove => (Some(None), None),
             CodeInput::Replace(upload) => {
-                let (code, kept) = self.keep(upload)?;
-                (Some(Some(code)), Some(kept))
+                let (code, pending) = self.keep(upload)?;
+                (Some(Some(code)), Some(pending))
             }
         };
         let now = self.clock.now();
         let key = key.clone();
-        self.change(by, kept, move |change, sequence| {
+        self.change(by, pending, move |change, sequence| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             let config = (update.apply)(&old)?;

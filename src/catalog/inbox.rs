@@ -64,11 +64,11 @@ impl Catalog {
         by.must_be(Role::Write)?;
         check_object_info(&about)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
-        let fresh = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_content())?;
         let etag = hex::encode(digests.md5);
         let (stored, expires) = self.lifetime()?;
         let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
-        self.insert_object(by, object, fresh, |_| Ok(Vec::new()))
+        self.insert_object(by, object, pending, |_| Ok(Vec::new()))
     }
 
     /// Makes an object's row with its line in the audit log, after `first` in the same change, and
@@ -77,12 +77,12 @@ impl Catalog {
         &self,
         by: &Caller,
         object: InboxObject,
-        fresh: PendingObject,
+        pending: PendingObject,
         first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
-        let (tenant, file, room) = (by.tenant().clone(), fresh.id(), self.room());
+        let (tenant, file, room) = (by.tenant().clone(), pending.id(), self.room());
         let (object, taken) =
-            self.change(by, Some(PendingFile::Inbox(fresh)), move |store, _| {
+            self.change(by, Some(PendingFile::Inbox(pending)), move |store, _| {
                 let taken = room.take(store, || {
                     store.ensure_tenant(&tenant, object.stored)?;
                     let mut gone = first(store)?;

@@ -40,11 +40,11 @@ impl Catalog {
     ) -> Result<LayerVersion, CatalogError> {
         by.must_be(Role::Write)?;
         limits::check_layer_version(&new)?;
-        let (code, kept) = self.keep(upload)?;
+        let (code, pending) = self.keep(upload)?;
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
         let (tenant, name) = (by.tenant().clone(), name.clone());
-        self.change(by, Some(kept), move |change, sequence| {
+        self.change(by, Some(pending), move |change, sequence| {
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
             change.upsert_layer(&tenant, &name, &layer_uid, new.tags.as_deref(), sequence)?;

@@ -153,10 +153,10 @@ impl Catalog {
     fn change<T: Send + 'static>(
         &self,
         by: &Caller,
-        held: Option<PendingFile>,
+        pending: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.change_several(by, held, |store, sequence| {
+        self.change_several(by, pending, |store, sequence| {
             let (done, subject) = change(store, sequence)?;
             Ok((done, vec![subject]))
         })
@@ -167,12 +167,12 @@ impl Catalog {
     fn change_several<T: Send + 'static>(
         &self,
         by: &Caller,
-        held: Option<PendingFile>,
+        pending: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<String>), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
         let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
-        self.store.write_file(held, move |store| {
+        self.store.write_file(pending, move |store| {
             let tenant = by.tenant();
             let sequence = store.next_sequence()?;
             let before = match code_max {
@@ -203,10 +203,10 @@ impl Catalog {
     /// Makes an upload's file durable; its row must be committed before the result is dropped.
     fn keep(&self, staged: Staged) -> Result<(Artifact, PendingFile), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
-        let kept = match staged.content {
+        let blob = match staged.content {
             Content::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
             Content::File(file) => self.store.blobs().keep_file(sha256, file),
         };
-        Ok((staged.artifact, PendingFile::Code(kept?)))
+        Ok((staged.artifact, PendingFile::Code(blob?)))
     }
 }

@@ -28,7 +28,7 @@ struct Inner {
     code: ShardedDirectory,
     incoming: PathBuf,
     /// Contents between their file and their row.
-    keeping: Mutex<HashMap<[u8; 32], Keeping>>,
+    pending: Mutex<HashMap<[u8; 32], PendingState>>,
 }
 
 /// What is known of a content while uploads of it are under way.
@@ -46,7 +46,7 @@ struct Inner {
 /// - A rename over a file that is there, perhaps with a row by now, puts the same bytes there, and
 ///   they are synced: which of the two a crash leaves makes no difference.
 #[derive(Default)]
-struct Keeping {
+struct PendingState {
     /// How many uploads of this content are under way.
     holders: usize,
     /// Whether one of them makes or made the file and no row refers to it yet.
@@ -69,7 +69,7 @@ impl Blobs {
         let inner = Inner {
             code: ShardedDirectory::open(folder.join("code"))?,
             incoming: folder.join("incoming"),
-            keeping: Mutex::default(),
+            pending: Mutex::default(),
         };
         make_private_folder(&inner.incoming)?;
         sync_folder(folder)?;
@@ -112,20 +112,20 @@ impl Blobs {
         let inner = &self.inner;
         let target = inner.path(sha256);
         let intent = announce(&inner.incoming, &hex::encode(sha256))?;
-        inner.keeping().entry(*sha256).or_default().holders += 1;
-        let kept = PendingBlob { blobs: Arc::clone(inner), sha256: *sha256, intent };
+        inner.pending().entry(*sha256).or_default().holders += 1;
+        let blob = PendingBlob { blobs: Arc::clone(inner), sha256: *sha256, intent };
         let folder = inner.code.make(sha256[0])?;
         if !target.exists() {
             let file = file()?;
             file.as_file().sync_all()?;
-            // The rename itself is not under the lock, which all other uploads need; see `Keeping`.
-            if let Some(state) = inner.keeping().get_mut(sha256) {
+            // The rename itself is not under the lock, which all other uploads need; see `PendingState`.
+            if let Some(state) = inner.pending().get_mut(sha256) {
                 state.unreferenced |= !target.exists();
             }
             file.persist(&target).map_err(|failure| failure.error)?;
         }
         sync_folder(&folder)?;
-        Ok(kept)
+        Ok(blob)
     }
 
     /// Empties the incoming folder and removes contents that were kept without getting a row.
@@ -153,8 +153,8 @@ impl Inner {
         self.code.path(sha256[0], &format!("{}.zip", hex::encode(sha256)))
     }
 
-    fn keeping(&self) -> MutexGuard<'_, HashMap<[u8; 32], Keeping>> {
-        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, HashMap<[u8; 32], PendingState>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,7 +172,7 @@ impl PendingBlob {
     }
 
     fn set_referenced(&self) {
-        if let Some(state) = self.blobs.keeping().get_mut(&self.sha256) {
+        if let Some(state) = self.blobs.pending().get_mut(&self.sha256) {
             state.unreferenced = false;
         }
     }
@@ -180,8 +180,8 @@ impl PendingBlob {
 
 impl Drop for PendingBlob {
     fn drop(&mut self) {
-        let mut keeping = self.blobs.keeping();
-        let Some(state) = keeping.get_mut(&self.sha256) else { return };
+        let mut pending = self.blobs.pending();
+        let Some(state) = pending.get_mut(&self.sha256) else { return };
         state.holders -= 1;
         if state.holders > 0 {
             return;
@@ -191,7 +191,7 @@ impl Drop for PendingBlob {
         {
             tracing::error!(%failure, "cannot remove code that got no version");
         }
-        keeping.remove(&self.sha256);
+        pending.remove(&self.sha256);
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
                 scope.spawn(|| drop(keep()));
             });
             assert_eq!(fs::read(blobs.path(&sha256)).unwrap(), b"code", "round {round}");
-            assert!(blobs.inner.keeping().is_empty());
+            assert!(blobs.inner.pending().is_empty());
             drop(blobs.keep_bytes(&sha256, b"code").unwrap());
             assert!(blobs.path(&sha256).exists(), "it has a row");
         }
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn the_sweep_removes_what_a_killed_process_left() {
         let (_folder, blobs) = blobs();
-        let kept = blobs.keep_bytes(&SHA256, b"code").unwrap();
-        std::mem::forget(kept);
+        let pending = blobs.keep_bytes(&SHA256, b"code").unwrap();
+        std::mem::forget(pending);
         fs::write(blobs.incoming().join("half"), b"half an upload").unwrap();
         blobs.sweep(|_| true).unwrap();
         assert!(blobs.path(&SHA256).exists(), "it has a row");

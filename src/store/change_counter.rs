@@ -29,7 +29,7 @@ impl ChangeCounter {
     }
 
     /// Tells the owner that something has changed.
-    pub(super) fn note(&self) -> io::Result<()> {
+    pub(super) fn increment(&self) -> io::Result<()> {
         (&self.file).write_all(b".")
     }
 }

@@ -237,7 +237,7 @@ impl Change<'_> {
 
     /// Forgets files that were removed.
     fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
-        self.shows.set(false);
+        self.raises_generation.set(false);
         let sql = "DELETE FROM inbox_gone WHERE file = ?";
         let mut statement = self.prepare(sql)?;
         for file in files {

@@ -64,9 +64,9 @@ impl InboxFiles {
         let folder = inner.files.make(id.as_bytes()[0])?;
         file.as_file().sync_all()?;
         file.persist_noclobber(inner.path(id)).map_err(|failure| failure.error)?;
-        let fresh = PendingObject { files: Arc::clone(inner), id, has_row: false, intent };
+        let object = PendingObject { files: Arc::clone(inner), id, has_row: false, intent };
         sync_folder(&folder)?;
-        Ok(fresh)
+        Ok(object)
     }
 
     /// Opens a file; who has it open reads on when it is removed.

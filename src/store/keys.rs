@@ -176,7 +176,7 @@ impl Change<'_> {
 
     /// Notes that a key was let in. No answer shows it, so that no page grows old by it.
     pub fn update_key_use(&self, id: &KeyId, now: Timestamp) -> Result<(), CatalogError> {
-        self.shows.set(false);
+        self.raises_generation.set(false);
         self.connection
             .prepare_cached("UPDATE keys SET last_used = ? WHERE id = ?")?
             .execute((now.as_microsecond(), id.as_str()))?;

@@ -108,9 +108,10 @@ impl View<'_> {
         let backwards = window.offset > total / 2;
         let offset =
             if backwards { total - window.offset.min(total) - rows } else { window.offset };
-        sql.push_str(match backwards {
-            true => " ORDER BY l.newest_at ASC, l.name DESC LIMIT ? OFFSET ?",
-            false => " ORDER BY l.newest_at DESC, l.name ASC LIMIT ? OFFSET ?",
+        sql.push_str(if backwards {
+            " ORDER BY l.newest_at ASC, l.name DESC LIMIT ? OFFSET ?"
+        } else {
+            " ORDER BY l.newest_at DESC, l.name ASC LIMIT ? OFFSET ?"
         });
         values.push(Value::Integer(to_sql(rows)));
         values.push(Value::Integer(to_sql(offset)));

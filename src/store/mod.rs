@@ -269,21 +269,21 @@ impl Store {
     /// file then stays, and the next start decides.
     pub fn write_file<T: Send + 'static>(
         &self,
-        held: Option<PendingFile>,
+        pending: Option<PendingFile>,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let outcome = self.writer.run(change);
         if self.lock.is_none() {
             // The change stands, whether or not its owner could be told.
-            if let Err(failure) = self.change_counter.note() {
+            if let Err(failure) = self.change_counter.increment() {
                 tracing::error!(%failure, "the server may learn of this change late");
             }
         }
-        match (held, &outcome) {
+        match (pending, &outcome) {
             (None, _) => {}
-            (Some(held), Ok(_)) => held.committed(),
-            (Some(held), Err(Failed::Undecided(_))) => held.leave(),
-            (Some(held), Err(Failed::Undone(_))) => drop(held),
+            (Some(pending), Ok(_)) => pending.committed(),
+            (Some(pending), Err(Failed::Undecided(_))) => pending.leave(),
+            (Some(pending), Err(Failed::Undone(_))) => drop(pending),
         }
         Ok(outcome?)
     }
@@ -300,15 +300,15 @@ pub enum PendingFile {
 impl PendingFile {
     fn committed(self) {
         match self {
-            Self::Code(kept) => kept.committed(),
-            Self::Inbox(fresh) => fresh.committed(),
+            Self::Code(blob) => blob.committed(),
+            Self::Inbox(object) => object.committed(),
         }
     }
 
     fn leave(self) {
         match self {
-            Self::Code(kept) => kept.leave(),
-            Self::Inbox(fresh) => fresh.leave(),
+            Self::Code(blob) => blob.leave(),
+            Self::Inbox(object) => object.leave(),
         }
     }
 }
@@ -334,7 +334,7 @@ pub struct View<'c> {
 pub struct Change<'c> {
     view: View<'c>,
     /// Whether any answer can show what it changes.
-    shows: Cell<bool>,
+    raises_generation: Cell<bool>,
 }
 
 impl<'c> std::ops::Deref for Change<'c> {

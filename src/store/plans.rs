@@ -231,8 +231,8 @@ fn functions_are_read_by_keys_and_indexes() {
         for version in [None, Some("latest")] {
             let all = view.select_all_states(&tenant, version, window)?;
             assert_eq!((all.items.len(), all.total), (1, 1));
-            let kept = view.select_states_where(&tenant, version, |_| true, window)?;
-            assert_eq!((kept.items.len(), kept.total), (1, 1));
+            let filtered = view.select_states_where(&tenant, version, |_| true, window)?;
+            assert_eq!((filtered.items.len(), filtered.total), (1, 1));
         }
         Ok::<_, CatalogError>(())
     });
@@ -253,8 +253,8 @@ fn many_states_of_a_tenant_are_read_in_their_order() {
         for version in [None, Some("latest")] {
             let window = Window { offset: 1, limit: 2 };
             let page = view.select_all_states(&tenant(), version, window)?;
-            let kept = view.select_states_where(&tenant(), version, |_| true, window)?;
-            assert_eq!((&page.items, page.total), (&kept.items, kept.total));
+            let filtered = view.select_states_where(&tenant(), version, |_| true, window)?;
+            assert_eq!((&page.items, page.total), (&filtered.items, filtered.total));
             let sequences: Vec<u64> = page.items.iter().map(|state| state.sequence).collect();
             assert_eq!(sequences, [SORTED_MAX - 1, SORTED_MAX - 2]);
             assert_eq!((page.more, page.total), (true, SORTED_MAX + 1));
@@ -274,7 +274,8 @@ fn the_inbox_is_read_and_swept_by_keys_and_indexes() {
     // The writer's own thread would keep its plans to itself.
     let path = folder.path().join("catalog.sqlite");
     let connection = super::open_connection(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-    let change = Change { view: View { connection: &connection }, shows: Cell::new(true) };
+    let change =
+        Change { view: View { connection: &connection }, raises_generation: Cell::new(true) };
     let (at, now) = (ObjectRef::parse("code", "a/b").unwrap(), Timestamp::UNIX_EPOCH);
     let (about, md5, etag) = (ObjectInfo::default(), [1; 16], String::new());
     let digests = Digests { sha256: [1; 32], sha512: [1; 64], md5, crc64: 1 };

@@ -140,9 +140,9 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
     let folder = tempfile::tempdir().unwrap();
     let id = uuid::Uuid::from_u128(1);
     let first = store(folder.path());
-    let fresh = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
+    let pending = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
     // A constraint that is only looked at by the commit.
-    let failed = first.write_file(Some(fresh), |change| {
+    let failed = first.write_file(Some(pending), |change| {
         Ok(change.connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO inbox_multiparts VALUES ('u', 'nobody', 'b', 'k', '', '{}', 1, NULL)",

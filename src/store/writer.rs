@@ -186,11 +186,15 @@ impl Batch {
         // The savepoint is there before the job is taken: a job that was taken runs.
         transaction.execute_batch("SAVEPOINT one").map_err(Broken::BeforeCommit)?;
         for job in jobs {
-            let change = Change { view: View { connection: &transaction }, shows: Cell::new(true) };
+            let change = Change {
+                view: View { connection: &transaction },
+                raises_generation: Cell::new(true),
+            };
             let before = transaction.total_changes();
             let (stands, answer) = job(Some(&change));
             self.answers.push(answer);
-            self.changed |= stands && change.shows.get() && transaction.total_changes() != before;
+            self.changed |=
+                stands && change.raises_generation.get() && transaction.total_changes() != before;
             transaction
                 .execute_batch(if stands {
                     "RELEASE one; SAVEPOINT one"

@@ -74,11 +74,11 @@ impl Catalog {
         };
         let (size, stored, etag) = (body.len(), self.clock.now(), hex::encode(md5));
         let part = Part { number, size, md5, etag, stored };
-        let fresh = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_content())?;
         let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
-        let (file, room) = (fresh.id(), self.room());
+        let (file, room) = (pending.id(), self.room());
         let (part, taken) =
-            self.store.write_file(Some(PendingFile::Inbox(fresh)), move |store| {
+            self.store.write_file(Some(PendingFile::Inbox(pending)), move |store| {
                 find(store, &tenant, &at, &upload, stored)?;
                 let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
                 Ok((part, taken))
@@ -144,13 +144,13 @@ impl Catalog {
         }
         let body = self.join(&chosen, limit)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
-        let fresh = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_content())?;
         let etag = tag(chosen.iter().map(|(part, _)| part));
         let (stored, expires) = self.lifetime()?;
         let (at, count) = (at.clone(), chosen.len() as u64);
         let object = InboxObject { at, size, digests, parts: count, etag, about, stored, expires };
         let (at, upload) = (object.at.clone(), upload.to_owned());
-        self.insert_object(by, object, fresh, move |store| {
+        self.insert_object(by, object, pending, move |store| {
             // While it was copied, others may have put parts or ended the upload.
             find(store, &tenant, &at, &upload, stored)?;
             if choose(store, &upload, &parts)? != chosen {

@@ -390,19 +390,19 @@ fn a_killed_process_leaves_nothing_behind() {
     let Desk { folder, catalog: first, seconds } = desk;
     // Between its file and its row, between its row and the removal of the announcement, and
     // between the row that is deleted and the removal of its file.
-    let fresh = first.keep_in_inbox(Content::Memory(b"no row".as_slice().into())).unwrap();
-    std::mem::forget(fresh);
-    let fresh = first.keep_in_inbox(Content::Memory(b"with a row".as_slice().into())).unwrap();
-    let file = fresh.id();
-    std::mem::forget(fresh);
+    let pending = first.keep_in_inbox(Content::Memory(b"no row".as_slice().into())).unwrap();
+    std::mem::forget(pending);
+    let pending = first.keep_in_inbox(Content::Memory(b"with a row".as_slice().into())).unwrap();
+    let file = pending.id();
+    std::mem::forget(pending);
     let (_, expires) = first.lifetime().unwrap();
     let object = InboxObject { at: at("code/b"), size: 10, expires, ..put };
     first.store.write(move |store| store.replace_object(&tenant("a"), &object, file)).unwrap();
-    let fresh = first.keep_in_inbox(Content::Memory(b"gone".as_slice().into())).unwrap();
-    let (file, object) = (fresh.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
+    let pending = first.keep_in_inbox(Content::Memory(b"gone".as_slice().into())).unwrap();
+    let (file, object) = (pending.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
     first
         .store
-        .write_file(Some(PendingFile::Inbox(fresh)), move |store| {
+        .write_file(Some(PendingFile::Inbox(pending)), move |store| {
             store.replace_object(&tenant("a"), &object, file)
         })
         .unwrap();

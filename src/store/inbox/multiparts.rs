@@ -71,10 +71,8 @@ impl View<'_> {
             },
         };
         // One lower bound: of two, SQLite would start at either.
-        let (above, key) = match key >= range.prefix {
-            true => (above, key),
-            false => ("key >= ?3", range.prefix.clone()),
-        };
+        let (above, key) =
+            if key >= range.prefix { (above, key) } else { ("key >= ?3", range.prefix.clone()) };
         let end = after_prefix(&range.prefix);
         let below = if end.is_some() { "key < ?5" } else { "?5 IS NULL" };
         let sql = format!(

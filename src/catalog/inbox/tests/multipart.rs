@@ -68,11 +68,11 @@ fn parts_come_in_any_order_and_make_one_object() {
 #[test]
 fn an_aborted_upload_leaves_nothing() {
     let desk = Desk::for_a_day();
-    let (kept, upload) = (desk.start("code/part"), desk.start("code/part"));
+    let (unfinished, upload) = (desk.start("code/part"), desk.start("code/part"));
     for number in [1, 2, 10_000] {
         desk.part("code/part", &upload, number, b"123");
     }
-    desk.part("code/part", &kept, 1, b"1");
+    desk.part("code/part", &unfinished, 1, b"1");
     let elsewhere = desk.catalog.abort_multipart(&caller("a"), &at("code/other"), &upload);
     assert!(matches!(elsewhere, Err(CatalogError::NotFound { what: Noun::Multipart, .. })));
     let (size, _, audit) = desk.traces();
@@ -82,7 +82,7 @@ fn an_aborted_upload_leaves_nothing() {
     assert_eq!((size, files.len()), (1 + 2 * ROW, 1));
     assert_eq!(audit, ["a object/code/part"]);
     assert_unfinished(&desk, &upload, false);
-    assert_unfinished(&desk, &kept, true);
+    assert_unfinished(&desk, &unfinished, true);
 }
 
 #[test]
