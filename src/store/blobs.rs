@@ -1,11 +1,11 @@
-//! The code folder: one file per distinct content, durable before its row is.
+//! The code folder: one file per distinct content, durable before its row.
 //!
 //! ```text
-//! <data>/code/ab/ab12….zip         kept contents, named by SHA-256, never written again
-//! <data>/incoming/                 what is on its way; emptied at start
-//! <data>/incoming/<sha256>.…intent a content that is being kept and has no row yet
+//! <data>/code/ab/ab12….zip         stored contents, named by SHA-256, never written again
+//! <data>/incoming/                 unfinished uploads; emptied at start
+//! <data>/incoming/<sha256>.…intent announces a content that has no row yet
 //! ```
-//! Knows nothing of rows: whether a content has one is asked of the caller.
+//! Knows no rows: the caller decides whether a content has one.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::{NamedTempFile, TempPath};
 use super::schema::make_private_folder;
 use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
 
-/// The folders of uploaded contents.
+/// The code folder, and the folder for unfinished uploads.
 #[derive(Clone)]
 pub struct Blobs {
     inner: Arc<Inner>,
@@ -31,36 +31,37 @@ struct Inner {
     pending: Mutex<HashMap<[u8; 32], PendingState>>,
 }
 
-/// What is known of a content while uploads of it are under way.
+/// The state of a content while it is pending.
 ///
-/// All uploads of one content share this, and may write the same file at once. It is right because:
+/// All uploads of one content share this state and may write the same file at once. That is correct
+/// because:
 ///
-/// - The file is only ever removed by the last holder, under the lock. So while anybody holds the
-///   content, its file can appear but not disappear.
-/// - `unreferenced` is set under the lock and only where the file is missing, before it is renamed
-///   into place. Whoever commits has renamed before, so a missing file means that nobody has
-///   committed yet: a mark never comes after the [`PendingBlob::committed`] that would clear it. A mark
-///   whose rename then fails is harmless, since removing what is missing is.
-/// - A file that another upload put there a moment ago is not marked again, but that upload's mark
-///   is in this same state, until one of them commits or the last of them removes the file.
-/// - A rename over a file that is there, perhaps with a row by now, puts the same bytes there, and
-///   they are synced: which of the two a crash leaves makes no difference.
+/// - Only the last holder removes the file, under the lock. While the content has a holder, its
+///   file can appear but not disappear.
+/// - An upload sets `unreferenced` under the lock, only if the file is missing, and before it renames
+///   the file into place. An upload commits after its rename, so that a missing file means that none
+///   has committed yet: the flag is never set after the [`PendingBlob::committed`] that clears it.
+///   If the rename then fails, the flag does no harm: removing a missing file succeeds.
+/// - An upload that finds another's file does not set the flag. The other upload has set it in this
+///   same state, where it stays until one of them commits or the last of them removes the file.
+/// - A rename over an existing file, which may have a row by then, replaces it by the same bytes, and
+///   these are synced: it makes no difference which of the two files a crash leaves.
 #[derive(Default)]
 struct PendingState {
-    /// How many uploads of this content are under way.
+    /// The number of pending uploads of this content.
     holders: usize,
-    /// Whether one of them makes or made the file and no row refers to it yet.
+    /// Whether one of them created the file, or is about to, and no row refers to it yet.
     unreferenced: bool,
 }
 
-/// A content that is on disk and synced, held until its row is committed.
+/// A content that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it,
-/// unless another upload of the same content still needs it or it was there before.
+/// `Store::write_file` reports whether the row was committed. If this is dropped before, its file is
+/// removed, unless the file existed before or another upload of the same content needs it.
 pub struct PendingBlob {
     blobs: Arc<Inner>,
     sha256: [u8; 32],
-    /// Removed when this is dropped, unless the content is left to the next start.
+    /// Removed when this is dropped, unless the next start's sweep must decide.
     intent: TempPath,
 }
 
@@ -76,17 +77,17 @@ impl Blobs {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Returns the folder for what is on its way; on the same file system as the kept contents.
+    /// Returns the folder for unfinished uploads, on the same file system as the code folder.
     pub fn incoming(&self) -> &Path {
         &self.inner.incoming
     }
 
-    /// Returns where a content's file is, whether or not it exists.
+    /// Returns the path of a content's file, whether or not it exists.
     pub fn path(&self, sha256: &[u8; 32]) -> PathBuf {
         self.inner.path(sha256)
     }
 
-    /// Keeps a content that is in memory.
+    /// Stores a content that is in memory.
     pub fn keep_bytes(&self, sha256: &[u8; 32], bytes: &[u8]) -> io::Result<PendingBlob> {
         self.keep(sha256, || {
             let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
@@ -95,15 +96,15 @@ impl Blobs {
         })
     }
 
-    /// Keeps a content that is in a file of the incoming folder already.
+    /// Stores a content that is in a file of the incoming folder.
     pub fn keep_file(&self, sha256: &[u8; 32], file: NamedTempFile) -> io::Result<PendingBlob> {
         self.keep(sha256, || Ok(file))
     }
 
     /// Announces the content, syncs its file, renames it into place and syncs the folder.
     ///
-    /// A file that is there already is not written again; its folder is synced all the same, since
-    /// another upload may have renamed it a moment ago.
+    /// An existing file is not written again. Its folder is synced all the same, because another
+    /// upload may have renamed the file and not yet synced the folder.
     fn keep(
         &self,
         sha256: &[u8; 32],
@@ -118,7 +119,7 @@ impl Blobs {
         if !target.exists() {
             let file = file()?;
             file.as_file().sync_all()?;
-            // The rename itself is not under the lock, which all other uploads need; see `PendingState`.
+            // The rename is outside the lock, which all other uploads need; see `PendingState`.
             if let Some(state) = inner.pending().get_mut(sha256) {
                 state.unreferenced |= !target.exists();
             }
@@ -128,10 +129,9 @@ impl Blobs {
         Ok(blob)
     }
 
-    /// Empties the incoming folder and removes contents that were kept without getting a row.
+    /// Empties the incoming folder and removes announced contents without a row.
     ///
-    /// Only for the start, while no upload is under way. `has_row` says whether a content's row
-    /// exists.
+    /// Must run at start, before any upload. `has_row` returns whether a content's row exists.
     pub(super) fn sweep(&self, has_row: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.inner.incoming)? {
             let path = entry?.path();
@@ -159,13 +159,13 @@ impl Inner {
 }
 
 impl PendingBlob {
-    /// Says that a committed row refers to the content now.
+    /// Marks the content as one that a committed row refers to.
     pub(super) fn committed(self) {
         self.set_referenced();
     }
 
-    /// Says that nobody knows whether a row refers to the content: the file and its intent stay,
-    /// and the next start's sweep decides by the row that it finds or does not find.
+    /// Leaves the file and its intent in place, because it is unknown whether a row refers to the
+    /// content. The next start's sweep decides by the row.
     pub(super) fn leave(mut self) {
         self.intent.disable_cleanup(true);
         self.set_referenced();
@@ -195,7 +195,7 @@ impl Drop for PendingBlob {
     }
 }
 
-/// Reads the content's name off an intent's path.
+/// Returns the SHA-256 of the content that an intent announces.
 fn announced(path: &Path) -> Option<[u8; 32]> {
     let name = path.file_name()?.to_str()?;
     if !name.ends_with(INTENT) {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_committed_content_stays_and_an_uncommitted_one_goes() {
+    fn a_committed_content_stays_and_an_uncommitted_one_is_removed() {
         let (_folder, blobs) = blobs();
         drop(blobs.keep_bytes(&SHA256, b"code").unwrap());
         assert!(!blobs.path(&SHA256).exists());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_holders_decides() {
+    fn the_file_stays_until_its_last_holder_decides() {
         let (_folder, blobs) = blobs();
         let first = blobs.keep_bytes(&SHA256, b"code").unwrap();
         let second = blobs.keep_bytes(&SHA256, b"code").unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_at_once_the_refused_one_takes_nothing_from_the_other() {
+    fn a_refused_upload_leaves_the_file_of_a_concurrent_one() {
         let (_folder, blobs) = blobs();
         for round in 0_u32..100 {
             let mut sha256 = SHA256;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_refused_at_once_nothing_stays() {
+    fn two_concurrent_refused_uploads_leave_nothing() {
         let (_folder, blobs) = blobs();
         for _ in 0..50 {
             let barrier = std::sync::Barrier::new(2);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sweep_removes_what_a_killed_process_left() {
+    fn the_sweep_removes_files_of_a_killed_process() {
         let (_folder, blobs) = blobs();
         let pending = blobs.keep_bytes(&SHA256, b"code").unwrap();
         std::mem::forget(pending);

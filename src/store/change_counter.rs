@@ -1,7 +1,7 @@
-//! How the process that owns the folder learns of a change by another one.
+//! The change counter file: shows the owner of the data folder that another process changed rows.
 //!
-//! A file beside the catalog grows by a byte with each such change. Its length is asked for with
-//! every request: that costs a quarter of what it costs to have SQLite look into its log.
+//! The file is beside the catalog and grows by a byte with each such change. Every request reads
+//! its length, which costs a quarter of having SQLite look into its log. Knows no rows.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ impl ChangeCounter {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Tells the owner that something has changed.
+    /// Adds one change.
     pub(super) fn increment(&self) -> io::Result<()> {
         (&self.file).write_all(b".")
     }

@@ -1,4 +1,4 @@
-//! All SQL about uploaded contents.
+//! All SQL about uploaded contents. Knows no files.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -35,9 +35,9 @@ pub(super) fn optional_artifact(row: &Row<'_>, first: usize) -> rusqlite::Result
     sha256.map(|_| artifact(row, first)).transpose()
 }
 
-/// Tells whether a content has its row; used by the sweep before any reader exists.
+/// Returns whether a content has its row; the sweep calls it before any reader exists.
 pub(super) fn exists(connection: &Connection, sha256: &[u8; 32]) -> bool {
-    // When in doubt the file stays: an unused file costs space, a missing one costs data.
+    // After an error the file stays: an unused file costs space, a missing one costs data.
     connection
         .query_one("SELECT 1 FROM code WHERE sha256 = ?", [sha256], |_| Ok(()))
         .optional()
@@ -52,10 +52,11 @@ impl View<'_> {
         Ok(statement.query_one([sha256], |row| artifact(row, 0)).optional()?)
     }
 
-    /// Tells whether a layer version, a function's state, or a layer bound to one of the tenant
-    /// has this content.
+    /// Returns whether the tenant has this content: in a layer version, in a function's state or
+    /// in a layer version bound to such a state.
     pub fn is_code_of(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<bool, CatalogError> {
-        // From the content to its owners: the other way round everything of the tenant is read.
+        // CROSS JOIN goes from the content to its owners; the other order reads all the tenant's
+        // rows.
         let sql = "SELECT EXISTS (SELECT 1 FROM layer_versions v
                                   CROSS JOIN layers l ON l.id = v.layer
                                   WHERE v.code = ?1 AND l.tenant = ?2)
@@ -71,7 +72,7 @@ impl View<'_> {
 }
 
 impl Change<'_> {
-    /// Makes a content's row unless it is there. Its file must be on disk and synced already.
+    /// Inserts a content's row unless it exists. Its file must be synced to disk already.
     pub fn insert_code(&self, code: &Artifact, now: Timestamp) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(

@@ -1,6 +1,6 @@
 //! Declares the columns of a SELECT once, for its text and for the code that reads its rows.
 //!
-//! Reading a column by its name would compare that name with every column of every row. A position
+//! rusqlite finds a column's name by comparing it with all columns, for each row anew. A position
 //! that is a constant costs nothing. Knows no table.
 
 /// Declares a module that has the column list of a SELECT as `LIST`, the position of each column

@@ -1,4 +1,4 @@
-//! All SQL that reads functions, their heads and their versions; `changes` writes them.
+//! All SQL that reads functions, their heads and their versions; `changes` has the SQL that writes.
 
 mod changes;
 
@@ -35,7 +35,7 @@ impl View<'_> {
         self.select_function_version_where(key, "v.number = 0", Vec::new())
     }
 
-    /// Returns a published version, or the head for number 0, by its number.
+    /// Returns a published version by its number.
     pub fn select_function_version(
         &self,
         key: &FunctionKey,
@@ -79,7 +79,7 @@ impl View<'_> {
         Ok(self.many_states(&sql, values)?.pop())
     }
 
-    /// Returns states of one function; `None` when it does not exist.
+    /// Returns states of one function; `None` if the function does not exist.
     ///
     /// The page's `total` counts the head as well.
     pub fn select_function_versions(
@@ -121,7 +121,7 @@ impl View<'_> {
         Ok(Some(cut(states, window.limit, total)))
     }
 
-    /// Returns published versions by falling number, all below this one.
+    /// Returns the published versions whose number is below `number`, the highest first.
     fn select_versions_below(
         &self,
         key: &FunctionKey,
@@ -148,10 +148,9 @@ impl View<'_> {
         self.many_states(&sql, values)
     }
 
-    /// Returns heads by group and name, after the given one.
+    /// Returns heads in the order of group and name, after the given group and name.
     ///
-    /// `group` narrows the list to one group. The page's `total` counts all groups and is only
-    /// meant for lists that are not narrowed.
+    /// `group` restricts the list to one group. The page's `total` is not counted and stays 0.
     pub fn select_heads(
         &self,
         tenant: &TenantId,
@@ -167,7 +166,7 @@ impl View<'_> {
         }
         match (group, after) {
             (_, None) => {}
-            // Within one group the name alone is the position, unless the position is elsewhere.
+            // Within one group the position is a name, unless `after` is in another group.
             (Some(group), Some((other, _))) if group.as_str() < other => return Ok(Page::empty()),
             (Some(group), Some((other, _))) if group.as_str() > other => {}
             (Some(_), Some((_, name))) => {
@@ -185,9 +184,9 @@ impl View<'_> {
         Ok(cut(self.many_states(&select(&condition), values)?, limit, 0))
     }
 
-    /// Returns every state of every function of a tenant, the one written last first.
+    /// Returns the states of all functions of a tenant, the one written last first.
     ///
-    /// `version` keeps the states of that name.
+    /// `version` restricts the list to states of that name.
     pub fn select_all_states(
         &self,
         tenant: &TenantId,
@@ -201,10 +200,10 @@ impl View<'_> {
         Ok(cut(states, window.limit, total))
     }
 
-    /// Writes the SELECT of a tenant's states, with its values and the number of its rows.
+    /// Returns the SELECT of a tenant's states, its values and the number of its rows.
     ///
-    /// A few states are sorted. More are read along the index over the changes of all tenants,
-    /// which would be a detour for a small tenant beside a large one.
+    /// Up to [`SORTED_MAX`] states are sorted. More are read in the order of the index over the
+    /// changes of all tenants, which would cost a small tenant beside a large one too much.
     fn states_of_tenant(
         &self,
         tenant: &TenantId,
@@ -221,13 +220,14 @@ impl View<'_> {
         let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
         let total = from_sql(total);
         let from = if total > SORTED_MAX { BY_CHANGE } else { BY_FUNCTION };
-        // A change writes states of one function only, so that their names settle every tie.
+        // A change writes states of one function only: their names break every tie.
         condition.push_str(" ORDER BY v.sequence DESC, v.name ASC");
         Ok((select_from(from, &condition), values, total))
     }
 
-    /// Like [`View::select_all_states`], for the states that `keep` says yes to; reads them all and
-    /// holds no more than the page.
+    /// Like [`View::select_all_states`], for the states that `keep` accepts.
+    ///
+    /// Reads all states, but has no more than the page in memory.
     pub fn select_states_where(
         &self,
         tenant: &TenantId,
@@ -304,17 +304,17 @@ impl View<'_> {
     }
 }
 
-/// States of a tenant that are sorted rather than read in their order.
+/// Most states of a tenant that are sorted instead of read in their order.
 pub(super) const SORTED_MAX: u64 = 1000;
 
-/// All states, from the functions to their states.
+/// The join of all states that starts at the functions.
 const BY_FUNCTION: &str = "functions f JOIN function_versions v ON v.function = f.id";
 
-/// All states in the order of the changes that wrote them.
+/// The join of all states in the order of the changes that wrote them.
 const BY_CHANGE: &str = "function_versions v INDEXED BY function_versions_by_sequence \
                          CROSS JOIN functions f ON f.id = v.function";
 
-/// The condition that [`key_values`] fills.
+/// The condition to which [`key_values`] are bound.
 const OF_KEY: &str = "f.tenant = ? AND f.grp = ? AND f.name = ? AND f.live = 1";
 
 fn key_values(key: &FunctionKey) -> Vec<Value> {
@@ -325,12 +325,12 @@ fn key_values(key: &FunctionKey) -> Vec<Value> {
     ]
 }
 
-/// Writes a SELECT of whole states; `condition` and what follows it come last.
+/// Returns a SELECT of whole states; `condition` may end in ORDER BY and LIMIT.
 fn select(condition: &str) -> String {
     select_from(BY_FUNCTION, condition)
 }
 
-/// Like [`select`], out of a join of `f` and `v`.
+/// Like [`select`], from this join of `f` and `v`.
 fn select_from(from: &str, condition: &str) -> String {
     let (state, code) = (columns::LIST, code::columns::LIST);
     format!(

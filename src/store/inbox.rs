@@ -1,4 +1,5 @@
-//! All SQL about the inbox's objects, about what of it is expired, and about files to be removed.
+//! All SQL about the inbox's objects, its expired rows and its files to be removed; `multiparts` has
+//! the SQL about uploads in parts. Knows no clock.
 
 mod multiparts;
 
@@ -22,25 +23,25 @@ columns! {
     }
 }
 
-/// Files that are looked at together while those without a row are removed.
+/// Names of files that `inbox_gone` is read for at once.
 const GONE_BATCH: u64 = 500;
 
-/// What was removed because it was expired.
+/// Counts of the expired things that were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
     /// Objects and unfinished uploads.
     pub things: u64,
-    /// Their files: one for each object and each part.
+    /// Files: one for each object and each part.
     pub files: u64,
-    /// Bytes of those.
+    /// Bytes of the files.
     pub size: u64,
 }
 
-/// Tells whether a file has its row; used by the sweep before any reader exists.
+/// Returns whether a file has a row; the sweep calls it before any reader exists.
 pub(super) fn exists(connection: &Connection, file: Uuid) -> bool {
     let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE file = ?1)
                    OR EXISTS (SELECT 1 FROM inbox_parts WHERE file = ?1)";
-    // When in doubt the file stays: an unused file costs space, a missing one costs data.
+    // After an error the file stays: an unused file costs space, a missing one costs data.
     connection.query_one(sql, [file.to_string()], |row| row.get(0)).unwrap_or(true)
 }
 
@@ -84,7 +85,7 @@ impl View<'_> {
                 None => return Ok(Page::empty()),
             },
         };
-        // One lower bound: of two, SQLite would start at either.
+        // Only one lower bound: given two, SQLite may start at either.
         let (above, from) =
             if from >= range.prefix { (above, from) } else { (">=", range.prefix.clone()) };
         let end = after_prefix(&range.prefix);
@@ -111,8 +112,8 @@ impl View<'_> {
         Ok(cut(objects, range.limit, 0))
     }
 
-    /// Returns the tenant's first bucket after `after` that has an object which is not expired,
-    /// and when the first of those by key was put.
+    /// Returns the tenant's first bucket after `after` that has an unexpired object, and when the
+    /// first such object by key was put.
     pub fn select_bucket_after(
         &self,
         tenant: &TenantId,
@@ -128,21 +129,21 @@ impl View<'_> {
         Ok(Some((BucketName::parse(bucket)?, time_from_sql(stored))))
     }
 
-    /// Returns the size of the inbox: the bytes of all objects and parts of everybody, and 4,096 for
-    /// each of them and for each unfinished upload, the expired ones too.
+    /// Returns the size of the inbox: the bytes of all tenants' objects and parts, and 4,096 more for
+    /// each of them and for each unfinished upload. Expired ones count until they are deleted.
     pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
         let sql = "SELECT inbox_size FROM state WHERE id = 1";
         Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))
     }
 
-    /// Tells whether anything is expired.
+    /// Returns whether any object or upload is expired.
     pub fn has_expired(&self, now: Timestamp) -> Result<bool, CatalogError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE expires <= ?1)
                        OR EXISTS (SELECT 1 FROM inbox_multiparts WHERE expires <= ?1)";
         Ok(self.prepare(sql)?.query_one([now.as_microsecond()], |row| row.get(0))?)
     }
 
-    /// Returns names of files that no row needs any longer, in their order, after `after`.
+    /// Returns names of files to be removed, in their order, after `after`.
     fn select_gone(&self, after: &str) -> Result<Vec<String>, CatalogError> {
         let sql = "SELECT file FROM inbox_gone WHERE file > ? ORDER BY file LIMIT ?";
         let mut statement = self.prepare(sql)?;
@@ -152,8 +153,9 @@ impl View<'_> {
 }
 
 impl Change<'_> {
-    /// Makes an object's row, in place of an older one's; its file must be on disk and synced.
-    /// Returns the file that the older one had.
+    /// Inserts an object's row and deletes that of an older object, whose file is returned.
+    ///
+    /// The new object's file must be synced to disk.
     pub fn replace_object(
         &self,
         tenant: &TenantId,
@@ -188,7 +190,7 @@ impl Change<'_> {
         Ok(older)
     }
 
-    /// Deletes an object, an expired one too; returns the file that it had.
+    /// Deletes an object, even an expired one; returns its file.
     pub fn delete_object(
         &self,
         tenant: &TenantId,
@@ -200,7 +202,7 @@ impl Change<'_> {
         Ok(self.deleted_files(sql, key)?.pop())
     }
 
-    /// Runs a statement that deletes rows and returns the names of their files.
+    /// Runs a DELETE that returns the names of files, and returns these.
     fn deleted_files(&self, sql: &str, by: impl Params) -> Result<Vec<Uuid>, CatalogError> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(by)?;
@@ -211,8 +213,8 @@ impl Change<'_> {
         Ok(files)
     }
 
-    /// Deletes up to `max` objects that are expired, up to `max` parts of expired uploads, and up
-    /// to `max` of those uploads that have no parts.
+    /// Deletes up to `max` expired objects, up to `max` parts of expired uploads, and up to `max`
+    /// expired uploads without parts.
     pub fn delete_expired(&self, now: Timestamp, max: u64) -> Result<Expired, CatalogError> {
         let now = now.as_microsecond();
         let mut done = Expired::default();
@@ -235,7 +237,8 @@ impl Change<'_> {
         Ok(done)
     }
 
-    /// Forgets files that were removed.
+    /// Deletes the rows of `inbox_gone` whose files are removed. No answer shows them, so that the
+    /// generation stays.
     fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
         self.raises_generation.set(false);
         let sql = "DELETE FROM inbox_gone WHERE file = ?";
@@ -248,8 +251,9 @@ impl Change<'_> {
 }
 
 impl Store {
-    /// Removes the files of the inbox that no row needs any longer. One that cannot be removed is
-    /// logged and left for the next time.
+    /// Removes the files of the inbox that no row refers to any longer.
+    ///
+    /// A failure to remove a file is logged, and the next call tries again.
     pub fn remove_gone_files(&self) -> Result<(), CatalogError> {
         let mut after = String::new();
         loop {
@@ -276,7 +280,7 @@ impl Store {
 }
 
 impl Expired {
-    /// Runs a statement that deletes rows with files and returns their sizes.
+    /// Runs a DELETE that returns the sizes of files, and counts these.
     fn add_files(
         &mut self,
         change: &Change<'_>,
@@ -323,7 +327,7 @@ fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
     serde_json::to_string(&about.metadata).map_err(CatalogError::internal)
 }
 
-/// Reads the name of a file.
+/// Reads the name of a file at a position.
 fn file(row: &Row<'_>, column: usize) -> Result<Uuid, CatalogError> {
     Uuid::parse_str(text(row, column)?).map_err(CatalogError::internal)
 }

@@ -1,11 +1,11 @@
-//! The inbox's folder: one file per object or part, durable before its row is.
+//! The inbox's folder: one file per object or part, durable before its row.
 //!
 //! ```text
 //! <data>/inbox/ab/ab12…                a file, named by a UUID of our own, never written again
-//! <data>/incoming/inbox-<uuid>-….intent  a file that is being made and has no row yet
+//! <data>/incoming/inbox-<uuid>-….intent  announces a file that has no row yet
 //! ```
-//! Knows nothing of rows: whether a file has one is asked of the caller. A file whose row is deleted
-//! is written down in that same change (`inbox_gone` in `schema.sql`), and removed afterwards.
+//! Knows no rows: the caller decides whether a file has one. The change that deletes a file's row
+//! lists the file in `inbox_gone` (see `schema.sql`); the file is removed after the commit.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
 
-/// How the announcement of a file of the inbox starts.
+/// Prefix of the files that announce a file of the inbox.
 const PREFIX: &str = "inbox-";
 
 /// The folder of objects and parts.
@@ -31,33 +31,34 @@ struct Inner {
     incoming: PathBuf,
 }
 
-/// A file that is on disk and synced, held until its row is committed.
+/// A file that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` says what became of the row. Dropped before that, it takes its file with it.
+/// `Store::write_file` reports whether the row was committed. If this is dropped before, its file is
+/// removed.
 pub struct PendingObject {
     files: Arc<Inner>,
     id: Uuid,
     has_row: bool,
-    /// Removed when this is dropped, unless the file is left to the next start.
+    /// Removed when this is dropped, unless the next start's sweep must decide.
     intent: TempPath,
 }
 
 impl InboxFiles {
-    /// Makes the folder; that of what is on its way is the code folder's to make.
+    /// Creates the folder unless it exists; `Blobs::open` creates the incoming folder.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let (files, incoming) =
             (ShardedDirectory::open(folder.join("inbox"))?, folder.join("incoming"));
         Ok(Self { inner: Arc::new(Inner { files, incoming }) })
     }
 
-    /// Keeps bytes that are in memory in a file of this name, which must be a new one.
+    /// Stores bytes that are in memory in a file of this name, which must be new.
     pub fn keep_bytes(&self, id: Uuid, bytes: &[u8]) -> io::Result<PendingObject> {
         let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
         file.write_all(bytes)?;
         self.keep_file(id, file)
     }
 
-    /// Keeps a file of the incoming folder under this name, which must be a new one.
+    /// Stores a file of the incoming folder under this name, which must be new.
     pub fn keep_file(&self, id: Uuid, file: NamedTempFile) -> io::Result<PendingObject> {
         let inner = &self.inner;
         let intent = announce(&inner.incoming, &format!("{PREFIX}{id}-"))?;
@@ -69,13 +70,14 @@ impl InboxFiles {
         Ok(object)
     }
 
-    /// Opens a file; who has it open reads on when it is removed.
+    /// Opens a file; an open file can be read to its end even if it is removed meanwhile.
     pub fn open_file(&self, id: Uuid) -> io::Result<File> {
         File::open(self.inner.path(id))
     }
 
-    /// Removes a file that no row refers to any longer and tells whether it is gone. Why it is not
-    /// goes to the log: `Store::remove_gone_files` tries again.
+    /// Removes a file that no row refers to any longer; returns whether it is removed.
+    ///
+    /// A failure is logged, and `Store::remove_gone_files` tries again.
     pub fn remove(&self, id: Uuid) -> bool {
         match remove_if_there(&self.inner.path(id)) {
             Ok(()) => true,
@@ -86,10 +88,9 @@ impl InboxFiles {
         }
     }
 
-    /// Removes the announcements that a killed process left, with those files that have no row.
+    /// Removes the announcements that a killed process left, and the announced files without a row.
     ///
-    /// Only for the start, while no upload is under way. `has_row` says whether a file's row
-    /// exists.
+    /// Must run at start, before any upload. `has_row` returns whether a file's row exists.
     pub(super) fn sweep(&self, has_row: impl Fn(Uuid) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.inner.incoming)? {
             let path = entry?.path();
@@ -111,18 +112,18 @@ impl Inner {
 }
 
 impl PendingObject {
-    /// Its name.
+    /// Returns the file's name.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Says that a committed row refers to the file now.
+    /// Marks the file as one that a committed row refers to.
     pub(super) fn committed(mut self) {
         self.has_row = true;
     }
 
-    /// Says that nobody knows whether a row refers to the file: it and its announcement stay, and
-    /// the next start's sweep decides by the row that it finds or does not find.
+    /// Leaves the file and its announcement in place, because it is unknown whether a row refers to
+    /// the file. The next start's sweep decides by the row.
     pub(super) fn leave(mut self) {
         self.intent.disable_cleanup(true);
         self.has_row = true;
@@ -139,7 +140,7 @@ impl Drop for PendingObject {
     }
 }
 
-/// Reads the file's name off its announcement's path.
+/// Returns the name of the file that an announcement is for.
 fn announced(path: &Path) -> Option<Uuid> {
     let name = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(INTENT)?;
     Uuid::parse_str(name.get(..36)?).ok()
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_row_stays_and_one_without_goes() {
+    fn a_file_with_a_row_stays_and_one_without_is_removed() {
         let (_folder, files) = files();
         let [one, other] = [1, 2].map(Uuid::from_u128);
         drop(files.keep_bytes(one, b"one").unwrap());
@@ -170,13 +171,13 @@ mod tests {
         files.keep_bytes(one, b"one").unwrap().committed();
         drop(files.keep_bytes(other, b"other").unwrap());
         assert_eq!(fs::read(files.inner.path(one)).unwrap(), b"one");
-        assert!(files.remove(one) && files.remove(one), "what is not there is removed");
+        assert!(files.remove(one) && files.remove(one), "a missing file counts as removed");
         assert!(files.open_file(one).is_err());
         assert_eq!(incoming(&files), 0);
     }
 
     #[test]
-    fn a_name_that_is_taken_is_not_written_over() {
+    fn an_existing_file_is_not_overwritten() {
         let (_folder, files) = files();
         let id = Uuid::from_u128(7);
         files.keep_bytes(id, b"first").unwrap().committed();
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sweep_asks_for_the_row_of_what_was_announced_and_touches_nothing_else() {
+    fn the_sweep_removes_announced_files_without_a_row_and_nothing_else() {
         let (_folder, files) = files();
         let [with, without, old] = [1, 2, 3].map(Uuid::from_u128);
         for id in [with, without] {

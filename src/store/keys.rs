@@ -1,4 +1,4 @@
-//! All SQL about tenants, keys, the link secret and the audit log.
+//! All SQL about tenants, keys, the link secret and the audit log. Verifies nothing.
 
 use std::collections::HashMap;
 
@@ -31,22 +31,22 @@ columns! {
 pub struct AuditInsert<'a> {
     /// Now.
     pub at: Timestamp,
-    /// Whose change it is.
+    /// The tenant whose log it belongs to.
     pub tenant: &'a TenantId,
-    /// Who signed.
+    /// The key that signed the request; `None` without authentication or for a local command.
     pub key: Option<&'a KeyId>,
     /// The dialect's name, or `local`.
     pub dialect: &'a str,
-    /// In the vendor's spelling.
+    /// The operation in the vendor's spelling.
     pub operation: &'a str,
-    /// Kind and name, parted by slashes.
+    /// Kind and name, separated by slashes.
     pub subject: &'a str,
     /// The request's id.
     pub request: Option<&'a str>,
 }
 
 impl View<'_> {
-    /// Reads all that decides who is let in and how he is called.
+    /// Returns the keys, the tenants' cloud ids and the link secret.
     pub fn select_access(&self) -> Result<Access, CatalogError> {
         let (stamp, link_secret): (i64, [u8; 32]) = self
             .prepare("SELECT access, link_secret FROM state")?
@@ -56,9 +56,9 @@ impl View<'_> {
             keys_of.entry(key.tenant.clone()).or_default().push(key.id.clone());
             keys.insert(key.id.clone(), key);
         }
-        // Tenants are many where whoever asks is one; few are called otherwise than derived.
+        // Only these: tenants may be many, and the cloud ids of most are derived.
         let sql = "SELECT id, spelling FROM tenants WHERE spelling <> '{}'";
-        let cloud_ids = self.select_spellings(sql)?.into_iter().collect();
+        let cloud_ids = self.select_cloud_ids(sql)?.into_iter().collect();
         Ok(Access { stamp: from_sql(stamp), link_secret, keys, keys_of, cloud_ids })
     }
 
@@ -74,12 +74,12 @@ impl View<'_> {
         Ok(keys)
     }
 
-    /// Returns all tenants in the order of their ids, with what is set of their spelling.
+    /// Returns all tenants in the order of their ids, with the cloud ids that are set.
     pub fn select_tenants(&self) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
-        self.select_spellings("SELECT id, spelling FROM tenants ORDER BY id")
+        self.select_cloud_ids("SELECT id, spelling FROM tenants ORDER BY id")
     }
 
-    fn select_spellings(&self, sql: &str) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
+    fn select_cloud_ids(&self, sql: &str) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut tenants = Vec::new();
@@ -90,32 +90,33 @@ impl View<'_> {
         Ok(tenants)
     }
 
-    /// Returns the bytes of all versions and heads of the whole that a tenant belongs to, however
-    /// it is divided.
+    /// Returns the bytes of all versions and heads of the root tenant that a tenant belongs to and of
+    /// the root's subtenants (`root@…`).
     pub fn select_code_size(&self, tenant: &TenantId) -> Result<u64, CatalogError> {
-        // 'A' follows '@': between the two are exactly the divisions.
+        // 'A' follows '@': the ids between the two are exactly those of the subtenants.
         let sql = "SELECT coalesce((SELECT code_size FROM tenants WHERE id = ?1), 0) + coalesce(
                        (SELECT sum(code_size) FROM tenants
                         WHERE id >= ?1 || '@' AND id < ?1 || 'A'), 0)";
         Ok(from_sql(self.prepare(sql)?.query_one([tenant.root()], |row| row.get(0))?))
     }
 
-    /// Returns lines of the audit log in the order of their numbers, after the number `after`:
-    /// those of the whole that a tenant belongs to, however it is divided, or all. The page's
-    /// `total` is not counted.
+    /// Returns lines of the audit log in the order of their numbers, after the number `after`.
+    ///
+    /// With a tenant, these are the lines of its root tenant and all the root's subtenants; without
+    /// one, all lines. The page's `total` is not counted.
     pub fn select_audit(
         &self,
         tenant: Option<&TenantId>,
         after: u64,
         limit: u64,
     ) -> Result<Page<AuditEntry>, CatalogError> {
-        // The words of the index `audit_by_whole`, without which it is not used.
-        let whole = match tenant {
+        // Spelled as in the index `audit_by_whole`; SQLite does not use the index otherwise.
+        let of_root = match tenant {
             Some(_) => "substr(tenant, 1, instr(tenant || '@', '@') - 1) = ?3 AND",
             None => "?3 IS NULL AND",
         };
         let sql = format!(
-            "SELECT {} FROM audit WHERE {whole} sequence > ?1 ORDER BY sequence LIMIT ?2",
+            "SELECT {} FROM audit WHERE {of_root} sequence > ?1 ORDER BY sequence LIMIT ?2",
             audit_columns::LIST
         );
         let mut statement = self.prepare(&sql)?;
@@ -130,7 +131,7 @@ impl View<'_> {
 }
 
 impl Change<'_> {
-    /// Makes a key of a tenant that has its row; false when its id is taken.
+    /// Inserts a key, whose tenant must have its row; returns false if its id is taken.
     pub fn insert_key(&self, key: &Key) -> Result<bool, CatalogError> {
         let inserted = self
             .connection
@@ -150,7 +151,7 @@ impl Change<'_> {
         Ok(inserted > 0)
     }
 
-    /// Lets a key in, or no longer; returns its tenant, `None` when there is no such key.
+    /// Enables or disables a key; returns its tenant, or `None` if there is no such key.
     pub fn update_key_enabled(
         &self,
         id: &KeyId,
@@ -164,7 +165,7 @@ impl Change<'_> {
         tenant.map(TenantId::parse).transpose()
     }
 
-    /// Deletes a key; returns its tenant, `None` when there is no such key.
+    /// Deletes a key; returns its tenant, or `None` if there is no such key.
     pub fn delete_key(&self, id: &KeyId) -> Result<Option<TenantId>, CatalogError> {
         self.raise_access()?;
         let mut statement =
@@ -174,7 +175,7 @@ impl Change<'_> {
         tenant.map(TenantId::parse).transpose()
     }
 
-    /// Notes that a key was let in. No answer shows it, so that no page grows old by it.
+    /// Stores when a key was last used. No answer shows that time, so that the generation stays.
     pub fn update_key_use(&self, id: &KeyId, now: Timestamp) -> Result<(), CatalogError> {
         self.raises_generation.set(false);
         self.connection
@@ -183,20 +184,20 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Replaces the link secret: no link that was given out before is good any longer.
+    /// Replaces the link secret, which invalidates all earlier download links.
     pub fn update_link_secret(&self, secret: &[u8; 32]) -> Result<(), CatalogError> {
         self.raise_access()?;
         self.connection.prepare_cached("UPDATE state SET link_secret = ?")?.execute([secret])?;
         Ok(())
     }
 
-    /// Replaces a tenant's spelling; the tenant must have its row.
+    /// Replaces a tenant's cloud ids; the tenant must have its row.
     pub fn update_cloud_ids(
         &self,
         tenant: &TenantId,
-        spelling: &CloudIds,
+        cloud_ids: &CloudIds,
     ) -> Result<(), CatalogError> {
-        let fields: HashMap<_, _> = spelling
+        let fields: HashMap<_, _> = cloud_ids
             .fields()
             .into_iter()
             .filter_map(|(name, value)| value.map(|value| (name, value)))
@@ -209,7 +210,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Writes a line of the audit log; `sequence` is the number of the change that it is part of.
+    /// Inserts a line of the audit log; `sequence` is a number of the change that it is part of.
     pub fn insert_audit(&self, sequence: u64, entry: &AuditInsert<'_>) -> Result<(), CatalogError> {
         self.connection
             .prepare_cached(
@@ -229,7 +230,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Tells every process that what it holds of keys and cloud_ids is old.
+    /// Raises the number by which every process notices that its snapshot of the access data is
+    /// stale.
     fn raise_access(&self) -> Result<(), CatalogError> {
         self.connection.prepare_cached("UPDATE state SET access = access + 1")?.execute([])?;
         Ok(())
@@ -264,16 +266,16 @@ fn audit_entry(row: &Row<'_>) -> Result<AuditEntry, CatalogError> {
 
 /// Reads what [`Change::update_cloud_ids`] wrote.
 fn cloud_ids(json: &str) -> Result<CloudIds, CatalogError> {
-    let mut spelling = CloudIds::default();
+    let mut cloud_ids = CloudIds::default();
     if json == "{}" {
-        return Ok(spelling);
+        return Ok(cloud_ids);
     }
     let fields: HashMap<String, String> =
         serde_json::from_str(json).map_err(CatalogError::internal)?;
     for (name, value) in &fields {
-        if !matches!(spelling.set(name, value), Some(Ok(()))) {
+        if !matches!(cloud_ids.set(name, value), Some(Ok(()))) {
             return Err(CatalogError::internal(format!("{name} is '{value}'")));
         }
     }
-    Ok(spelling)
+    Ok(cloud_ids)
 }

@@ -1,4 +1,4 @@
-//! All SQL about layers and their versions.
+//! All SQL about layers and their versions; `by_name` has the list by name.
 
 mod by_name;
 
@@ -21,7 +21,7 @@ columns! {
     }
 }
 
-/// The values of a version's row that are not its layer's.
+/// The values of a new version's row.
 pub struct LayerVersionInsert<'a> {
     /// Lower-case hyphenated UUID.
     pub uid: &'a str,
@@ -29,9 +29,9 @@ pub struct LayerVersionInsert<'a> {
     pub description: &'a str,
     /// Free text.
     pub license: &'a str,
-    /// In this order.
+    /// In the order given.
     pub runtimes: &'a [String],
-    /// A content that has its row.
+    /// The SHA-256 of a content that has its row.
     pub code: &'a [u8; 32],
     /// Now.
     pub created: Timestamp,
@@ -59,19 +59,20 @@ impl View<'_> {
         self.one_version(&sql, &[&tenant.as_str(), &name.as_str()])
     }
 
-    /// Returns the version whose own uid this is.
+    /// Returns the version that has this uid.
     pub fn select_layer_version_by_uid(
         &self,
         tenant: &TenantId,
         uid: &str,
     ) -> Result<Option<LayerVersion>, CatalogError> {
-        // From the version to its layer: the other way round every layer of the tenant is asked.
+        // CROSS JOIN goes from the version to its layer; the other order reads every layer of the
+        // tenant.
         let from = "layer_versions v CROSS JOIN layers l ON l.id = v.layer";
         let sql = select_from(&whole(), from, "v.uid = ?1 AND l.tenant = ?2");
         self.one_version(&sql, &[&uid, &tenant.as_str()])
     }
 
-    /// Returns the name of the layer whose uid this is, if it has any version.
+    /// Returns the name of the layer that has this uid and at least one version.
     pub fn select_layer_name_by_uid(
         &self,
         tenant: &TenantId,
@@ -84,7 +85,7 @@ impl View<'_> {
         name.map(LayerName::parse).transpose()
     }
 
-    /// Returns the newest versions of layers, the layer with the latest publication first.
+    /// Returns the newest version of each layer, the layer with the latest publication first.
     pub fn select_layers_by_age(
         &self,
         tenant: &TenantId,
@@ -102,8 +103,8 @@ impl View<'_> {
         );
         let mut values = vec![Value::Text(tenant.to_string())];
         add_conditions(filter, &mut sql, &mut values);
-        // The far half of the list is read from its end, so that the last page costs what the
-        // first one does.
+        // The second half of the list is read from its end, so that the last page costs as much as
+        // the first.
         let rows = window.limit.min(total.saturating_sub(window.offset));
         let backwards = window.offset > total / 2;
         let offset =
@@ -123,7 +124,7 @@ impl View<'_> {
         Ok(Page { items, more, next: None, total })
     }
 
-    /// Returns the only layer that can have the filter's name.
+    /// Returns the one layer that has the filter's name, if the rest of the filter matches it.
     fn select_layer_by_name(
         &self,
         tenant: &TenantId,
@@ -140,7 +141,7 @@ impl View<'_> {
         Ok(Page { items, more: false, next: None, total })
     }
 
-    /// Returns how many layers with at least one version the filter lets through.
+    /// Returns the number of layers with at least one version that the filter matches.
     fn count_layers(&self, tenant: &TenantId, filter: &LayerFilter) -> Result<u64, CatalogError> {
         let mut values = vec![Value::Text(tenant.to_string())];
         let sql = if filter.is_empty() {
@@ -158,9 +159,9 @@ impl View<'_> {
         Ok(from_sql(count.unwrap_or_default()))
     }
 
-    /// Returns versions of one layer by number, from `from` (inclusive) on in that direction.
+    /// Returns versions of one layer by number, in that order and starting at `from` (inclusive).
     ///
-    /// `None` when the layer has no version; the page's `total` counts all its versions.
+    /// `None` when the layer has no version. The page's `total` counts all its versions.
     pub fn select_layer_versions(
         &self,
         tenant: &TenantId,
@@ -196,7 +197,7 @@ impl View<'_> {
         Ok(Some(cut(self.many_versions(&sql, values)?, limit, total)))
     }
 
-    /// Names one function that a layer version is bound to, if any.
+    /// Returns the name of one function that a layer version is bound to, if any.
     pub fn select_user_of_layer_version(
         &self,
         tenant: &TenantId,
@@ -236,7 +237,7 @@ impl View<'_> {
 }
 
 impl Change<'_> {
-    /// Makes the layer's row unless it is there, and replaces its tags when some are given.
+    /// Inserts the layer's row unless it exists; replaces its tags if `tags` are given.
     pub fn upsert_layer(
         &self,
         tenant: &TenantId,
@@ -260,7 +261,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Gives the layer's next number to a new version. The layer must have its row.
+    /// Inserts a version with the layer's next number, which is returned. The layer must have its
+    /// row.
     pub fn insert_layer_version(
         &self,
         tenant: &TenantId,
@@ -301,7 +303,7 @@ impl Change<'_> {
         VersionNumber::new(from_sql(number)).ok_or_else(|| CatalogError::internal("bad number"))
     }
 
-    /// Deletes one version; false when it was not there.
+    /// Deletes one version; returns whether it existed.
     pub fn delete_layer_version(
         &self,
         tenant: &TenantId,
@@ -342,23 +344,25 @@ impl Change<'_> {
     }
 }
 
-/// The columns of whole versions.
+/// Returns the column list of whole versions.
 fn whole() -> String {
     format!("{}, {}", columns::LIST, code::columns::LIST)
 }
 
-/// Writes a SELECT of whole versions: `hint` names the index on layers, `join` ties the version to
-/// its layer beside the id, `condition` and what follows it come last.
+/// Returns a SELECT of whole versions.
+///
+/// `hint` names the index on layers. `join` is the condition, beside the id, that joins the version
+/// to its layer. `condition` is the WHERE condition with any ORDER BY and LIMIT.
 fn select(hint: &str, join: &str, condition: &str) -> String {
     select_from(&whole(), &layers_with_versions(hint, join), condition)
 }
 
-/// Writes the join that [`select`] reads.
+/// Returns the join of layers with their versions that [`select`] reads.
 fn layers_with_versions(hint: &str, join: &str) -> String {
     format!("layers l {hint} CROSS JOIN layer_versions v ON v.layer = l.id AND {join}")
 }
 
-/// Writes a SELECT out of a join of `l` and `v`, which is read in that order.
+/// Returns a SELECT from a join of `l` and `v`, which is read in the join's order.
 fn select_from(columns: &str, from: &str, condition: &str) -> String {
     format!("SELECT {columns} FROM {from} CROSS JOIN code c ON c.sha256 = v.code WHERE {condition}")
 }
@@ -382,7 +386,7 @@ fn add_conditions(filter: &LayerFilter, sql: &mut String, values: &mut Vec<Value
         values.push(Value::Text(name.to_string()));
     }
     if let Some(acl) = filter.acl {
-        // Written out, for a partial index is not chosen by a value that is bound later.
+        // A literal, because SQLite does not choose a partial index by a bound value.
         sql.push_str(match acl {
             Acl::Private => " AND l.acl = 0",
             Acl::Public => " AND l.acl = 1",
@@ -423,19 +427,20 @@ fn number(row: &Row<'_>, column: usize) -> Result<VersionNumber, CatalogError> {
         .ok_or_else(|| CatalogError::internal("a version without a number"))
 }
 
-/// Borrows a text column for parsing.
+/// Borrows the text at a position, for parsing.
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, CatalogError> {
     Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
-/// Cuts a page off rows that were read with one more than `limit`.
+/// Makes a page of rows that were read with a LIMIT of one more than `limit`.
 pub(super) fn cut<T>(mut items: Vec<T>, limit: u64, total: u64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let next = items.drain(limit.min(items.len())..).next();
     Page { items, more: next.is_some(), next, total }
 }
 
-/// Returns the smallest text after all that start with `prefix`; `None` when there is none.
+/// Returns the smallest text that is greater than every text with this prefix; `None` if there is
+/// none.
 pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     let mut end: Vec<char> = prefix.chars().collect();
     while let Some(last) = end.pop() {
@@ -453,7 +458,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_hands_out_the_row_that_was_read_beyond_it() {
+    fn a_page_returns_the_row_beyond_its_limit_as_next() {
         let page = cut(vec![1, 2, 3], 2, 9);
         assert_eq!(page, Page { items: vec![1, 2], more: true, next: Some(3), total: 9 });
         let last = cut(vec![1, 2], 2, 9);

@@ -1,7 +1,7 @@
-//! The catalog's memory: one SQLite file and one code folder.
+//! Storage of the catalog: one SQLite file, the code folder and the inbox's folder.
 //!
-//! The only place that knows SQLite. It keeps and finds rows and files; which version gets which
-//! number, and who may do what, is decided in `catalog`. See design.md section 4 for the rules.
+//! The only module that knows SQLite. It stores and finds rows and files. `catalog` decides which
+//! number a version gets and what a caller may do. See design.md section 4 for the rules.
 
 mod blobs;
 mod change_counter;
@@ -40,22 +40,22 @@ use crate::domain::{CatalogError, Timestamp};
 use change_counter::ChangeCounter;
 use writer::Failed;
 
-/// How long a statement waits for a lock that only another process could hold.
+/// How long a statement waits for a lock of SQLite that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the folder's lock is asked for and how long to wait between two times: two seconds in
-/// all, for a command that makes the catalog or brings it up to date has the lock for a moment.
+/// Number of attempts to take the folder's lock, and the pause between two: two seconds in all. A
+/// command that creates or migrates the catalog holds the lock for less.
 const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Page cache of one connection in KiB, taken as it is needed: a page of a list reads forty pages
-/// of the file, and each that is not here costs a call of the system.
+/// Page cache of one connection in KiB, allocated as needed. A page of a list reads forty pages of
+/// the file; each that is not in the cache costs a system call.
 const CACHE_KIB: i64 = 32_000;
 
-/// Bytes that SQLite takes for all connections together before it uses their pages again.
+/// Bytes that SQLite allocates for all connections together before it reuses their cached pages.
 const HEAP_MAX: i64 = 64 << 20;
 
-/// Prepared statements that one connection keeps.
+/// Prepared statements that one connection caches.
 const STATEMENTS: usize = 64;
 
 /// Why a data folder cannot be opened.
@@ -64,7 +64,7 @@ pub enum OpenError {
     /// Another process owns the folder.
     #[error("the data folder {0} is in use by another layerbase process")]
     Locked(PathBuf),
-    /// The file was written by a newer release.
+    /// A newer release wrote the file.
     #[error(
         "the catalog has schema version {found}, this release knows up to {known}: use a newer release"
     )]
@@ -74,15 +74,15 @@ pub enum OpenError {
         /// The newest that this release knows.
         known: i64,
     },
-    /// The file is another program's.
+    /// The file belongs to another program.
     #[error("{0} is not a layerbase catalog")]
     Foreign(PathBuf),
     /// The operating system refused.
     #[error("cannot use {path}")]
     Io {
-        /// What was touched.
+        /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The writer's thread cannot be started.
@@ -108,10 +108,10 @@ impl OpenError {
     }
 }
 
-/// An open data folder: rows, files and the lock on both.
+/// An open data folder: its rows, its files and its lock.
 pub struct Store {
-    /// Declared before the writer, and so closed before it: the last connection to close is then
-    /// one that can write, and leaves neither a log nor its index behind.
+    /// Declared before the writer and therefore closed before it. The last connection to close is
+    /// then one that can write; it removes the write-ahead log and the log's index.
     readers: ThreadLocal<Reader>,
     writer: writer::Writer,
     catalog_path: PathBuf,
@@ -119,25 +119,25 @@ pub struct Store {
     blobs: Blobs,
     inbox: InboxFiles,
     change_counter: ChangeCounter,
-    /// None where another process may own the folder.
+    /// `None` where another process may own the folder.
     lock: Option<File>,
 }
 
 /// One thread's connection.
 struct Reader {
     connection: RefCell<Connection>,
-    /// Changes by this process and by others as this thread last saw them, and the value that
-    /// `state.access` had then.
+    /// The counts of changes by this process and by others when this thread last looked, and the
+    /// value of `state.access` at that time.
     seen: Cell<((u64, u64), u64)>,
 }
 
 impl Store {
-    /// Opens or makes the data folder at `folder`, takes its lock, and sweeps what a killed process
-    /// left behind.
+    /// Opens or creates the data folder at `folder`, takes its lock, and removes files that a
+    /// killed process left without a row.
     ///
-    /// Waits up to two seconds for a command that has the folder for a moment; `Locked` when it is
-    /// not free then. `now` stamps a new catalog and `secret` becomes its link secret. Nothing here takes longer
-    /// with a larger catalog.
+    /// Waits up to two seconds for a command that holds the lock; `Locked` if it is still held
+    /// then. `now` is the creation time of a new catalog and `secret` its link secret. The time
+    /// that this takes does not grow with the catalog.
     pub fn open(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
         schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
         let lock = wait_for_lock(folder, || Ok(false))?;
@@ -153,18 +153,18 @@ impl Store {
         Self::over(connection, catalog_path, (blobs, inbox), lock)
     }
 
-    /// Opens the data folder for a short change beside the server that may own it: without the
-    /// lock, unless the catalog is to be made or brought up to date first. `Locked` when that is so
-    /// and somebody else keeps the lock for longer than two seconds.
+    /// Opens the data folder for a short change while a server may own it.
     ///
-    /// SQLite lets two processes write in turn; whoever owns the folder sees the change at once.
+    /// Takes the lock only if the catalog must be created or migrated first; `Locked` if another
+    /// process then holds it for longer than two seconds. SQLite lets two processes write in turn.
+    /// The owner of the folder sees the change at once.
     pub fn open_beside(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
         schema::make_private_folder(folder).map_err(OpenError::io(folder))?;
         let catalog_path = folder.join("catalog.sqlite");
         schema::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut connection = open_connection(&catalog_path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(OpenError::sqlite(&catalog_path))?;
-        // Whoever has the lock may be making the very catalog that is waited for.
+        // The holder of the lock may be creating this very catalog.
         let is_current = || schema::is_current(&connection, &catalog_path);
         match wait_for_lock(folder, is_current)? {
             None => schema::configure(&connection)?,
@@ -208,19 +208,19 @@ impl Store {
 
     /// Returns a number that grows with every commit of this store that changed a row.
     ///
-    /// While it stays the same, what was read of layers and functions stays true, for they are
-    /// written by the owner of the folder alone. Of what other processes write, only
-    /// [`Store::access_stamp`] tells; the audit log may grow unseen.
+    /// While it stays the same, layers and functions are unchanged: only the owner of the folder
+    /// writes them. Changes by other processes show in [`Store::access_stamp`] alone; their lines
+    /// in the audit log show in neither.
     pub fn generation(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Returns a number that changes with every change to a key, a tenant's spelling or the link
-    /// secret, whichever process made it.
+    /// Returns a number that changes with every change to a key, a tenant's cloud ids or the link
+    /// secret, by any process.
     pub fn access_stamp(&self) -> Result<u64, CatalogError> {
         let reader = self.reader()?;
         let (last, stamp) = reader.seen.get();
-        // Before the row is read, which is then at least as new.
+        // Counted before the row is read: the row is then at least as new as the count.
         let now = (self.generation(), self.change_counter.count()?);
         if now == last {
             return Ok(stamp);
@@ -240,8 +240,8 @@ impl Store {
         Ok(self.readers.get_or_try(open)?)
     }
 
-    /// Runs a short read on this thread's own connection; everything that `read` sees is of one
-    /// moment.
+    /// Runs a short read on this thread's own connection; everything that `read` sees belongs to
+    /// one snapshot.
     pub fn read<T>(
         &self,
         read: impl FnOnce(&View<'_>) -> Result<T, CatalogError>,
@@ -252,9 +252,9 @@ impl Store {
         read(&View { connection: &connection })
     }
 
-    /// Has the writer run `change` in a savepoint of its own and returns when its commit is synced.
+    /// Has the writer run `change` in a savepoint of its own; returns when its commit is synced.
     ///
-    /// An error leaves no trace of the change, unless the commit itself failed.
+    /// After an error nothing of the change remains, unless the commit itself failed.
     pub fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
@@ -262,11 +262,11 @@ impl Store {
         self.write_file(None, change)
     }
 
-    /// Has the writer run `change`, which makes the row of the file in `held`, and then lets go of
-    /// it: for good when the row is committed, with the file when it is not.
+    /// Has the writer run `change`, which inserts the row of the `pending` file. The file stays
+    /// when the row is committed and is removed when it is not.
     ///
-    /// When the commit failed on its way to the disk, the log may hold the row all the same. The
-    /// file then stays, and the next start decides.
+    /// When the commit itself failed, the log may contain the row all the same. The file then
+    /// stays, and the sweep of the next start decides.
     pub fn write_file<T: Send + 'static>(
         &self,
         pending: Option<PendingFile>,
@@ -274,7 +274,7 @@ impl Store {
     ) -> Result<T, CatalogError> {
         let outcome = self.writer.run(change);
         if self.lock.is_none() {
-            // The change stands, whether or not its owner could be told.
+            // The change is committed, even if the owner of the folder cannot be notified.
             if let Err(failure) = self.change_counter.increment() {
                 tracing::error!(%failure, "the server may learn of this change late");
             }
@@ -289,9 +289,9 @@ impl Store {
     }
 }
 
-/// A file that is on disk and held until its row is committed.
+/// A file that is synced to disk and whose row is not committed yet.
 pub enum PendingFile {
-    /// A content of the code folder.
+    /// A content in the code folder.
     Code(PendingBlob),
     /// An object or a part in the inbox.
     Inbox(PendingObject),
@@ -313,7 +313,7 @@ impl PendingFile {
     }
 }
 
-/// A moment that is read at; ends with the value, by statements that are prepared once.
+/// A read transaction; dropping it ends the transaction, by a cached statement.
 struct Snapshot<'c>(&'c Connection);
 
 impl Drop for Snapshot<'_> {
@@ -325,15 +325,15 @@ impl Drop for Snapshot<'_> {
     }
 }
 
-/// What can be read, at one moment.
+/// Reads of one snapshot.
 pub struct View<'c> {
     connection: &'c Connection,
 }
 
-/// What can be read and written inside one change.
+/// Reads and writes inside one change.
 pub struct Change<'c> {
     view: View<'c>,
-    /// Whether any answer can show what it changes.
+    /// Whether its commit raises [`Store::generation`]; false when no answer shows what it writes.
     raises_generation: Cell<bool>,
 }
 
@@ -355,7 +355,7 @@ impl Change<'_> {
         Ok(from_sql(number))
     }
 
-    /// Makes the tenant's row unless it is there.
+    /// Inserts the tenant's row unless it exists.
     pub fn ensure_tenant(
         &self,
         tenant: &crate::domain::TenantId,
@@ -371,24 +371,24 @@ impl Change<'_> {
 }
 
 impl View<'_> {
-    /// Prepares a statement, which the connection keeps; `plans` looks at how it is run.
+    /// Prepares a statement, which the connection caches; `plans` checks its query plan.
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, CatalogError> {
         #[cfg(test)]
         plans::record(self.connection, sql);
         Ok(self.connection.prepare_cached(sql)?)
     }
 
-    /// Checks that the catalog answers at all.
+    /// Checks that SQLite can run a statement.
     pub fn check(&self) -> Result<(), CatalogError> {
         self.connection.prepare_cached("SELECT 1")?.query_one([], |_| Ok(()))?;
         Ok(())
     }
 }
 
-/// Makes the folders of files unless they are there.
+/// Opens the folders of files, which are created unless they exist.
 fn open_files(folder: &Path) -> std::io::Result<(Blobs, InboxFiles)> {
     let inbox = InboxFiles::open(folder)?;
-    // Second, for it syncs the folder that all of them are in.
+    // Last, because it syncs the data folder, which contains all of them.
     Ok((Blobs::open(folder)?, inbox))
 }
 
@@ -396,8 +396,8 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // Plans must not depend on bound values: a statement with a bound LIMIT would otherwise be
-    // prepared anew each time another value is bound.
+    // Plans must not depend on bound values: SQLite would otherwise prepare a statement with a
+    // bound LIMIT again for each new value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "soft_heap_limit", HEAP_MAX)?;
@@ -405,13 +405,14 @@ fn open_connection(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite
     Ok(connection)
 }
 
-/// Takes the lock, or finds that it is not needed; asks for both again while another process has it.
+/// Takes the lock, or returns `None` if it is not needed; tries again while another process holds
+/// it.
 fn wait_for_lock(
     folder: &Path,
-    mut is_needless: impl FnMut() -> Result<bool, OpenError>,
+    mut is_unneeded: impl FnMut() -> Result<bool, OpenError>,
 ) -> Result<Option<File>, OpenError> {
     for _ in 1..LOCK_ATTEMPTS {
-        if is_needless()? {
+        if is_unneeded()? {
             return Ok(None);
         }
         match take_lock(folder) {
@@ -424,7 +425,7 @@ fn wait_for_lock(
 
 fn take_lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
-    // Whoever can open it can hold it, and so keep the server from starting.
+    // Private: a user who can open the file can lock it and keep the server from starting.
     schema::make_private_file(&path).map_err(OpenError::io(&path))?;
     let lock = File::options().write(true).open(&path).map_err(OpenError::io(&path))?;
     match lock.try_lock() {
@@ -440,17 +441,17 @@ impl From<rusqlite::Error> for CatalogError {
     }
 }
 
-/// Spells a count for SQLite, whose integers are signed; the catalog's own never reach that far.
+/// Converts a count to SQLite's signed integers; counts of the catalog never exceed them.
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Reads a count that the schema keeps non-negative.
+/// Converts a count from SQL; the schema ensures that it is not negative.
 fn from_sql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-/// Reads a time; the writer only ever stores valid ones.
+/// Converts a time from SQL; the writer stores only valid ones.
 fn time_from_sql(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
-//! How SQLite runs the statements that read: by a key or an index, never by reading all rows or
-//! sorting them.
+//! Tests of the query plans: statements read by a key or an index, and neither scan nor sort.
 //!
-//! A plan depends on the schema and the statement alone, for the catalog keeps no statistics.
+//! A plan depends on the schema and the statement alone, because the catalog has no statistics.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,34 +17,34 @@ use crate::domain::{
     VersionNumber, Window,
 };
 
-/// What a plan may say all the same: a part of the statement, a part of the plan's line.
+/// Exceptions: a part of the statement, and a part of the plan's line that is allowed there.
 const ALLOWED: &[(&str, &str)] = &[
-    // The few runtimes of one version, which are text in its row.
+    // The few runtimes of one version, which are JSON in its row.
     ("", "SCAN json_each "),
-    // No row at all.
+    // No table is read.
     ("SELECT EXISTS (", "SCAN CONSTANT ROW"),
     ("SELECT coalesce((SELECT code_size", "SCAN CONSTANT ROW"),
-    // At most 1,000, and those that the sweep has not come to.
+    // At most 1,000, and expired ones that are not deleted yet.
     ("SELECT count(*) FROM inbox_multiparts", "inbox_multiparts_by_key (tenant=?)"),
-    // How many layers a filter lets through is known to nobody before; without one it is kept.
+    // The count of layers that match a filter; only the count without a filter is stored.
     ("SELECT count(*) FROM layers l", "USING INDEX layers_by_age (tenant=?)"),
-    // The same with a tenant's states.
+    // The count of a tenant's states.
     ("SELECT count(*) FROM functions f", "USING COVERING INDEX functions_by_name (tenant=?)"),
     // Up to `functions::SORTED_MAX` states of a tenant.
     ("WHERE f.tenant = ? AND f.live = 1 ORDER BY v.seq", "TEMP B-TREE FOR ORDER BY"),
     ("WHERE f.tenant = ? AND f.live = 1 AND v.name = ? ORDER BY v.seq", "TEMP B-TREE FOR ORDER BY"),
     ("WHERE f.tenant = ? AND f.live = 1 ORDER BY v.seq", "functions_by_name (tenant=?)"),
     ("AND v.name = ? ORDER BY v.seq", "functions_by_name (tenant=?)"),
-    // More of them, in their order, up to the end of the page.
+    // More states, in the index's order, up to the end of the page.
     ("ORDER BY v.sequence DESC, v.name ASC", "SCAN v USING INDEX function_versions_by_sequence"),
 ];
 
 thread_local! {
-    /// The statements that this thread prepared, with the lines of their plans.
+    /// The statements that this thread has prepared, with the lines of their plans.
     static PLANS: RefCell<BTreeMap<String, Vec<String>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Notes how a statement is run; called for each that a [`super::View`] prepares.
+/// Records the plan of a statement; [`super::View`] calls this for each that it prepares.
 pub(super) fn record(connection: &Connection, sql: &str) {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let mut rows = statement.raw_query();
@@ -56,7 +55,7 @@ pub(super) fn record(connection: &Connection, sql: &str) {
     PLANS.with_borrow_mut(|plans| plans.insert(sql.to_owned(), plan));
 }
 
-/// Fails for every statement of this thread that is not answered by keys and indexes.
+/// Fails if a recorded statement of this thread has a bad plan, or if too few are recorded.
 fn check(statements_min: usize) {
     let plans = PLANS.take();
     assert!(plans.len() >= statements_min, "only {} statements", plans.len());
@@ -64,7 +63,8 @@ fn check(statements_min: usize) {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
-/// Whether a statement sorts, reads a whole table or index, or more of a tenant's rows than a page.
+/// Returns whether a statement sorts, scans a table or an index, or reads more of a tenant's rows
+/// than a page.
 fn is_bad(sql: &str, plan: &[String]) -> bool {
     let is_allowed = |line: &String| {
         ALLOWED.iter().any(|(part, allowed)| sql.contains(part) && line.contains(allowed))
@@ -96,7 +96,7 @@ fn layer() -> LayerName {
     LayerName::parse("demo").unwrap()
 }
 
-/// Makes a layer with one version, without its file.
+/// Publishes a layer version without its file.
 fn publish_layer(store: &Store) {
     let written = store.write(|change| {
         let digests = Digests { sha256: [1; 32], sha512: [1; 64], md5: [1; 16], crc64: 1 };
@@ -134,7 +134,7 @@ fn insert_function(
     change.insert_head(&key, &VersionName::latest(), &head, sequence)
 }
 
-/// Makes a function that has the layer bound to it.
+/// Creates a function to which the layer is bound.
 fn create_function(store: &Store) {
     let written = store.write(|change| {
         let bound = LayerRef { layer: layer(), number: number() };
@@ -144,7 +144,7 @@ fn create_function(store: &Store) {
     written.unwrap();
 }
 
-/// One filter for each way to narrow a list of layers, and all at once.
+/// Returns one filter for each field of a filter, one without any, and one with all.
 fn filters() -> Vec<LayerFilter> {
     let (none, text) = (LayerFilter::default, || Some("demo".to_owned()));
     vec![
@@ -241,7 +241,7 @@ fn functions_are_read_by_keys_and_indexes() {
 }
 
 #[test]
-fn many_states_of_a_tenant_are_read_in_their_order() {
+fn many_states_of_a_tenant_are_not_sorted() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let written = store.write(|change| {
@@ -271,7 +271,7 @@ fn many_states_of_a_tenant_are_read_in_their_order() {
 fn the_inbox_is_read_and_swept_by_keys_and_indexes() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    // The writer's own thread would keep its plans to itself.
+    // The writer would record its plans in its own thread.
     let path = folder.path().join("catalog.sqlite");
     let connection = super::open_connection(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let change =

@@ -1,4 +1,5 @@
-//! Making the catalog file, knowing its version, and bringing older ones up to date.
+//! Creates the catalog file, checks its schema version and migrates older files. Also the private
+//! permissions of the files and folders. Knows the tables only as SQL text.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,20 +15,20 @@ use crate::domain::{TenantId, Timestamp};
 /// The whole schema as of [`VERSION`].
 const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// Steps from one version to the next: the first leads from version 1 to 2. Never edited once
+/// Migrations, each from one version to the next: the first from version 1 to 2. Never edited once
 /// released.
 const MIGRATIONS: &[&str] =
     &[include_str!("schema/to-version-2.sql"), include_str!("schema/to-version-3.sql")];
 
-/// `application_id` of our files, the letters "LYRB".
+/// The `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
 
-/// What else is in a data folder, beside the catalog and the lock.
+/// The folders in a data folder, beside the catalog and the lock.
 const OUR_FOLDERS: [&str; 5] = ["buckets", "code", "inbox", "incoming", "quarantine"];
 
-/// Brings the file to the current schema.
+/// Creates or migrates the file, if it does not have the current schema.
 ///
-/// Nothing is written, not even the journal's mode, before the file is known to be ours.
+/// Writes nothing, not even the journal mode, before the file is known to be ours.
 pub(super) fn prepare(
     connection: &mut Connection,
     path: &Path,
@@ -45,16 +46,16 @@ pub(super) fn prepare(
     Ok(())
 }
 
-/// Sets what every connection that writes needs.
+/// Sets the pragmas of a connection that writes.
 pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
-    // SQLite does not wait here for a process that only looks at the file's version.
+    // SQLite does not wait here for a process that reads the file's version.
     retry_busy(|| connection.pragma_update(None, "journal_mode", "wal"))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(())
 }
 
-/// Runs what SQLite refuses at once while another process reads, up to two seconds long.
+/// Retries, for up to two seconds, a statement that SQLite refuses while another process reads.
 fn retry_busy(run: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     for _ in 1..LOCK_ATTEMPTS {
         match run() {
@@ -67,18 +68,18 @@ fn retry_busy(run: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     run()
 }
 
-/// Tells whether the file has the current schema; a newer one and a stranger's file are refused.
+/// Returns whether the file has the current schema; refuses a newer one and a foreign file.
 pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
     let known = 1 + MIGRATIONS.len() as i64;
     Ok(version_of_ours(connection, path, known)? == known)
 }
 
-/// Returns the file's version, 0 for an empty one; a refusal leaves the file as it was.
+/// Returns the file's schema version, 0 for an empty file; a refusal leaves the file unchanged.
 fn version_of_ours(connection: &Connection, path: &Path, known: i64) -> Result<i64, OpenError> {
-    // A log that its owner left beside the file must not be written back by our closing it.
+    // When a foreign file is closed, the log that its owner left must not be written back.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // One moment: another process may be making the catalog just now.
-    let moment = connection.unchecked_transaction()?;
+    // One snapshot, because another process may be creating the catalog.
+    let snapshot = connection.unchecked_transaction()?;
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let foreign = || OpenError::Foreign(path.to_owned());
     let version = number("user_version")?;
@@ -94,7 +95,7 @@ fn version_of_ours(connection: &Connection, path: &Path, known: i64) -> Result<i
     } else if version > known {
         return Err(OpenError::NewerSchema { found: version, known });
     }
-    moment.finish()?;
+    snapshot.finish()?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(version)
 }
@@ -119,7 +120,7 @@ fn create(
     Ok(())
 }
 
-/// Takes a copy of the file beside it, then runs all missing steps in one transaction.
+/// Copies the file to one beside it, then runs all missing migrations in one transaction.
 fn migrate(
     connection: &mut Connection,
     path: &Path,
@@ -130,10 +131,10 @@ fn migrate(
     if copy.exists() {
         fs::remove_file(&copy).map_err(OpenError::io(&copy))?;
     }
-    // An empty file is what VACUUM accepts as its target; made by us, nobody else can read it.
+    // VACUUM accepts an empty file as its target. Ours is private from the start.
     make_private_file(&copy).map_err(OpenError::io(&copy))?;
     connection.execute("VACUUM INTO ?", [copy.to_string_lossy()])?;
-    // The way back must be on disk before there is something to go back from.
+    // The copy must be durable before the migration starts.
     File::open(&copy).and_then(|file| file.sync_all()).map_err(OpenError::io(&copy))?;
     copy.parent().map_or(Ok(()), sync_folder).map_err(OpenError::io(&copy))?;
     let transaction = connection.transaction()?;
@@ -146,10 +147,10 @@ fn migrate(
     Ok(())
 }
 
-/// Makes an empty file that only its owner can read, unless it is there.
+/// Creates an empty file that only its owner can read, unless it exists.
 ///
-/// SQLite itself would make one that everybody can read. It takes over what it finds, and gives the
-/// files that it puts beside it the same permissions.
+/// SQLite itself would create a file that every user can read. It uses an existing file as it is and
+/// gives the files that it creates beside it the same permissions.
 pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -161,8 +162,10 @@ pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes everybody else's rights from a catalog that was made without this care, and from its
-/// folder where nothing but the catalog is in it.
+/// Removes other users' permissions from a catalog that an earlier release created, and from its
+/// folder if the folder contains nothing else.
+///
+/// Logs a warning if other users can still enter the folder or read the catalog.
 pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     let (mut only_ours, mut narrowed) = (true, true);
     for entry in fs::read_dir(folder)? {
@@ -175,7 +178,7 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
             only_ours = false;
         }
     }
-    // A folder that is shared is its users' to close, and what somebody else owns is the owner's.
+    // A folder with other files is left to its users. Files of another owner cannot be changed.
     narrowed &= !is_open(folder)? || only_ours && narrow(folder).is_ok();
     if !narrowed {
         tracing::warn!(
@@ -193,7 +196,7 @@ fn is_open(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
-/// Takes the rights of everybody but the owner away.
+/// Removes the permissions of all users but the owner.
 #[cfg(unix)]
 fn narrow(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -215,7 +218,7 @@ fn narrow(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder that only its owner can enter, unless it is there.
+/// Creates a folder that only its owner can enter, unless it exists.
 pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_and_left_alone() {
+    fn a_newer_schema_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.sqlite");
         let mut connection = catalog(folder.path());
@@ -255,8 +258,8 @@ mod tests {
         assert!(matches!(refusal, OpenError::Foreign(_)), "{refusal}");
     }
 
-    /// Whatever makes the schema, by kind and name: the columns of tables in their order, checks,
-    /// keys, and the whole text of indexes and triggers; without comments and how blanks are set.
+    /// Returns the SQL of each table, index and trigger, by kind and name, without comments and with
+    /// normalised blanks.
     fn shape(connection: &Connection) -> Vec<String> {
         let sql = "SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema
                    WHERE sql IS NOT NULL ORDER BY 1";
@@ -277,7 +280,7 @@ mod tests {
         spaced.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// A catalog as version 1 left it, with layers, functions and their code.
+    /// Rows of a catalog of version 1: layers, functions and their code.
     const ROWS_OF_VERSION_1: &str = "
         INSERT INTO state VALUES (1, 7, zeroblob(32));
         INSERT INTO tenants VALUES ('default', 1, 1), ('other', 1, 0), ('third', 1, 0);
@@ -297,7 +300,7 @@ mod tests {
         PRAGMA user_version = 1";
 
     #[test]
-    fn a_catalog_of_version_1_becomes_what_a_new_one_is_and_keeps_its_rows() {
+    fn a_catalog_of_version_1_gets_the_current_schema_and_keeps_its_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.sqlite");
         let mut old = catalog(folder.path());
@@ -344,7 +347,7 @@ mod tests {
         }
     }
 
-    /// What version 2 added, with rows that nothing of version 3 may touch.
+    /// Rows of the tables that version 2 added; the migration to version 3 must not change them.
     const ROWS_OF_VERSION_2: &str = "
         INSERT INTO keys VALUES ('KEY1', 'secret-of-1', 'default', 'write', 1, 5, NULL),
                                 ('KEY2', 'secret-of-2', 'other', 'admin', 0, 6, 7);
@@ -392,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_in_a_check_an_index_or_a_trigger_is_a_difference() {
+    fn shapes_differ_by_a_check_an_index_or_a_trigger_and_not_by_a_comment() {
         let shape_of = |sql: &str| {
             let connection = Connection::open_in_memory().unwrap();
             connection.execute_batch(sql).unwrap();
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_schema_is_copied_and_then_migrated_whole_or_not_at_all() {
+    fn an_older_catalog_is_copied_and_then_migrated_completely_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.sqlite");
         let mut connection = catalog(folder.path());

@@ -1,7 +1,7 @@
-//! What the code folder and the inbox share: files spread over 256 folders, announced before they
-//! are there, renamed into place and synced.
+//! The sharded directory, which the code folder and the inbox are: files in 256 subfolders.
 //!
-//! Knows nothing of what the files hold.
+//! Also the steps that make a file durable: announce it, rename it into place, sync the folder.
+//! Knows neither rows nor the contents of the files.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,33 +12,33 @@ use tempfile::TempPath;
 
 use super::schema::make_private_folder;
 
-/// Ending of the files that announce another one before its row exists.
+/// Ending of the files that announce another file before its row exists.
 pub(super) const INTENT: &str = ".intent";
 
-/// A folder of files in 256 folders, by the first byte of what names them.
+/// A folder with its files in 256 subfolders, by the first byte of each file's id.
 pub(super) struct ShardedDirectory {
     folder: PathBuf,
-    /// Whether the folder `ab` is there and synced into ours, by its number.
+    /// Whether a subfolder exists and its name is synced, by its number.
     synced: [AtomicBool; 256],
 }
 
 impl ShardedDirectory {
-    /// Makes the folder; whoever calls this syncs the one that it is in.
+    /// Creates the folder unless it exists. The caller must sync the parent folder.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
         make_private_folder(&folder)?;
         Ok(Self { folder, synced: std::array::from_fn(|_| AtomicBool::new(false)) })
     }
 
-    /// Returns where a file belongs whose name is made of `first` and what follows it.
+    /// Returns the path of the file `name`, whose id starts with the byte `first`.
     pub(super) fn path(&self, first: u8, name: &str) -> PathBuf {
         self.folder.join(hex::encode([first])).join(name)
     }
 
-    /// Makes the folder that files of `first` belong in, and returns it when its own name is on
-    /// disk.
+    /// Creates the subfolder of ids that start with `first`, and returns it once its name is
+    /// synced.
     ///
-    /// Of several that come here at once, each syncs for itself: none goes on because another made
-    /// the folder, only because another has synced it.
+    /// Concurrent callers each sync for themselves: a caller skips the sync only if another has
+    /// completed it, not if another has merely created the folder.
     pub(super) fn make(&self, first: u8) -> io::Result<PathBuf> {
         let folder = self.folder.join(hex::encode([first]));
         let synced = &self.synced[usize::from(first)];
@@ -51,7 +51,7 @@ impl ShardedDirectory {
     }
 }
 
-/// Makes an empty file in `incoming` that says by its name which other one is about to be made.
+/// Creates an empty file in `incoming` whose name announces the file that is about to be created.
 pub(super) fn announce(incoming: &Path, name: &str) -> io::Result<TempPath> {
     let builder = &mut tempfile::Builder::new();
     Ok(builder.prefix(name).suffix(INTENT).tempfile_in(incoming)?.into_temp_path())
@@ -62,7 +62,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Removes a file; one that is not there is as good as removed.
+/// Removes a file; succeeds as well if there is none.
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure),

@@ -1,4 +1,4 @@
-//! What holds for the data folder as a whole.
+//! Tests of the data folder as a whole.
 
 use rusqlite::StatementStatus;
 
@@ -10,7 +10,7 @@ fn store(folder: &Path) -> Store {
 }
 
 #[test]
-fn a_bound_limit_does_not_prepare_the_statement_anew() {
+fn a_new_bound_limit_does_not_prepare_the_statement_again() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path())
         .read(|view| {
@@ -26,7 +26,7 @@ fn a_bound_limit_does_not_prepare_the_statement_anew() {
 }
 
 #[test]
-fn a_foreign_file_is_refused_and_keeps_every_byte() {
+fn a_foreign_file_is_refused_and_unchanged() {
     let theirs = |folder: &Path| {
         let path = folder.join("catalog.sqlite");
         let connection = Connection::open(&path).unwrap();
@@ -80,7 +80,7 @@ fn only_the_owner_can_read_the_catalog() {
         }
     };
     check(0o700);
-    // As an earlier release left it, and with a stranger's file beside it.
+    // As an earlier release left it, with a foreign file beside it.
     set(&folder, 0o755);
     set(&folder.join("catalog.sqlite"), 0o644);
     std::fs::write(folder.join("theirs"), "").unwrap();
@@ -88,7 +88,7 @@ fn only_the_owner_can_read_the_catalog() {
 }
 
 #[test]
-fn the_generation_moves_with_changed_rows_only() {
+fn only_changed_rows_raise_the_generation() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
     store.write(|change| change.check()).unwrap();
@@ -117,7 +117,7 @@ fn code_stays_for_the_next_start_when_its_commit_fails() {
     refused.unwrap_err();
     assert!(!path.exists(), "nothing of a refused change is in the log");
 
-    // A constraint that is only looked at by the commit.
+    // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(keep(&first), |change| {
         Ok(change.connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
@@ -141,7 +141,7 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
     let id = uuid::Uuid::from_u128(1);
     let first = store(folder.path());
     let pending = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
-    // A constraint that is only looked at by the commit.
+    // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(Some(pending), |change| {
         Ok(change.connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
@@ -175,7 +175,7 @@ fn key(id: &str, name: &str) -> Key {
 }
 
 #[test]
-fn access_has_each_tenants_keys_and_only_the_spellings_that_were_set() {
+fn access_has_each_tenants_keys_and_only_the_cloud_ids_that_were_set() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
     let mut names = CloudIds::default();

@@ -1,7 +1,7 @@
-//! The one thread that writes: takes all changes that wait and commits them together.
+//! The writer: the one thread that writes. It commits all waiting changes together.
 //!
-//! Each change runs in a savepoint, so that one that fails takes nothing of the others with it, and
-//! is answered only after the shared commit is synced (`synchronous=FULL`).
+//! Each change runs in a savepoint, so that a failed one undoes nothing of the others. A caller is
+//! answered only after the shared commit is synced (`synchronous=FULL`). Knows no tables.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -18,30 +18,30 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{Change, View};
 use crate::domain::CatalogError;
 
-/// Changes that share one commit at the most; bounds how long the first of them waits.
+/// Most changes that share one commit; bounds how long the first of them waits.
 const BATCH_MAX: usize = 256;
 
-/// Why a change does not stand.
+/// Why a change failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It refused, or it was never part of a commit: nothing of it is left.
+    /// It refused, or was never part of a commit: nothing of it remains.
     Undone(CatalogError),
-    /// Its commit failed on the way to the disk: the log may hold it all the same, and then the
-    /// next start finds it done.
+    /// Its commit failed while it was written to disk. The log may contain it all the same; the
+    /// next start then finds it committed.
     Undecided(CatalogError),
 }
 
-/// How the transaction that a change ran in ended badly.
+/// How the transaction that a change ran in failed.
 enum Broken {
     BeforeCommit(rusqlite::Error),
     AtCommit(rusqlite::Error),
 }
 
-/// Tells a waiting caller how the shared transaction went.
+/// Sends the waiting caller its result, given that of the shared transaction.
 type Answer = Box<dyn FnOnce(Result<(), &Broken>)>;
 
-/// Runs inside the writer, or is told that there is no transaction to run in; returns whether the
-/// change stands, so that its savepoint need not be undone.
+/// Runs a change inside the writer; `None` means that there is no transaction to run it in. Returns
+/// whether the change succeeded; its savepoint is undone if not.
 type Job = Box<dyn FnOnce(Option<&Change<'_>>) -> (bool, Answer) + Send>;
 
 pub(super) struct Writer {
@@ -50,8 +50,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; `changes` is raised at each commit that changed a row, before anyone is
-    /// answered.
+    /// Starts the thread. It raises `changes` at each commit that changed a row, before it answers
+    /// the callers.
     pub(super) fn start(connection: Connection, changes: Arc<AtomicU64>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
@@ -61,7 +61,7 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread })
     }
 
-    /// Queues `change` and waits until it is committed or refused.
+    /// Queues `change` and waits until it is committed or has failed.
     ///
     /// A change that panics is undone like one that refuses.
     pub(super) fn run<T: Send + 'static>(
@@ -69,10 +69,10 @@ impl Writer {
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, Failed> {
         let (job, answer) = job(change);
-        let gone = || CatalogError::internal("the writer has stopped");
-        let jobs = self.jobs.as_ref().ok_or_else(|| Failed::Undone(gone()))?;
-        jobs.send(job).map_err(|_| Failed::Undone(gone()))?;
-        answer.recv().map_err(|_| Failed::Undecided(gone()))?
+        let stopped = || CatalogError::internal("the writer has stopped");
+        let jobs = self.jobs.as_ref().ok_or_else(|| Failed::Undone(stopped()))?;
+        jobs.send(job).map_err(|_| Failed::Undone(stopped()))?;
+        answer.recv().map_err(|_| Failed::Undecided(stopped()))?
     }
 }
 
@@ -85,7 +85,7 @@ impl From<Failed> for CatalogError {
 }
 
 impl Drop for Writer {
-    /// Lets the queue run dry, then waits for the last checkpoint.
+    /// Lets the thread finish the queue, then waits for its last checkpoint.
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -94,14 +94,14 @@ impl Drop for Writer {
     }
 }
 
-/// Wraps a change for the queue; its outcome arrives at the receiver.
+/// Wraps a change for the queue; the receiver gets its outcome.
 fn job<T: Send + 'static>(
     change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
 ) -> (Job, Receiver<Result<T, Failed>>) {
     let (reply, answer) = mpsc::sync_channel(1);
     let job: Job = Box::new(move |transaction| {
-        // Whatever the change was in the middle of is undone with its savepoint, and what it took
-        // along is dropped: nobody sees either half done.
+        // Unwind safe: the savepoint undoes what a panicking change wrote, and the values that it
+        // captured are dropped.
         let outcome = transaction.map(|transaction| {
             catch_unwind(AssertUnwindSafe(|| change(transaction)))
                 .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
@@ -135,7 +135,7 @@ fn answer_later<T: 'static>(
                 Err(Failed::Undone(CatalogError::internal("the writer left a change out")))
             }
         };
-        // The caller may have gone away; the change stands all the same.
+        // The caller may no longer wait; the outcome stays the same.
         let _ = reply.send(outcome);
     })
 }
@@ -148,8 +148,8 @@ fn work(mut connection: Connection, queue: &Receiver<Job>, changes: &AtomicU64) 
         if let Err(Broken::BeforeCommit(failure) | Broken::AtCommit(failure)) = &outcome {
             tracing::error!(%failure, "a commit failed");
         }
-        // Those that were not reached hear why; they are not left to wait for the next attempt,
-        // which may take as long as this one to fail.
+        // Changes that were not reached fail too. The next attempt might take as long as this one
+        // to fail.
         if let Err(Broken::BeforeCommit(_)) = &outcome {
             batch.answers.extend(waiting.map(|job| job(None).1));
         }
@@ -160,18 +160,18 @@ fn work(mut connection: Connection, queue: &Receiver<Job>, changes: &AtomicU64) 
             answer(outcome.as_ref().copied());
         }
     }
-    // Writes the log back. By now no reader is left, so that closing this last connection removes
-    // the log and its index: one file is left instead of three.
-    // Another process may hold it; then that one does it later, and nobody waits here.
+    // Writes the log back into the file. All readers are closed by now: closing this last
+    // connection removes the log and its index. If another process has the catalog open, that
+    // process does so later; nothing waits for it here.
     let _ = connection.busy_timeout(Duration::ZERO);
     let _ = connection.pragma_update(None, "wal_checkpoint", "truncate");
 }
 
-/// What came of the changes that share a commit.
+/// The outcome of the changes that share a commit.
 #[derive(Default)]
 struct Batch {
     answers: Vec<Answer>,
-    /// Whether any of those that stand touched a row.
+    /// Whether any that succeeded changed a row and raises the generation.
     changed: bool,
 }
 
@@ -183,7 +183,7 @@ impl Batch {
     ) -> Result<(), Broken> {
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)
             .map_err(Broken::BeforeCommit)?;
-        // The savepoint is there before the job is taken: a job that was taken runs.
+        // The savepoint exists before a job is taken from the queue: a job that is taken runs.
         transaction.execute_batch("SAVEPOINT one").map_err(Broken::BeforeCommit)?;
         for job in jobs {
             let change = Change {
@@ -191,12 +191,13 @@ impl Batch {
                 raises_generation: Cell::new(true),
             };
             let before = transaction.total_changes();
-            let (stands, answer) = job(Some(&change));
+            let (succeeded, answer) = job(Some(&change));
             self.answers.push(answer);
-            self.changed |=
-                stands && change.raises_generation.get() && transaction.total_changes() != before;
+            self.changed |= succeeded
+                && change.raises_generation.get()
+                && transaction.total_changes() != before;
             transaction
-                .execute_batch(if stands {
+                .execute_batch(if succeeded {
                     "RELEASE one; SAVEPOINT one"
                 } else {
                     "ROLLBACK TO one"
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_panics_takes_nothing_of_its_batch_with_it() {
+    fn a_panicking_change_undoes_nothing_else_of_its_batch() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connection(&folder.path().join("numbers"));
         let (first, first_answer) = job(|change| insert(change, 1));
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_outlives_a_panic_and_says_why_it_cannot_begin() {
+    fn the_writer_survives_a_panic_and_reports_why_it_cannot_begin() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("numbers");
         let writer = Writer::start(connection(&path), Arc::default()).unwrap();

@@ -1,4 +1,4 @@
-//! All SQL that writes functions, their heads and their versions.
+//! All SQL that writes functions, their heads and their versions. Checks no rule of the catalog.
 
 use rusqlite::{OptionalExtension, params_from_iter};
 
@@ -13,9 +13,9 @@ use crate::store::{Change, from_sql, to_sql};
 pub struct HeadUpdate<'a> {
     /// The whole configuration.
     pub config: &'a FunctionConfig,
-    /// The SHA-256 of a content that has its row; `None` for none.
+    /// The SHA-256 of a content that has its row; `None` for a head without code.
     pub code: Option<&'a [u8; 32]>,
-    /// The head's stamp.
+    /// The revision of the head.
     pub revision: u64,
     /// When the code last changed.
     pub code_changed: Timestamp,
@@ -23,9 +23,9 @@ pub struct HeadUpdate<'a> {
     pub updated: Option<Timestamp>,
 }
 
-/// The values of a new version that are not its head's.
+/// The values of a new version that are not copied from the head.
 pub struct VersionInsert<'a> {
-    /// The caller's name; the number in decimal otherwise.
+    /// The caller's name for it; `None` for the number in decimal.
     pub name: Option<&'a VersionName>,
     /// Free text.
     pub description: &'a str,
@@ -34,7 +34,8 @@ pub struct VersionInsert<'a> {
 }
 
 impl Change<'_> {
-    /// Makes or revives a function's row; false when it exists already.
+    /// Inserts a function's row, or sets that of a deleted function live again; returns false if the
+    /// function exists.
     pub fn insert_function(
         &self,
         key: &FunctionKey,
@@ -62,7 +63,7 @@ impl Change<'_> {
         Ok(inserted > 0)
     }
 
-    /// Makes the head of a function that has none.
+    /// Inserts the head of a function that has none.
     pub fn insert_head(
         &self,
         key: &FunctionKey,
@@ -131,7 +132,7 @@ impl Change<'_> {
         function: i64,
         layers: &[LayerRef],
     ) -> Result<(), CatalogError> {
-        // A layer version that was deleted in the meantime stays bound with the code it had.
+        // A bound layer version that was deleted since stays bound, with the code it had.
         let sql = "SELECT l.id, v.code FROM layers l JOIN layer_versions v ON v.layer = l.id \
                    WHERE l.tenant = ?1 AND l.name = ?2 AND v.number = ?3 \
                    UNION ALL SELECT l.id, b.code FROM layers l JOIN function_layers b \
@@ -163,9 +164,10 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Gives the function's next number to a snapshot of its head.
+    /// Inserts a snapshot of the head with the function's next number, which is returned.
     ///
-    /// The head counts as written too. A number whose decimal is taken as a name is passed over.
+    /// The head gets the same sequence number. Without a name for the version, a number whose
+    /// decimal is the name of another version is skipped.
     pub fn insert_function_version(
         &self,
         key: &FunctionKey,
@@ -210,7 +212,8 @@ impl Change<'_> {
         VersionNumber::new(from_sql(number)).ok_or_else(|| CatalogError::internal("bad number"))
     }
 
-    fn next_number(&self, function: i64, names_it: bool) -> Result<i64, CatalogError> {
+    /// Returns the next number; with `is_name`, the next whose decimal is not taken as a name.
+    fn next_number(&self, function: i64, is_name: bool) -> Result<i64, CatalogError> {
         let last: i64 = self
             .connection
             .prepare_cached("SELECT last_number FROM functions WHERE id = ?")?
@@ -219,13 +222,13 @@ impl Change<'_> {
         let mut taken = self
             .connection
             .prepare_cached("SELECT 1 FROM function_versions WHERE function = ? AND name = ?")?;
-        while names_it && taken.exists((function, number.to_string()))? {
+        while is_name && taken.exists((function, number.to_string()))? {
             number += 1;
         }
         Ok(number)
     }
 
-    /// Deletes a published version; false when it was not there.
+    /// Deletes a published version; returns whether it existed.
     pub fn delete_function_version(
         &self,
         key: &FunctionKey,
@@ -245,7 +248,7 @@ impl Change<'_> {
         Ok(deleted > 0)
     }
 
-    /// Deletes a function with all its versions; its counter remains. False when it was not there.
+    /// Deletes a function with all its versions; returns whether it existed. Its counter remains.
     pub fn delete_function(&self, key: &FunctionKey, sequence: u64) -> Result<bool, CatalogError> {
         let sql = "UPDATE functions SET live = 0, versions = 0, sequence = ?4 \
                    WHERE tenant = ?1 AND grp = ?2 AND name = ?3 AND live = 1 RETURNING id";

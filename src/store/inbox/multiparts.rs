@@ -1,4 +1,4 @@
-//! All SQL about uploads into the inbox that are not completed, and their parts.
+//! All SQL about uploads into the inbox that are not completed, and their parts. Knows no clock.
 
 use rusqlite::Row;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ impl View<'_> {
         rows.next()?.map(multipart).transpose()
     }
 
-    /// Returns uploads into a bucket that are not expired; the page's `total` is not counted.
+    /// Returns unexpired uploads into a bucket; the page's `total` is not counted.
     pub fn select_multiparts(
         &self,
         tenant: &TenantId,
@@ -70,7 +70,7 @@ impl View<'_> {
                 None => return Ok(Page::empty()),
             },
         };
-        // One lower bound: of two, SQLite would start at either.
+        // Only one lower bound: given two, SQLite may start at either.
         let (above, key) =
             if key >= range.prefix { (above, key) } else { ("key >= ?3", range.prefix.clone()) };
         let end = after_prefix(&range.prefix);
@@ -98,7 +98,7 @@ impl View<'_> {
         Ok(cut(uploads, range.limit, 0))
     }
 
-    /// Returns the number of a tenant's uploads that are not expired.
+    /// Returns the number of a tenant's unexpired uploads.
     pub fn count_multiparts(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, CatalogError> {
         let sql = "SELECT count(*) FROM inbox_multiparts
                    WHERE tenant = ? AND (expires IS NULL OR expires > ?)";
@@ -108,7 +108,7 @@ impl View<'_> {
         Ok(from_sql(count))
     }
 
-    /// Returns the parts of an upload after the number `after`, with the names of their files; the
+    /// Returns the parts of an upload after the number `after`, each with the name of its file; the
     /// page's `total` is not counted.
     pub fn select_parts(
         &self,
@@ -131,7 +131,7 @@ impl View<'_> {
 }
 
 impl Change<'_> {
-    /// Makes the row of an upload; the tenant must have its own.
+    /// Inserts the row of an upload; the tenant must have its row.
     pub fn insert_multipart(
         &self,
         tenant: &TenantId,
@@ -155,8 +155,9 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Makes a part's row, in place of an older one's; its file must be on disk and synced.
-    /// Returns the file that the older one had.
+    /// Inserts a part's row and deletes that of an older part of this number, whose file is returned.
+    ///
+    /// The new part's file must be synced to disk.
     pub fn replace_part(
         &self,
         upload: &str,
@@ -181,7 +182,7 @@ impl Change<'_> {
         Ok(older)
     }
 
-    /// Deletes an upload and its parts; returns the files that they had.
+    /// Deletes an upload and its parts; returns the parts' files.
     pub fn delete_multipart(&self, upload: &str) -> Result<Vec<Uuid>, CatalogError> {
         let parts = "DELETE FROM inbox_parts WHERE upload = ? RETURNING file";
         let files = self.deleted_files(parts, [upload])?;

@@ -1,6 +1,7 @@
-//! The list of layers in the order of their names: as a page of whole versions, or row by row.
+//! The list of layers by name: as a page of whole versions, or row by row.
 //!
-//! Who is handed the rows as they are read gets no copies, and only the columns that lists show.
+//! A row that is passed on while it is read is not copied and has only the columns that lists show.
+//! Knows no dialect and no page token.
 
 use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
@@ -13,7 +14,7 @@ use crate::store::columns::columns;
 use crate::store::{View, from_sql, time_from_sql, to_sql};
 
 columns! {
-    /// The columns of a row that is handed out; [`layer_version_row`] reads them.
+    /// The columns of a row that is passed on; [`layer_version_row`] reads them.
     mod columns {
         NAME: "l.name", ACL: "l.acl", NUMBER: "v.number", DESCRIPTION: "v.description",
         LICENSE: "v.license", RUNTIMES: "v.runtimes", CREATED: "v.created", SHA256: "c.sha256",
@@ -22,9 +23,10 @@ columns! {
 }
 
 impl View<'_> {
-    /// Returns the newest versions of layers in the order of their names, from `from` on.
+    /// Returns the newest version of each layer, in the order of the layers' names, starting at
+    /// `from` (inclusive).
     ///
-    /// `from` is inclusive; the page's `total` is not counted and stays 0.
+    /// The page's `total` is not counted and stays 0.
     pub fn select_layers_by_name(
         &self,
         tenant: &TenantId,
@@ -36,8 +38,8 @@ impl View<'_> {
         Ok(cut(self.many_versions(&sql, values)?, limit, 0))
     }
 
-    /// Hands at most `limit` rows of [`View::select_layers_by_name`] to `visit`, in their order, and
-    /// returns the name of the layer that follows them.
+    /// Passes at most `limit` rows of [`View::select_layers_by_name`] to `visit`, in their order, and
+    /// returns the name of the layer after them.
     pub fn visit_layers_by_name(
         &self,
         tenant: &TenantId,
@@ -73,7 +75,7 @@ fn layer_version_row<'r>(row: &'r Row<'_>) -> Result<LayerVersionRow<'r>, Catalo
     })
 }
 
-/// Writes the SELECT of layers in the order of their names, and the values that are bound to it.
+/// Returns the SELECT of layers in the order of their names, and the values to bind to it.
 fn select_by_name(
     columns: &str,
     tenant: &TenantId,
@@ -81,8 +83,8 @@ fn select_by_name(
     from: &str,
     limit: u64,
 ) -> (String, Vec<Value>) {
-    // The index is entered at one lower bound, the first in the statement: the prefix must not be
-    // left to be found by reading every name before it.
+    // SQLite enters the index at the first lower bound of the statement. That bound must be the
+    // greater of `from` and the prefix; SQLite would otherwise read every name before the prefix.
     let from = filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix));
     let hint = match filter.acl {
         Some(Acl::Public) => "INDEXED BY public_layers_by_name",
