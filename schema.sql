@@ -1,49 +1,49 @@
--- The catalog's schema, version 3. One file, one server; commands on the data
--- folder write to it too, beside that server: see ARCHITECTURE.md.
+-- The catalog's schema, version 3. One server owns the file; commands on the data folder may write
+-- to it at the same time: see ARCHITECTURE.md.
 -- Times are microseconds since 1970-01-01 UTC. Digests are raw bytes; dialects spell them.
 -- `sequence` columns hold the number of the change that last wrote the row.
 
--- One row: what the catalog knows of itself.
+-- One row: the state of the catalog as a whole.
 CREATE TABLE state (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     sequence    INTEGER NOT NULL,           -- number of the last change; every change takes the next
     link_secret BLOB    NOT NULL,           -- key of the HMAC in download links, 32 bytes
-    access      INTEGER NOT NULL DEFAULT 0, -- raised when a key, a spelling or the link secret changes
-    inbox_size  INTEGER NOT NULL DEFAULT 0  -- what the inbox holds, as its limit counts it, kept by triggers
+    access      INTEGER NOT NULL DEFAULT 0, -- raised when a key, cloud ids or the link secret change
+    inbox_size  INTEGER NOT NULL DEFAULT 0  -- size of the inbox, maintained by triggers
 ) STRICT;
 
--- The owner of everything.
+-- Tenants own layers, functions and objects.
 CREATE TABLE tenants (
     id        TEXT    PRIMARY KEY,
     created   INTEGER NOT NULL,
-    layers    INTEGER NOT NULL DEFAULT 0,   -- layers with at least one version, kept by the writer
-    code_size INTEGER NOT NULL DEFAULT 0,   -- bytes of all versions and heads, kept by triggers
-    spelling  TEXT    NOT NULL DEFAULT '{}' -- JSON object: how the clouds call it, where it is not derived
+    layers    INTEGER NOT NULL DEFAULT 0,   -- layers with at least one version, maintained by the writer
+    code_size INTEGER NOT NULL DEFAULT 0,   -- bytes of all versions and heads, maintained by triggers
+    spelling  TEXT    NOT NULL DEFAULT '{}' -- JSON object: its cloud ids, where they are not derived
 ) STRICT, WITHOUT ROWID;
 
--- Who may sign requests, in every cloud's way.
+-- Keys that sign requests, by every cloud's rules.
 CREATE TABLE keys (
     id        TEXT    PRIMARY KEY,
-    secret    TEXT    NOT NULL,             -- as it is: the clouds' signatures are made with it
+    secret    TEXT    NOT NULL,             -- in plain text: the clouds' signatures are computed with it
     tenant    TEXT    NOT NULL REFERENCES tenants (id),
     role      TEXT    NOT NULL CHECK (role IN ('read', 'write', 'admin')),
     enabled   INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
     created   INTEGER NOT NULL,
-    last_used INTEGER                       -- to about ten minutes
+    last_used INTEGER                       -- precise to about ten minutes
 ) STRICT, WITHOUT ROWID;
 
--- The audit log: one row for each change, written in its own transaction.
+-- The audit log: a row for each change, written in the transaction of the change.
 CREATE TABLE audit (
     sequence  INTEGER PRIMARY KEY,          -- number of the change
     at        INTEGER NOT NULL,
     tenant    TEXT    NOT NULL,
-    key       TEXT,                         -- who signed; NULL: authentication was off, or the node's owner
-    dialect   TEXT    NOT NULL,             -- 'local': a command on the data folder
+    key       TEXT,                         -- the key that signed; NULL: no authentication, or a local command
+    dialect   TEXT    NOT NULL,             -- 'local' for a command on the data folder
     operation TEXT    NOT NULL,             -- in the vendor's spelling
     subject   TEXT    NOT NULL,             -- kind and name: layer/demo/3, function/default/hello, key/AKID
     request   TEXT                          -- the request's id; NULL for a local command
 ) STRICT;
--- By the whole that the tenant is a division of: `a` for `a` and for `a@b`.
+-- By the root tenant: `a` for `a` and for its subtenant `a@b`.
 CREATE INDEX audit_by_whole ON audit (substr(tenant, 1, instr(tenant || '@', '@') - 1), sequence);
 
 -- One row and one file (`code/<first two hex>/<sha256>.zip`) per distinct content.
@@ -55,10 +55,11 @@ CREATE TABLE code (
     size     INTEGER NOT NULL,              -- bytes of the upload
     entries  INTEGER NOT NULL,              -- entries in the zip's directory
     unpacked INTEGER NOT NULL,              -- bytes of all entries unpacked
-    stored   INTEGER NOT NULL               -- when it was first kept
+    stored   INTEGER NOT NULL               -- when it was first stored
 ) STRICT, WITHOUT ROWID;
 
--- A layer's name and counter. The row outlives its versions, so that no number is used twice.
+-- A layer's name and counter. The row stays when its versions are deleted, so that no number is used
+-- twice.
 CREATE TABLE layers (
     id          INTEGER PRIMARY KEY,
     tenant      TEXT    NOT NULL REFERENCES tenants (id),
@@ -66,10 +67,10 @@ CREATE TABLE layers (
     uid         TEXT    NOT NULL UNIQUE,    -- Huawei's dependency id
     acl         INTEGER NOT NULL DEFAULT 0 CHECK (acl IN (0, 1)),   -- 1: readable by every tenant
     tags        TEXT    NOT NULL DEFAULT '[]',                      -- JSON: [[key, value], ...]
-    last_number INTEGER NOT NULL DEFAULT 0, -- highest number ever given out
+    last_number INTEGER NOT NULL DEFAULT 0, -- highest number ever assigned
     versions    INTEGER NOT NULL DEFAULT 0, -- versions that exist
     newest      INTEGER,                    -- highest number that exists; NULL: the layer is not listed
-    newest_at   INTEGER,                    -- creation of that version
+    newest_at   INTEGER,                    -- when that version was created
     sequence    INTEGER NOT NULL,
     UNIQUE (tenant, name)
 ) STRICT;
@@ -112,16 +113,17 @@ BEGIN
     WHERE id = (SELECT tenant FROM layers WHERE id = OLD.layer);
 END;
 
--- A function's name and counter. The row outlives the function, so that no number is used twice.
+-- A function's name and counter. The row stays when the function is deleted, so that no number is
+-- used twice.
 CREATE TABLE functions (
     id          INTEGER PRIMARY KEY,
     tenant      TEXT    NOT NULL REFERENCES tenants (id),
-    grp         TEXT    NOT NULL,           -- what the name is unique within; 'default' where a cloud has no groups
+    grp         TEXT    NOT NULL,           -- the name is unique within it; 'default' in clouds without groups
     name        TEXT    NOT NULL,
     uid         TEXT    NOT NULL UNIQUE,    -- renewed when the function is created again
     live        INTEGER NOT NULL DEFAULT 1 CHECK (live IN (0, 1)),  -- 0: deleted, the counter remains
     created     INTEGER NOT NULL,
-    last_number INTEGER NOT NULL DEFAULT 0, -- highest number ever given out
+    last_number INTEGER NOT NULL DEFAULT 0, -- highest number ever assigned
     versions    INTEGER NOT NULL DEFAULT 0, -- published versions that exist
     sequence    INTEGER NOT NULL,
     UNIQUE (tenant, grp, name)
@@ -143,7 +145,7 @@ CREATE TABLE function_versions (
     extra               TEXT    NOT NULL,   -- JSON object: dialect name to that dialect's own fields as text
     layers              INTEGER NOT NULL,   -- rows in function_layers
     code                BLOB    REFERENCES code (sha256),   -- NULL: a path or an image instead
-    revision            INTEGER NOT NULL,   -- stamp of the head: milliseconds since 1970, always growing
+    revision            INTEGER NOT NULL,   -- of the head: milliseconds since 1970, always growing
     code_changed        INTEGER NOT NULL,
     updated             INTEGER,            -- last change of the head after its creation
     published           INTEGER NOT NULL,
@@ -184,7 +186,7 @@ BEGIN
     WHERE id = (SELECT tenant FROM functions WHERE id = OLD.function);
 END;
 
--- Layer versions bound to a state of a function. The code stays referenced here when the layer
+-- Layer versions bound to a state of a function. This row still refers to the code when the layer
 -- version itself is deleted.
 CREATE TABLE function_layers (
     function     INTEGER NOT NULL,
@@ -199,8 +201,9 @@ CREATE TABLE function_layers (
 CREATE INDEX function_layers_by_layer ON function_layers (layer, layer_number);
 CREATE INDEX function_layers_by_code ON function_layers (code);
 
--- The inbox: objects that clients put before they make versions of them. Rows of an object and of
--- a part are inserted and deleted, never changed; that, the size and `inbox_gone` hang on triggers.
+-- The inbox: objects that clients put before they make versions of them. Rows of objects and of
+-- parts are inserted and deleted, never updated. Triggers enforce that, and maintain
+-- `state.inbox_size` and `inbox_gone`.
 CREATE TABLE inbox_objects (
     tenant     TEXT    NOT NULL REFERENCES tenants (id),
     bucket     TEXT    NOT NULL,
@@ -211,12 +214,12 @@ CREATE TABLE inbox_objects (
     sha512     BLOB    NOT NULL CHECK (length(sha512) = 64),
     md5        BLOB    NOT NULL CHECK (length(md5) = 16),
     crc64      INTEGER NOT NULL,            -- CRC-64/XZ, the same 64 bits read as signed
-    parts      INTEGER NOT NULL,            -- parts it was put in; 1 when it was put whole
+    parts      INTEGER NOT NULL,            -- number of parts it was put in; 1 if it was put whole
     etag       TEXT    NOT NULL,            -- entity tag without quotes
-    media_type TEXT    NOT NULL,            -- as its owner stated it; empty when he did not
-    metadata   TEXT    NOT NULL,            -- JSON object of text: names and values of its owner's
+    media_type TEXT    NOT NULL,            -- as the client stated it; empty if it did not
+    metadata   TEXT    NOT NULL,            -- JSON object of text: the client's own names and values
     stored     INTEGER NOT NULL,            -- when it was put
-    expires    INTEGER,                     -- from when on it is not there; NULL: it stays
+    expires    INTEGER,                     -- reads do not see it from this time on; NULL: it stays
     PRIMARY KEY (tenant, bucket, key)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX inbox_objects_by_file ON inbox_objects (file);
@@ -224,23 +227,23 @@ CREATE INDEX inbox_objects_by_expiry ON inbox_objects (expires) WHERE expires IS
 
 -- Multipart uploads into the inbox that are not completed.
 CREATE TABLE inbox_multiparts (
-    id         TEXT    PRIMARY KEY,         -- what clients name it by, a UUID of our own
+    id         TEXT    PRIMARY KEY,         -- its name for clients, a UUID of our own
     tenant     TEXT    NOT NULL REFERENCES tenants (id),
     bucket     TEXT    NOT NULL,
-    key        TEXT    NOT NULL,            -- of the object that it becomes
-    media_type TEXT    NOT NULL,            -- that object's
-    metadata   TEXT    NOT NULL,            -- that object's
+    key        TEXT    NOT NULL,            -- key of the object that it becomes
+    media_type TEXT    NOT NULL,            -- media type of that object
+    metadata   TEXT    NOT NULL,            -- metadata of that object
     started    INTEGER NOT NULL,
-    expires    INTEGER                      -- from when on it is not there; parts do not renew it
+    expires    INTEGER                      -- reads do not see it from this time on; parts do not extend it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inbox_multiparts_by_key ON inbox_multiparts (tenant, bucket, key, id);
 CREATE INDEX inbox_multiparts_by_expiry ON inbox_multiparts (expires) WHERE expires IS NOT NULL;
 
--- Their parts.
+-- The parts of these uploads.
 CREATE TABLE inbox_parts (
     upload TEXT    NOT NULL REFERENCES inbox_multiparts (id),
-    number INTEGER NOT NULL CHECK (number > 0),     -- the client's, from 1
-    file   TEXT    NOT NULL,                -- name of its file, as an object's
+    number INTEGER NOT NULL CHECK (number > 0),     -- the client's number, from 1
+    file   TEXT    NOT NULL,                -- name of its file, like that of an object
     size   INTEGER NOT NULL,                -- bytes
     md5    BLOB    NOT NULL CHECK (length(md5) = 16),
     stored INTEGER NOT NULL,                -- when it was put
@@ -248,14 +251,14 @@ CREATE TABLE inbox_parts (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX inbox_parts_by_file ON inbox_parts (file);
 
--- Files of the inbox that no row needs any longer, until they are removed: written with the change
--- that deletes the row, so that none is forgotten, however the server ends.
+-- Files of the inbox that no row refers to any longer, until they are removed. The change that
+-- deletes a file's row inserts the file here, so that it is removed even if the server is killed.
 CREATE TABLE inbox_gone (
     file TEXT PRIMARY KEY                   -- name of the file
 ) STRICT, WITHOUT ROWID;
 
--- What counts of an object, an upload and a part is its bytes and 4096 more: what is empty takes
--- rows, a file and a place in a folder too.
+-- An object and a part count their bytes and 4096 more, an upload counts 4096: even an empty one
+-- takes up rows, and an object or a part also a file and a directory entry.
 CREATE TRIGGER inbox_objects_add
 AFTER INSERT ON inbox_objects
 BEGIN

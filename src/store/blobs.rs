@@ -38,14 +38,14 @@ struct Inner {
 ///
 /// - Only the last holder removes the file, under the lock. While the content has a holder, its
 ///   file can appear but not disappear.
-/// - An upload sets `unreferenced` under the lock, only if the file is missing, and before it renames
-///   the file into place. An upload commits after its rename, so that a missing file means that none
-///   has committed yet: the flag is never set after the [`PendingBlob::committed`] that clears it.
-///   If the rename then fails, the flag does no harm: removing a missing file succeeds.
+/// - An upload sets `unreferenced` under the lock, only if the file is missing, and before its
+///   rename puts the file there. An upload commits after its rename: a missing file means that none
+///   has committed yet. The flag is therefore never set after the [`PendingBlob::committed`] that
+///   clears it. If the rename fails, the flag does no harm: removing a missing file succeeds.
 /// - An upload that finds another's file does not set the flag. The other upload has set it in this
 ///   same state, where it stays until one of them commits or the last of them removes the file.
-/// - A rename over an existing file, which may have a row by then, replaces it by the same bytes, and
-///   these are synced: it makes no difference which of the two files a crash leaves.
+/// - A rename over an existing file, which may have a row by then, replaces it by the same bytes.
+///   These are synced: it makes no difference which of the two files a crash leaves.
 #[derive(Default)]
 struct PendingState {
     /// The number of pending uploads of this content.
@@ -56,8 +56,8 @@ struct PendingState {
 
 /// A content that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` reports whether the row was committed. If this is dropped before, its file is
-/// removed, unless the file existed before or another upload of the same content needs it.
+/// `Store::write_file` reports whether the row was committed. A drop before that removes the file,
+/// unless it existed before or another upload of the same content needs it.
 pub struct PendingBlob {
     blobs: Arc<Inner>,
     sha256: [u8; 32],

@@ -1,6 +1,6 @@
 //! Declares the columns of a SELECT once, for its text and for the code that reads its rows.
 //!
-//! rusqlite finds a column's name by comparing it with all columns, for each row anew. A position
+//! rusqlite finds a column's name by comparing it with all columns, in every row. A position
 //! that is a constant costs nothing. Knows no table.
 
 /// Declares a module that has the column list of a SELECT as `LIST`, the position of each column

@@ -1,5 +1,6 @@
-//! All SQL about the inbox's objects, its expired rows and its files to be removed; `multiparts` has
-//! the SQL about uploads in parts. Knows no clock.
+//! All SQL about the inbox's objects, its expired rows and its files to be removed.
+//!
+//! `multiparts` has the SQL about uploads in parts. Knows no clock.
 
 mod multiparts;
 
@@ -129,8 +130,10 @@ impl View<'_> {
         Ok(Some((BucketName::parse(bucket)?, time_from_sql(stored))))
     }
 
-    /// Returns the size of the inbox: the bytes of all tenants' objects and parts, and 4,096 more for
-    /// each of them and for each unfinished upload. Expired ones count until they are deleted.
+    /// Returns the size of the inbox: the bytes of all tenants' objects and parts, and 4,096 more
+    /// for each of them and for each unfinished upload.
+    ///
+    /// Expired ones count until they are deleted.
     pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
         let sql = "SELECT inbox_size FROM state WHERE id = 1";
         Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))

@@ -33,8 +33,7 @@ struct Inner {
 
 /// A file that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` reports whether the row was committed. If this is dropped before, its file is
-/// removed.
+/// `Store::write_file` reports whether the row was committed. A drop before that removes the file.
 pub struct PendingObject {
     files: Arc<Inner>,
     id: Uuid,

@@ -90,8 +90,8 @@ impl View<'_> {
         Ok(tenants)
     }
 
-    /// Returns the bytes of all versions and heads of the root tenant that a tenant belongs to and of
-    /// the root's subtenants (`root@…`).
+    /// Returns the bytes of all versions and heads of a tenant's root tenant and of the root's
+    /// subtenants (`root@…`).
     pub fn select_code_size(&self, tenant: &TenantId) -> Result<u64, CatalogError> {
         // 'A' follows '@': the ids between the two are exactly those of the subtenants.
         let sql = "SELECT coalesce((SELECT code_size FROM tenants WHERE id = ?1), 0) + coalesce(

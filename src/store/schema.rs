@@ -149,8 +149,8 @@ fn migrate(
 
 /// Creates an empty file that only its owner can read, unless it exists.
 ///
-/// SQLite itself would create a file that every user can read. It uses an existing file as it is and
-/// gives the files that it creates beside it the same permissions.
+/// SQLite itself would create a file that every user can read. It uses an existing file as it is,
+/// and gives the files that it creates beside it the same permissions.
 pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -258,8 +258,8 @@ mod tests {
         assert!(matches!(refusal, OpenError::Foreign(_)), "{refusal}");
     }
 
-    /// Returns the SQL of each table, index and trigger, by kind and name, without comments and with
-    /// normalised blanks.
+    /// Returns the SQL of each table, index and trigger, by kind and name, without comments and
+    /// with normalised blanks.
     fn shape(connection: &Connection) -> Vec<String> {
         let sql = "SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema
                    WHERE sql IS NOT NULL ORDER BY 1";

@@ -34,8 +34,8 @@ pub struct VersionInsert<'a> {
 }
 
 impl Change<'_> {
-    /// Inserts a function's row, or sets that of a deleted function live again; returns false if the
-    /// function exists.
+    /// Inserts a function's row, or sets that of a deleted function live again; returns false if
+    /// the function exists.
     pub fn insert_function(
         &self,
         key: &FunctionKey,

@@ -155,7 +155,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Inserts a part's row and deletes that of an older part of this number, whose file is returned.
+    /// Inserts a part's row and deletes that of an older part of this number, whose file is
+    /// returned.
     ///
     /// The new part's file must be synced to disk.
     pub fn replace_part(

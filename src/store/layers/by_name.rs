@@ -38,8 +38,8 @@ impl View<'_> {
         Ok(cut(self.many_versions(&sql, values)?, limit, 0))
     }
 
-    /// Passes at most `limit` rows of [`View::select_layers_by_name`] to `visit`, in their order, and
-    /// returns the name of the layer after them.
+    /// Passes at most `limit` rows of [`View::select_layers_by_name`] to `visit`, in their order,
+    /// and returns the name of the layer after them.
     pub fn visit_layers_by_name(
         &self,
         tenant: &TenantId,
