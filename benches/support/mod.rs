@@ -40,9 +40,10 @@ pub fn begin() -> Option<Plan> {
         return None;
     }
     let quick = has("--quick");
-    Some(match quick {
-        true => Plan { quick, rounds: 3, round: Duration::from_millis(200) },
-        false => Plan { quick, rounds: 15, round: Duration::from_millis(500) },
+    Some(if quick {
+        Plan { quick, rounds: 3, round: Duration::from_millis(200) }
+    } else {
+        Plan { quick, rounds: 15, round: Duration::from_millis(500) }
     })
 }
 

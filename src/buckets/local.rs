@@ -102,10 +102,10 @@ mod system {
     /// Checks a folder that is itself one, or to which there may be a link.
     pub(super) fn open_folder(path: &Path, may_be_link: bool) -> io::Result<PathBuf> {
         let about = if may_be_link { fs::metadata(path) } else { fs::symlink_metadata(path) };
-        match about?.is_dir() {
-            true => Ok(path.to_owned()),
-            false => Err(io::ErrorKind::NotADirectory.into()),
+        if !about?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
         }
+        Ok(path.to_owned())
     }
 
     /// Opens the regular file that a path names below a folder.

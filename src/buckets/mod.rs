@@ -106,14 +106,12 @@ const NO_CLIENT: &str = "its settings make no client";
 /// Refuses a key whose parts between slashes are no names: some storages would take them for a way
 /// out, or for another object.
 fn check_parts(object: &ObjectRef) -> Result<(), CatalogError> {
-    match object.key.as_str().split('/').all(|part| !matches!(part, "" | "." | "..")) {
-        true => Ok(()),
-        false => {
-            let key = &object.key;
-            let rule = "must have no empty part, '.' or '..' between its slashes";
-            Err(CatalogError::invalid("object", format!("{rule}, this is '{key}'")))
-        }
+    let key = &object.key;
+    if key.as_str().split('/').any(|part| matches!(part, "" | "." | "..")) {
+        let rule = "must have no empty part, '.' or '..' between its slashes";
+        return Err(CatalogError::invalid("object", format!("{rule}, this is '{key}'")));
     }
+    Ok(())
 }
 
 fn no_bucket(object: &ObjectRef) -> CatalogError {

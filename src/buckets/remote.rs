@@ -111,9 +111,10 @@ impl RemoteBody {
 
 /// The address that the library is told; it takes one of the other style to have the bucket in it.
 fn endpoint(storage: &Storage) -> String {
-    match storage.path_style {
-        true => storage.endpoint.clone(),
-        false => storage.endpoint.replacen("://", &format!("://{}.", storage.bucket), 1),
+    if storage.path_style {
+        storage.endpoint.clone()
+    } else {
+        storage.endpoint.replacen("://", &format!("://{}.", storage.bucket), 1)
     }
 }
 

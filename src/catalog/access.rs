@@ -114,13 +114,11 @@ impl Catalog {
         let made = key.clone();
         self.change_locally("AddKey", move |change| {
             change.ensure_tenant(&key.tenant, created)?;
-            match change.insert_key(&key)? {
-                true => Ok(((), key.tenant, format!("key/{}", key.id))),
-                false => {
-                    let name = key.id.to_string();
-                    Err(CatalogError::AlreadyExists { what: Noun::Key, name })
-                }
+            if !change.insert_key(&key)? {
+                let name = key.id.to_string();
+                return Err(CatalogError::AlreadyExists { what: Noun::Key, name });
             }
+            Ok(((), key.tenant, format!("key/{}", key.id)))
         })?;
         Ok(made)
     }

@@ -97,9 +97,10 @@ impl Catalog {
                 &HeadUpdate {
                     config: &config,
                     code: code.as_ref().map(|code| &code.digests.sha256),
-                    revision: match update.touches {
-                        true => milliseconds(now).max(old.revision + 1),
-                        false => old.revision,
+                    revision: if update.touches {
+                        milliseconds(now).max(old.revision + 1)
+                    } else {
+                        old.revision
                     },
                     code_changed: if replacement.is_some() { now } else { old.code_changed },
                     updated: if update.touches { Some(now) } else { old.updated },
@@ -211,9 +212,10 @@ impl Catalog {
         check_owner(by, key)?;
         let key = key.clone();
         self.change(by, None, move |change, sequence| {
-            match change.delete_function(&key, sequence)? {
-                true => Ok(((), subject(&key, None))),
-                false => Err(CatalogError::not_found(Noun::Function, &key.name)),
+            if change.delete_function(&key, sequence)? {
+                Ok(((), subject(&key, None)))
+            } else {
+                Err(CatalogError::not_found(Noun::Function, &key.name))
             }
         })
     }
@@ -239,9 +241,10 @@ impl Catalog {
 
 /// Refuses a caller who may not write, and a key that a dialect built for another tenant.
 fn check_owner(by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
-    match *by.tenant() == key.tenant {
-        true => by.must_be(Role::Write),
-        false => Err(CatalogError::internal("a function of another tenant was named")),
+    if *by.tenant() == key.tenant {
+        by.must_be(Role::Write)
+    } else {
+        Err(CatalogError::internal("a function of another tenant was named"))
     }
 }
 

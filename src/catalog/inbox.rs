@@ -228,9 +228,10 @@ impl Catalog {
     /// Does a stretch of [`Catalog::sweep_inbox`], in one commit; `None` when nothing is left.
     pub fn sweep_inbox_once(&self) -> Result<Option<Expired>, CatalogError> {
         let now = self.clock.now();
-        let expired = match self.store.read(|view| view.has_expired(now))? {
-            true => self.store.write(move |change| change.delete_expired(now, SWEPT_TOGETHER))?,
-            false => Expired::default(),
+        let expired = if self.store.read(|view| view.has_expired(now))? {
+            self.store.write(move |change| change.delete_expired(now, SWEPT_TOGETHER))?
+        } else {
+            Expired::default()
         };
         self.store.remove_gone_files()?;
         if expired == Expired::default() {

@@ -173,9 +173,10 @@ impl Catalog {
                 let name = format!("{name}:{number}");
                 return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
             }
-            match change.delete_layer_version(&tenant, &name, number, sequence)? {
-                true => Ok(((), subject(&name, Some(number)))),
-                false => Err(CatalogError::no_version(Noun::LayerVersion, number, &name)),
+            if change.delete_layer_version(&tenant, &name, number, sequence)? {
+                Ok(((), subject(&name, Some(number))))
+            } else {
+                Err(CatalogError::no_version(Noun::LayerVersion, number, &name))
             }
         })
     }

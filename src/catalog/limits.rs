@@ -50,10 +50,10 @@ pub(super) fn check_object_info(about: &ObjectInfo) -> Result<(), CatalogError> 
 
 /// They fit into no header of an answer.
 fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
-    match text.chars().any(char::is_control) {
-        true => Err(CatalogError::invalid(field, "must not contain control characters")),
-        false => Ok(()),
+    if text.chars().any(char::is_control) {
+        return Err(CatalogError::invalid(field, "must not contain control characters"));
     }
+    Ok(())
 }
 
 /// Checks what is said of a layer version, and its layer's tags.

@@ -132,9 +132,10 @@ impl Catalog {
     ///
     /// `NotFound` when nothing has, whoever else may have it.
     pub fn find_code(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<(), CatalogError> {
-        match self.store.read(|view| view.is_code_of(tenant, sha256))? {
-            true => Ok(()),
-            false => Err(CatalogError::not_found(Noun::Code, hex::encode(sha256))),
+        if self.store.read(|view| view.is_code_of(tenant, sha256))? {
+            Ok(())
+        } else {
+            Err(CatalogError::not_found(Noun::Code, hex::encode(sha256)))
         }
     }
 
