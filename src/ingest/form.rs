@@ -78,7 +78,7 @@ pub fn scan_form<R: Read>(
         fields_max,
         take,
         skeleton: Vec::new(),
-        place: Place::Key { start: 0 },
+        state: ScanState::Key { start: 0 },
         met: Vec::new(),
     };
     let mut chunk = vec![0; CHUNK];
@@ -104,13 +104,13 @@ struct Scanner<'w, F> {
     take: F,
     /// The form without the wanted values.
     skeleton: Vec<u8>,
-    place: Place,
+    state: ScanState,
     /// Wanted keys met so far.
     met: Vec<usize>,
 }
 
 /// Where the next byte is.
-enum Place {
+enum ScanState {
     /// In a key that began at this byte of the skeleton.
     Key { start: usize },
     /// In a value that is copied.
@@ -123,10 +123,10 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
     fn scan(&mut self, piece: &[u8]) -> Result<(), CatalogError> {
         let mut rest = piece;
         while !rest.is_empty() {
-            let taken = match &self.place {
-                Place::Key { start } => self.key(rest, *start)?,
-                Place::Copied => self.copied(rest)?,
-                Place::Wanted { .. } => self.wanted_value(rest)?,
+            let taken = match &self.state {
+                ScanState::Key { start } => self.key(rest, *start)?,
+                ScanState::Copied => self.copied(rest)?,
+                ScanState::Wanted { .. } => self.wanted_value(rest)?,
             };
             rest = &rest[taken..];
         }
@@ -150,10 +150,10 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         };
         self.copy(&text[..=at])?;
         let met = self.meet(start)?;
-        self.place = match (text[at], met) {
-            (b'&', _) => Place::Key { start: self.skeleton.len() },
-            (_, Some(number)) => Place::Wanted { number, escape: Vec::new() },
-            (_, None) => Place::Copied,
+        self.state = match (text[at], met) {
+            (b'&', _) => ScanState::Key { start: self.skeleton.len() },
+            (_, Some(number)) => ScanState::Wanted { number, escape: Vec::new() },
+            (_, None) => ScanState::Copied,
         };
         Ok(at + 1)
     }
@@ -179,12 +179,12 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
             return Ok(text.len());
         };
         self.copy(&text[..=at])?;
-        self.place = Place::Key { start: self.skeleton.len() };
+        self.state = ScanState::Key { start: self.skeleton.len() };
         Ok(at + 1)
     }
 
     fn wanted_value(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
-        let Place::Wanted { number, escape } = &mut self.place else { return Ok(0) };
+        let ScanState::Wanted { number, escape } = &mut self.state else { return Ok(0) };
         let number = *number;
         if !escape.is_empty() {
             // A byte that cannot continue the escape ends it, and is looked at again.
@@ -210,7 +210,7 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
             Some(b'+') => (self.take)(number, b" ")?,
             Some(_) => {
                 self.copy(b"&")?;
-                self.place = Place::Key { start: self.skeleton.len() };
+                self.state = ScanState::Key { start: self.skeleton.len() };
             }
         }
         Ok(at + 1)
@@ -218,10 +218,12 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
 
     /// Ends the last key or value: an escape that the body cuts off stands for itself.
     fn end(&mut self) -> Result<(), CatalogError> {
-        match &self.place {
-            Place::Key { start } => self.meet(*start).map(drop),
-            Place::Wanted { number, escape } if !escape.is_empty() => (self.take)(*number, escape),
-            Place::Copied | Place::Wanted { .. } => Ok(()),
+        match &self.state {
+            ScanState::Key { start } => self.meet(*start).map(drop),
+            ScanState::Wanted { number, escape } if !escape.is_empty() => {
+                (self.take)(*number, escape)
+            }
+            ScanState::Copied | ScanState::Wanted { .. } => Ok(()),
         }
     }
 }

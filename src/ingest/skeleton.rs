@@ -36,7 +36,7 @@ pub(super) struct Scanner<'w> {
     fold_keys: bool,
     fields_max: usize,
     out: Scanned,
-    place: Place,
+    state: ScanState,
     expect: Expect,
     /// Open containers, outermost first.
     open: Vec<Container>,
@@ -47,7 +47,7 @@ pub(super) struct Scanner<'w> {
 }
 
 /// Where the next byte is.
-enum Place {
+enum ScanState {
     Outside,
     /// In a string that is copied, which may be a key that began at this byte of the skeleton.
     Copied {
@@ -87,9 +87,9 @@ impl<'w> Scanner<'w> {
     ) -> Self {
         let skeleton = Vec::new();
         let out = Scanned { skeleton, refusal: None, found: None, has_text: false, sink };
-        let (place, expect) = (Place::Outside, Expect::Value);
+        let (state, expect) = (ScanState::Outside, Expect::Value);
         let (open, met, key_matches) = (Vec::new(), Vec::new(), 0);
-        Self { wanted, fold_keys, fields_max, out, place, expect, open, key_matches, met }
+        Self { wanted, fold_keys, fields_max, out, state, expect, open, key_matches, met }
     }
 
     /// Takes the next piece; `false` says that the rest cannot matter.
@@ -98,16 +98,16 @@ impl<'w> Scanner<'w> {
     pub(super) fn scan(&mut self, piece: &[u8]) -> Result<bool, CatalogError> {
         let mut rest = piece;
         while !rest.is_empty() {
-            let taken = match std::mem::replace(&mut self.place, Place::Outside) {
-                Place::Outside => self.outside(rest)?,
-                Place::Copied { key_start } => self.copied(rest, key_start)?,
-                Place::CopiedEscape { key_start } => {
-                    self.place = Place::Copied { key_start };
+            let taken = match std::mem::replace(&mut self.state, ScanState::Outside) {
+                ScanState::Outside => self.outside(rest)?,
+                ScanState::Copied { key_start } => self.copied(rest, key_start)?,
+                ScanState::CopiedEscape { key_start } => {
+                    self.state = ScanState::Copied { key_start };
                     self.copy(&rest[..1])?;
                     1
                 }
-                Place::Code => self.code(rest)?,
-                Place::CodeEscape(escape) => self.code_escape(rest[0], escape)?,
+                ScanState::Code => self.code(rest)?,
+                ScanState::CodeEscape(escape) => self.code_escape(rest[0], escape)?,
             };
             if self.open.len() > DEPTH_MAX {
                 return Ok(false);
@@ -119,13 +119,13 @@ impl<'w> Scanner<'w> {
 
     /// Ends the document; when it ends inside the code, so does the skeleton inside a string.
     pub(super) fn finish(mut self) -> Scanned {
-        match self.place {
-            Place::Code => self.out.skeleton.push(b'"'),
-            Place::CodeEscape(escape) => {
+        match self.state {
+            ScanState::Code => self.out.skeleton.push(b'"'),
+            ScanState::CodeEscape(escape) => {
                 self.out.skeleton.push(b'"');
                 self.out.skeleton.extend(escape);
             }
-            Place::Outside | Place::Copied { .. } | Place::CopiedEscape { .. } => {}
+            ScanState::Outside | ScanState::Copied { .. } | ScanState::CopiedEscape { .. } => {}
         }
         self.out
     }
@@ -203,24 +203,24 @@ impl<'w> Scanner<'w> {
             self.out.has_text = true;
             if self.out.found.is_none() {
                 self.out.found = Some(number);
-                self.place = Place::Code;
+                self.state = ScanState::Code;
                 return Ok(());
             }
             self.out.refusal = Some(CatalogError::invalid("code", "is given in two places"));
         }
-        self.place = Place::Copied { key_start };
+        self.state = ScanState::Copied { key_start };
         self.copy(b"\"")
     }
 
     fn copied(&mut self, text: &[u8], key_start: Option<usize>) -> Result<usize, CatalogError> {
         let Some(at) = memchr2(b'"', b'\\', text) else {
-            self.place = Place::Copied { key_start };
+            self.state = ScanState::Copied { key_start };
             self.copy(text)?;
             return Ok(text.len());
         };
         self.copy(&text[..=at])?;
         if text[at] == b'\\' {
-            self.place = Place::CopiedEscape { key_start };
+            self.state = ScanState::CopiedEscape { key_start };
         } else if let Some(start) = key_start {
             self.end_key(start);
         }
@@ -256,7 +256,7 @@ impl<'w> Scanner<'w> {
     /// The code's text up to and with the next quote or backslash.
     fn code(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
         let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
-        self.place = Place::Code;
+        self.state = ScanState::Code;
         // Control characters are no JSON inside a string, though some are white space to base64.
         let control = text[..at].iter().fold(0, |found, byte| found | u8::from(*byte < b' ')) != 0;
         if control {
@@ -264,11 +264,11 @@ impl<'w> Scanner<'w> {
         } else {
             self.decode(&text[..at], &text[..at])?;
         }
-        if !matches!(self.place, Place::Code) || at == text.len() {
+        if !matches!(self.state, ScanState::Code) || at == text.len() {
             return Ok(at);
         }
         if text[at] == b'\\' {
-            self.place = Place::CodeEscape(vec![b'\\']);
+            self.state = ScanState::CodeEscape(vec![b'\\']);
         } else {
             self.end_code()?;
         }
@@ -276,7 +276,7 @@ impl<'w> Scanner<'w> {
     }
 
     fn end_code(&mut self) -> Result<(), CatalogError> {
-        self.place = Place::Outside;
+        self.state = ScanState::Outside;
         if self.out.sink.has_text() {
             return self.copy(b"null");
         }
@@ -293,7 +293,7 @@ impl<'w> Scanner<'w> {
         escape.push(byte);
         let character = match (escape.len(), byte) {
             (2, b'u') | (3..6, _) => {
-                self.place = Place::CodeEscape(escape);
+                self.state = ScanState::CodeEscape(escape);
                 return Ok(1);
             }
             (2, b'n') => Some(b'\n'),
@@ -305,7 +305,7 @@ impl<'w> Scanner<'w> {
                 .ok()
                 .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
         };
-        self.place = Place::Code;
+        self.state = ScanState::Code;
         match character {
             Some(character) => self.decode(&[character], &escape)?,
             None => self.spoil(&escape)?,
@@ -324,7 +324,7 @@ impl<'w> Scanner<'w> {
     /// The text is not base64 from `raw` on: that is the refusal, if the JSON is sound.
     fn spoil(&mut self, raw: &[u8]) -> Result<(), CatalogError> {
         self.out.refusal.get_or_insert(ArchiveProblem::NotBase64.into());
-        self.place = Place::Copied { key_start: None };
+        self.state = ScanState::Copied { key_start: None };
         self.copy(b"\"")?;
         self.copy(raw)
     }
