@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::arriving::BATCH;
 use super::{App, write_batch, written};
-use crate::buckets::{Object, ObjectBody, RemoteBody};
+use crate::buckets::{ObjectBody, OpenObject, RemoteBody};
 use crate::catalog::Catalog;
 use crate::domain::{Caller, CatalogError, Limit, Noun, ObjectRef, Role, TenantId};
 use crate::ingest::{Measure, Spool, SpoolWriter, next_piece};
@@ -35,7 +35,7 @@ impl App {
         let _place = self.inner.admission.start_upload().await?;
         let end = self.config().fetch_timeout.map(|length| Instant::now() + length);
         let copy = ObjectCopy { object: object.clone(), end };
-        let Object { size, body } = copy.in_time(self.find_object(by.tenant(), object)).await?;
+        let OpenObject { size, body } = copy.in_time(self.find_object(by.tenant(), object)).await?;
         if size > limit {
             return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual: size });
         }
@@ -53,7 +53,7 @@ impl App {
         &self,
         tenant: &TenantId,
         object: &ObjectRef,
-    ) -> Result<Object, CatalogError> {
+    ) -> Result<OpenObject, CatalogError> {
         // A division of a tenant, openYuanrong's product, has no inbox of its own.
         let owner = TenantId::parse(tenant.root())?;
         let (named, inbox) = (object.clone(), owner.clone());
@@ -66,7 +66,7 @@ impl App {
         };
         let absent = match put {
             Ok((about, file)) => {
-                return Ok(Object { size: about.size, body: ObjectBody::File(file) });
+                return Ok(OpenObject { size: about.size, body: ObjectBody::File(file) });
             }
             Err(absent @ CatalogError::NotFound { .. }) => absent,
             Err(failure) => return Err(failure),

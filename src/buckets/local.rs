@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Object, ObjectBody, check_parts, no_bucket, no_object, unavailable};
+use super::{ObjectBody, OpenObject, check_parts, no_bucket, no_object, unavailable};
 use crate::domain::{CatalogError, ObjectRef};
 
 /// Where a bucket's folder is.
@@ -16,7 +16,7 @@ pub(super) enum Folder {
 
 impl Folder {
     /// Opens an object; for a blocking thread. See [`super::Buckets::open`].
-    pub(super) fn open(&self, object: &ObjectRef) -> Result<Object, CatalogError> {
+    pub(super) fn open(&self, object: &ObjectRef) -> Result<OpenObject, CatalogError> {
         let opened = match self {
             Self::Below(all) => system::open_folder(&all.join(object.bucket.as_str()), false),
             Self::Configured(folder) => system::open_folder(folder, true),
@@ -37,7 +37,7 @@ impl Folder {
         if !about.is_file() {
             return Err(no_object(object));
         }
-        Ok(Object { size: about.len(), body: ObjectBody::File(file) })
+        Ok(OpenObject { size: about.len(), body: ObjectBody::File(file) })
     }
 }
 

@@ -31,7 +31,7 @@ struct Mapped {
 }
 
 /// An object that is ready to be copied.
-pub struct Object {
+pub struct OpenObject {
     /// Bytes, as the storage tells before any of them is read.
     pub size: u64,
     /// The bytes.
@@ -63,7 +63,7 @@ impl Buckets {
         &self,
         object: &ObjectRef,
         tenant: &TenantId,
-    ) -> Result<Object, CatalogError> {
+    ) -> Result<OpenObject, CatalogError> {
         let folder = match self.mapped.get(&object.bucket) {
             None => Folder::Below(self.folder.clone()),
             // Whose it is not, does not learn that it is there.
@@ -74,7 +74,7 @@ impl Buckets {
             Some(Mapped { remote, .. }) => {
                 let remote = remote.as_ref().ok_or_else(|| unavailable(object, NO_CLIENT))?;
                 let (size, body) = remote.open(object).await?;
-                return Ok(Object { size, body: ObjectBody::Remote(body) });
+                return Ok(OpenObject { size, body: ObjectBody::Remote(body) });
             }
         };
         let named = object.clone();
