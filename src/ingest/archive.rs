@@ -1,7 +1,7 @@
-//! What an archive may hold: its directory is read and judged, its files are never unpacked.
+//! Checks an archive: its directory is read and validated, its files are never unpacked.
 //!
-//! Knows nothing of where the archive lies or what becomes of it. The rules are design.md
-//! section 3; an archive that two readers could understand differently is no archive.
+//! Must not know where the archive is stored or what it is used for. The rules are design.md
+//! section 3. An archive that two readers could interpret differently is refused.
 
 mod end;
 mod paths;
@@ -20,50 +20,51 @@ use crate::domain::{ArchiveProblem, ArtifactLimits, CatalogError, Limit};
 use end::Directory;
 use paths::{Known, Paths};
 
-/// Bytes of a link's target that are read; the longest path that Linux takes.
+/// Most bytes of a symbolic link's target that are read; the longest path that Linux accepts.
 const TARGET_MAX: u64 = 4096;
 
 /// Flag bits of an entry: encrypted, strongly encrypted, header masked.
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 
-/// Fixed part of the header in front of each entry's data.
+/// Length of the fixed part of a local header, which precedes each entry's data.
 const LOCAL_HEADER: u64 = 30;
 
-/// What an archive's directory says.
+/// Totals of an archive's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// Number of entries, folders included.
+    /// Number of entries, including folders.
     pub entries: u64,
-    /// Sum of their unpacked sizes in bytes.
+    /// Sum of the declared unpacked sizes in bytes.
     pub unpacked: u64,
 }
 
-/// Reads an archive's directory and judges every entry.
+/// Reads an archive's directory and checks every entry.
 ///
-/// An archive without entries is fine, and so are bytes in front of one (executable jars have
-/// them). Fails with `LimitExceeded` for the number of entries or the unpacked size, with
-/// `BadArchive` for every other rule, with `Internal` when reading fails.
+/// An archive may have no entries, and bytes may precede it (executable jars have such a prefix).
+/// Fails with `LimitExceeded` for the number of entries or the unpacked size, with `BadArchive` for
+/// every other rule, with `Internal` when reading fails.
 pub fn inspect<R: Read + Seek>(
     mut reader: R,
     limits: &ArtifactLimits,
 ) -> Result<Inspection, CatalogError> {
     let directory = end::find(&mut reader)?;
-    // Before anything is made per entry: the declared number costs the sender nothing.
+    // Checked before memory is allocated per entry: the client can declare any number for free.
     at_most(Limit::Entries, limits.entries, directory.entries)?;
     let config = Config { archive_offset: ArchiveOffset::Known(directory.prefix) };
     let mut zip = ZipIterable::try_new(reader, config).map_err(unreadable)?;
     if zip.len() as u64 != directory.entries {
         return Err(not_zip("it has two end records"));
     }
-    let mut paths = Paths::new(RandomState::new(), directory.room());
-    let unpacked = judge_directory(&mut zip, &directory, &mut paths, limits)?;
-    // Headers that differ from the directory hide files from one kind of reader or the other.
-    judge_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
+    let mut paths = Paths::new(RandomState::new(), directory.capacity());
+    let unpacked = check_directory(&mut zip, &directory, &mut paths, limits)?;
+    // Local headers that differ from the directory hide files from readers that use only one of
+    // them.
+    check_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
     Ok(Inspection { entries: directory.entries, unpacked })
 }
 
-/// First pass, over the directory alone: names, kinds and the sum of the sizes.
-fn judge_directory<R: Read + Seek>(
+/// First pass, over the directory only: checks names, kinds and the sum of the sizes.
+fn check_directory<R: Read + Seek>(
     zip: &mut ZipIterable<R>,
     directory: &Directory,
     paths: &mut Paths,
@@ -78,7 +79,8 @@ fn judge_directory<R: Read + Seek>(
             return Err(not_zip("it has two directories"));
         }
         let name = entry.name().map_err(unreadable)?;
-        // Before the second pass seeks to it: a place that no file has would be a fault of the disk.
+        // Checked before the second pass seeks there: an impossible offset would look like a disk
+        // error.
         if entry.header_start() >= directory.start {
             return Err(not_zip(format!("entry {name:?} begins behind the directory")));
         }
@@ -102,21 +104,21 @@ fn judge_directory<R: Read + Seek>(
         unpacked = unpacked.saturating_add(entry.size());
         at_most(Limit::UnpackedSize, limits.unpacked, unpacked)?;
     }
-    // The library reads by number, others by length: both must end at the same byte.
+    // The library counts entries, other readers use the length: both must end at the same byte.
     if directory.entries > 0 && files.reader_mut().stream_position()? != directory.end {
         return Err(not_zip("its directory holds more than its end record says"));
     }
     Ok(unpacked)
 }
 
-/// Second pass, over the entries themselves: their places, their headers, their links.
-fn judge_entries<R: Read + Seek>(
+/// Second pass, over the entries: checks their byte ranges, local headers and symbolic links.
+fn check_entries<R: Read + Seek>(
     zip: &mut ZipIterable<R>,
     directory: &Directory,
     paths: &Paths,
 ) -> Result<(), CatalogError> {
     let files = zip.files().map_err(unreadable)?;
-    let mut places = Vec::with_capacity(directory.room());
+    let mut ranges = Vec::with_capacity(directory.capacity());
     while let Some(entry) = files.next() {
         let entry = entry.map_err(unreadable)?;
         let name = entry.name().map_err(unreadable)?.into_owned();
@@ -125,27 +127,27 @@ fn judge_entries<R: Read + Seek>(
         }
         let start = entry.header_start();
         let data = data_start(files.reader_mut(), start)?;
-        places.push((start, data.saturating_add(entry.compressed_size())));
+        ranges.push((start, data.saturating_add(entry.compressed_size())));
         if is_link(&entry) {
-            judge_link(files.reader_mut(), entry, &name)?;
+            check_link(files.reader_mut(), entry, &name)?;
         }
     }
-    // Overlapping entries are how a small archive unpacks to a huge one.
-    places.sort_unstable();
-    let overlap = places.windows(2).any(|pair| pair[0].1 > pair[1].0);
-    if overlap || places.last().is_some_and(|(_, end)| *end > directory.start) {
+    // Overlapping entries let a small archive unpack to a huge one.
+    ranges.sort_unstable();
+    let overlap = ranges.windows(2).any(|pair| pair[0].1 > pair[1].0);
+    if overlap || ranges.last().is_some_and(|(_, end)| *end > directory.start) {
         return Err(not_zip("its entries overlap"));
     }
     Ok(())
 }
 
-/// A link's target is its content, so this one content is looked at, up to [`TARGET_MAX`].
-fn judge_link<R: Read + Seek>(
+/// Checks a symbolic link's target, which is its content; reads at most [`TARGET_MAX`] bytes.
+fn check_link<R: Read + Seek>(
     reader: &mut R,
     entry: ZipFileEntry<'_>,
     name: &str,
 ) -> Result<(), CatalogError> {
-    // The packed size is bounded too, since the library skips over what is left of it.
+    // The packed size is bounded too, because the library reads over the rest of the packed data.
     if entry.size() > TARGET_MAX || entry.compressed_size() > 2 * TARGET_MAX {
         return Err(unsafe_path(name, "is a link with a target longer than 4096 bytes"));
     }
@@ -159,7 +161,9 @@ fn judge_link<R: Read + Seek>(
     paths::check_target(name, &target).map_err(|reason| unsafe_path(name, reason))
 }
 
-/// Where an entry's data begins, by the header in front of it, which begins before the directory.
+/// Returns where an entry's data begins, from the local header at `start`.
+///
+/// The header must begin before the directory.
 fn data_start<R: Read + Seek>(reader: &mut R, start: u64) -> Result<u64, CatalogError> {
     let mut lengths = [0; 4];
     reader.seek(SeekFrom::Start(start.saturating_add(LOCAL_HEADER - 4)))?;
@@ -169,7 +173,7 @@ fn data_start<R: Read + Seek>(reader: &mut R, start: u64) -> Result<u64, Catalog
     Ok(start.saturating_add(LOCAL_HEADER + u64::from(name) + u64::from(extra)))
 }
 
-/// Whether an entry is a symbolic link by its Unix mode, whatever system it says it is from.
+/// Whether an entry's Unix mode says symbolic link; its declared system of origin is ignored.
 fn is_link(entry: &ZipFileEntry<'_>) -> bool {
     entry.external_attributes() >> 28 == 0xA
 }
@@ -189,7 +193,7 @@ fn not_zip(reason: impl Into<String>) -> CatalogError {
     ArchiveProblem::NotZip(reason.into()).into()
 }
 
-/// A failing disk is our fault, everything else is the archive's.
+/// Returns `Internal` for an error of the operating system, `BadArchive` for everything else.
 fn unreadable(error: ZipError) -> CatalogError {
     match error {
         ZipError::Io(error) if error.raw_os_error().is_some() => error.into(),

@@ -1,6 +1,6 @@
-//! Base64 text in pieces of any size, decoded into a staging.
+//! Decodes base64 text, in pieces of any size, into a staging.
 //!
-//! Knows nothing of the document around the text; escapes are undone before it comes here.
+//! Must not know the document around the text; its escapes are decoded before.
 
 use base64_simd::STANDARD_NO_PAD;
 use bytes::Bytes;
@@ -9,18 +9,18 @@ use memchr::memchr;
 use super::staging::Staging;
 use crate::domain::{ArchiveProblem, CatalogError};
 
-/// Text decoded at a time, in characters.
+/// Characters that are decoded at a time.
 const BLOCK: usize = 64 * 1024;
 
-/// Shorter texts wait for more, so that escapes in the text do not make tiny writes.
+/// Fewer characters are buffered, so that escapes in the text do not cause tiny writes.
 const WORTH_DECODING: usize = 16 * 1024;
 
-/// What the text may be beside standard base64 with its padding.
+/// What is accepted beyond standard base64 with padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leniency {
-    /// Nothing else.
+    /// Nothing.
     Strict,
-    /// White space anywhere and no padding (Huawei takes both).
+    /// White space anywhere, and missing padding (Huawei accepts both).
     SpacesAndMissingPadding,
 }
 
@@ -28,29 +28,30 @@ pub enum Leniency {
 pub struct Base64Sink {
     staging: Staging,
     leniency: Leniency,
-    /// Characters that wait for more; a multiple of four is decoded as soon as it is worth it.
+    /// Buffered characters; multiples of four are decoded once [`WORTH_DECODING`] is reached.
     waiting: Vec<u8>,
     padding: usize,
     has_text: bool,
 }
 
 impl Base64Sink {
-    /// Starts with no text.
+    /// Creates a sink without text.
     pub fn new(staging: Staging, leniency: Leniency) -> Self {
         Self { staging, leniency, waiting: Vec::new(), padding: 0, has_text: false }
     }
 
-    /// Whether any character has come, white space included.
+    /// Whether it has received any character, including white space.
     pub fn has_text(&self) -> bool {
         self.has_text
     }
 
-    /// Takes the next characters.
+    /// Decodes the next characters.
     ///
-    /// Fails with `BadArchive(NotBase64)` on anything else, and as [`Staging::write`] does.
+    /// Fails with `BadArchive(NotBase64)` for text that is not base64, and as [`Staging::write`]
+    /// does.
     pub fn push(&mut self, text: &[u8]) -> Result<(), CatalogError> {
         self.has_text |= !text.is_empty();
-        // Without a branch per byte, so that the compiler makes it a few instructions per block.
+        // No branch per byte, so that the compiler vectorizes the loop.
         let spaced = || text.iter().fold(0, |found, byte| found | u8::from(*byte <= b' ')) != 0;
         if self.leniency == Leniency::Strict || !spaced() {
             return self.push_dense(text);
@@ -58,9 +59,9 @@ impl Base64Sink {
         text.split(u8::is_ascii_whitespace).try_for_each(|run| self.push_dense(run))
     }
 
-    /// Ends the text and gives the staging back; no text is no bytes.
+    /// Ends the text and returns the staging, which is empty if there was no text.
     ///
-    /// Fails with `BadArchive(NotBase64)` when the text ends early or its padding is wrong.
+    /// Fails with `BadArchive(NotBase64)` when the text is incomplete or its padding is wrong.
     pub fn finish(mut self) -> Result<Staging, CatalogError> {
         let left = self.waiting.len() % 4;
         let missing = (4 - left) % 4;
@@ -95,7 +96,8 @@ impl Base64Sink {
         Ok(())
     }
 
-    /// Decodes what waits and then `text`, straight into the buffer that is written and digested.
+    /// Decodes the buffered characters and `text` directly into the buffer that is written and
+    /// digested.
     fn decode(&mut self, text: &[u8]) -> Result<(), CatalogError> {
         let mut bytes = Vec::with_capacity((self.waiting.len() + text.len()) / 4 * 3 + 3);
         let decoded = STANDARD_NO_PAD
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn text_that_is_not_base64_is_refused() {
         let wrong = [
             "A",
             "AA",
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn leniency_takes_spaces_and_missing_padding_and_no_more() {
+    fn leniency_accepts_only_spaces_and_missing_padding() {
         let lenient = |text: &str, step| decode(text.as_bytes(), step, SpacesAndMissingPadding);
         for step in [1, 2, 5, 100] {
             for text in ["aGVsbG8=", "aGVsbG8", " aGV\r\nsbG8 =\n", "\taGVsbG8"] {

@@ -1,6 +1,6 @@
-//! Bytes at rest: in memory while they are few, in a temporary file when they are many.
+//! Bytes of a body or of code: short ones in memory, long ones in a temporary file.
 //!
-//! Knows nothing of what the bytes mean; [`crate::ingest::spool`] and [`crate::ingest::staging`]
+//! Must not know what the bytes mean; [`crate::ingest::spool`] and [`crate::ingest::staging`]
 //! count, limit and digest them.
 
 use std::fs::File;
@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
-/// Bytes that one content holds in memory at most; beyond that it is a file.
+/// Most bytes that a content holds in memory; a longer content is a file.
 pub const MEMORY_MAX: usize = 256 * 1024;
 
-/// Bytes that came to rest; a file vanishes with the value.
+/// Complete bytes; a temporary file is deleted when the value is dropped.
 #[derive(Debug)]
 pub enum Content {
     /// Up to [`MEMORY_MAX`] bytes.
     Memory(Bytes),
-    /// More, in a file whose every byte is written but not synced.
+    /// More than that, in a file that is completely written but not synced.
     File(NamedTempFile),
 }
 
 impl Content {
-    /// Opens the bytes from their start, with a position of its own.
+    /// Opens a reader at the start of the bytes, with its own position.
     ///
     /// Fails when the temporary file cannot be opened again.
     pub fn reader(&self) -> io::Result<ContentReader> {
@@ -39,7 +39,7 @@ impl Content {
 pub enum ContentReader {
     /// The bytes in memory, shared with the content.
     Memory(Cursor<Bytes>),
-    /// Another handle of the content's file; it outlives the file's name.
+    /// A second handle of the content's file; it stays valid after the file is deleted.
     File(File),
 }
 
@@ -61,7 +61,7 @@ impl Seek for ContentReader {
     }
 }
 
-/// Gathers bytes into a [`Content`]; dropped before its end it leaves nothing behind.
+/// Collects bytes into a [`Content`]; a writer that is dropped unfinished deletes its file.
 #[derive(Debug)]
 pub(super) struct ContentWriter {
     incoming: PathBuf,
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_holds_exactly_its_bound_and_a_file_what_is_more() {
+    fn content_past_the_memory_bound_is_a_file() {
         let incoming = Incoming::new();
         let at_bound = gather(&incoming, MEMORY_MAX, 1000);
         assert!(matches!(at_bound, Content::Memory(ref bytes) if bytes.len() == MEMORY_MAX));

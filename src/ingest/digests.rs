@@ -1,6 +1,6 @@
-//! One pass over uploaded bytes: their size, MD5, SHA-256, SHA-512 and CRC-64/XZ.
+//! Computes size, MD5, SHA-256, SHA-512 and CRC-64/XZ of uploaded bytes in one pass.
 //!
-//! Digests leave as raw bytes; only dialects spell them. Knows nothing of files or requests.
+//! Digests are returned as raw bytes; only dialects spell them. Must not know files or requests.
 
 use std::io::{self, Read};
 use std::panic::resume_unwind;
@@ -14,25 +14,25 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::domain::Digests;
 
-/// Bytes after which a second thread takes half of the work; below, starting it costs more than
-/// it saves.
+/// Bytes after which a second thread does half of the work; for fewer bytes, starting the thread
+/// costs more than it saves.
 pub const HELPER_FROM: u64 = 2 << 20;
 
-/// The largest piece handed to the second thread, so that waiting pieces stay small.
+/// The largest piece sent to the second thread, which bounds the queue's memory.
 const PIECE: usize = 64 * 1024;
 
-/// Pieces that may wait for the second thread: half a mebibyte.
+/// Pieces that may be queued for the second thread: half a mebibyte.
 const WAITING: usize = 8;
 
-/// Computes all four digests and the size of bytes that pass.
+/// Computes all four digests and the size of a stream of bytes.
 ///
-/// Past [`HELPER_FROM`] bytes about half of the work is done on a second thread from the same
-/// buffers, which are shared and not copied. That thread ends with the digester.
+/// Past [`HELPER_FROM`] bytes a second thread does about half of the work. The buffers are shared,
+/// not copied. The thread ends when the digester is finished or dropped.
 pub struct Digester {
     size: u64,
     helper_from: u64,
     md5_moves: bool,
-    /// Fed only when it does not move.
+    /// Updated only if MD5 does not move to the second thread.
     md5: Md5,
     sha512: Sha512,
     crc64: crc_fast::Digest,
@@ -44,13 +44,13 @@ pub struct Digester {
 struct Movable {
     sha256: Sha256,
     md5_moves: bool,
-    /// Fed only when it moves.
+    /// Updated only if MD5 moves to the second thread.
     md5: Md5,
 }
 
 impl Movable {
     fn update(&mut self, chunk: &[u8]) {
-        // Both digests while the piece is in the cache.
+        // Both digests read the piece while it is in the processor's cache.
         for piece in chunk.chunks(PIECE) {
             self.sha256.update(piece);
             if self.md5_moves {
@@ -60,8 +60,10 @@ impl Movable {
     }
 }
 
-/// Whether the processor has instructions for SHA-256. With them it is the cheapest of the three
-/// and MD5 goes along with it; without them it takes longer than the other two together.
+/// Whether the processor has instructions for SHA-256.
+///
+/// With them SHA-256 is the cheapest of MD5, SHA-256 and SHA-512, so MD5 moves to the same thread.
+/// Without them SHA-256 takes longer than the other two together.
 fn has_fast_sha256() -> bool {
     #[cfg(target_arch = "x86_64")]
     let fast = std::arch::is_x86_feature_detected!("sha");
@@ -78,14 +80,14 @@ enum OtherHalf {
 }
 
 struct Helper {
-    /// `None` once closed, which ends the thread.
+    /// `None` after closing, which ends the thread.
     pieces: Option<SyncSender<Bytes>>,
-    /// `None` once joined.
+    /// `None` after joining.
     thread: Option<JoinHandle<Movable>>,
 }
 
 impl Helper {
-    /// Moves the digests to a thread of their own; `None` when the machine gives none.
+    /// Moves the digests to a new thread; `None` when the thread cannot be started.
     fn start(mut digests: Movable) -> Option<Self> {
         let (pieces, waiting) = sync_channel::<Bytes>(WAITING);
         let work = move || {
@@ -102,7 +104,7 @@ impl Helper {
         let Some(pieces) = &self.pieces else { return };
         while !chunk.is_empty() {
             let piece = chunk.split_to(chunk.len().min(PIECE));
-            // Sending fails only when the thread has panicked, which `join` passes on.
+            // Sending fails only after the thread has panicked; `join` returns that panic.
             let _ = pieces.send(piece);
         }
     }
@@ -115,7 +117,7 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // At most `WAITING` pieces are left, so this waits for milliseconds.
+        // At most `WAITING` pieces are queued, so this takes milliseconds.
         let _ = self.join();
     }
 }
@@ -127,7 +129,7 @@ impl Default for Digester {
 }
 
 impl Digester {
-    /// Starts with no bytes.
+    /// Creates a digester of no bytes.
     pub fn new() -> Self {
         Self::with(HELPER_FROM, has_fast_sha256())
     }
@@ -145,7 +147,7 @@ impl Digester {
         }
     }
 
-    /// Takes the next bytes; the buffer is kept until both threads have seen it.
+    /// Digests the next bytes; the buffer is released after both threads have read it.
     pub fn update(&mut self, chunk: Bytes) {
         self.size += chunk.len() as u64;
         if self.size > self.helper_from
@@ -169,7 +171,7 @@ impl Digester {
         }
     }
 
-    /// Ends the pass: the number of bytes and their digests.
+    /// Returns the number of bytes and their digests.
     pub fn finish(self) -> (u64, Digests) {
         let movable = match self.other_half {
             OtherHalf::Here(digests) => digests,
@@ -190,7 +192,7 @@ impl Digester {
     }
 }
 
-/// Computes size and digests of all that can be read.
+/// Computes size and digests of everything that `bytes` returns.
 pub fn digest(mut bytes: impl Read) -> io::Result<(u64, Digests)> {
     let mut digester = Digester::new();
     loop {
@@ -207,7 +209,7 @@ mod tests {
     use super::*;
     use crate::ingest::samples;
 
-    /// Digests with either division of the work, which must not matter.
+    /// Digests with both ways to share the work, and asserts that the results are equal.
     fn digest(helper_from: u64, bytes: &[u8], step: usize) -> (u64, Digests) {
         let [one, other] = [false, true].map(|md5_moves| {
             let mut digester = Digester::with(helper_from, md5_moves);
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn both_threads_give_what_one_gives() {
+    fn two_threads_compute_the_same_as_one() {
         let bytes = samples::noise(700_000);
         let alone = digest(u64::MAX, &bytes, bytes.len());
         for (helper_from, step) in [(0, 1000), (1, bytes.len()), (100_000, 65_537)] {
@@ -263,7 +265,7 @@ mod tests {
         digester.update(chunk.clone());
         assert!(matches!(digester.other_half, OtherHalf::Helper(_)));
         drop(digester);
-        // The thread held the other references; unique again means that it is gone.
+        // The thread had the other references: a unique buffer shows that the thread has ended.
         assert!(chunk.is_unique());
     }
 }

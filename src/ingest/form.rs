@@ -1,8 +1,8 @@
-//! A form body as a stream: short pairs out, the base64 text of the code into a decoder.
+//! Reads a form body as a stream: returns the short pairs and decodes the base64 text of the code.
 //!
-//! The same idea as [`super::json`]: the body is copied without the wanted value, and
-//! form_urlencoded takes the copy apart. A form cannot be malformed; its only faults are its
-//! length and its code. Knows nothing of any dialect's keys.
+//! As in [`super::json`], the body is copied to a skeleton without the wanted value, and
+//! form_urlencoded parses the skeleton. A form cannot be malformed; only its length and its code
+//! can be refused. Must not know any dialect's keys.
 
 use std::io::Read;
 
@@ -12,30 +12,30 @@ use super::base64::{Base64Sink, Leniency};
 use super::staging::Staging;
 use crate::domain::{CatalogError, Limit};
 
-/// Body text read at a time, in bytes.
+/// Bytes of the body that are read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// Pairs of a form; an empty one takes far more memory than the three bytes that it is sent as.
+/// Most pairs of a form; in memory, an empty pair is far larger than the three bytes it is sent as.
 const PAIRS_MAX: usize = 4096;
 
-/// A form taken apart.
+/// The pairs and the code of a form.
 #[derive(Debug)]
 pub struct UploadForm {
-    /// The pairs in their order; the value of the code's pair is empty.
+    /// The pairs in the order of the form; the value of the code's pair is empty.
     pub pairs: Vec<(String, String)>,
     /// The code, not yet finished.
     pub staging: Option<Staging>,
-    /// Which of the wanted keys the code had.
+    /// The wanted key that the code had.
     pub found: Option<usize>,
-    /// Whether a wanted key was there but its value held no bytes; then there is no staging.
+    /// Whether a wanted key was present but its value empty; then there is no staging.
     pub code_was_empty: bool,
 }
 
 /// Reads a form whose code is the value of one of the keys `wanted`.
 ///
-/// Everything beside that value may be `fields_max` bytes long. Fails with
-/// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when it is there twice and for `form` past
-/// `PAIRS_MAX` pairs, and with `LimitExceeded` for the body's fields or as [`Staging::write`] does.
+/// The form without that value may be `fields_max` bytes long. Fails with `BadArchive(NotBase64)`,
+/// with `InvalidValue` for `code` when there are two codes and for `form` past `PAIRS_MAX` pairs,
+/// and with `LimitExceeded` for the other pairs or as [`Staging::write`] does.
 pub fn read_form<R: Read>(
     reader: R,
     wanted: &[&str],
@@ -61,12 +61,12 @@ pub fn read_form<R: Read>(
     Ok(UploadForm { pairs, staging, found, code_was_empty })
 }
 
-/// Reads a form and hands the wanted values over in pieces, percent-decoded.
+/// Reads a form and passes the wanted values to `take` in pieces, percent-decoded.
 ///
-/// `take` gets the wanted key's number and the next bytes of its value, never none. With it a
-/// signature over all values can be checked without holding the code. Fails as `take` does, with
-/// `InvalidValue` for `code` when a wanted key comes twice and for `form` past `PAIRS_MAX` pairs,
-/// and with `LimitExceeded` when everything else is longer than `fields_max` bytes.
+/// `take` gets the wanted key's index and the next bytes of its value, at least one. Thus a
+/// signature over all values can be checked without the code in memory. Fails as `take` does, with
+/// `InvalidValue` for `code` when a wanted key is repeated and for `form` past `PAIRS_MAX` pairs,
+/// and with `LimitExceeded` when the rest of the form is longer than `fields_max` bytes.
 pub fn scan_form<R: Read>(
     mut reader: R,
     wanted: &[&str],
@@ -105,17 +105,17 @@ struct Scanner<'w, F> {
     /// The form without the wanted values.
     skeleton: Vec<u8>,
     state: ScanState,
-    /// Wanted keys met so far.
+    /// Indexes of the wanted keys so far.
     met: Vec<usize>,
 }
 
-/// Where the next byte is.
+/// Where the next byte is in the form.
 enum ScanState {
-    /// In a key that began at this byte of the skeleton.
+    /// In a key that began at this offset of the skeleton.
     Key { start: usize },
     /// In a value that is copied.
     Copied,
-    /// In a wanted value, behind these bytes of an unfinished escape.
+    /// In a wanted value, after these bytes of an unfinished escape.
     Wanted { number: usize, escape: Vec<u8> },
 }
 
@@ -158,8 +158,8 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         Ok(at + 1)
     }
 
-    /// Notes the key that began at `start` and has ended, with or without a value, and returns its
-    /// number if it is wanted.
+    /// Ends the key that began at `start`, with or without a value, and returns its index if it is
+    /// wanted.
     fn meet(&mut self, start: usize) -> Result<Option<usize>, CatalogError> {
         let mut pairs = form_urlencoded::parse(&self.skeleton[start..]);
         let key = pairs.next().map(|(key, _)| key).unwrap_or_default();
@@ -187,7 +187,7 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         let ScanState::Wanted { number, escape } = &mut self.state else { return Ok(0) };
         let number = *number;
         if !escape.is_empty() {
-            // A byte that cannot continue the escape ends it, and is looked at again.
+            // A byte that cannot continue the escape ends it, and is scanned again.
             if !text[0].is_ascii_hexdigit() {
                 let plain = std::mem::take(escape);
                 (self.take)(number, &plain)?;
@@ -216,7 +216,7 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         Ok(at + 1)
     }
 
-    /// Ends the last key or value: an escape that the body cuts off stands for itself.
+    /// Ends the last key or value; an incomplete escape is literal text.
     fn end(&mut self) -> Result<(), CatalogError> {
         match &self.state {
             ScanState::Key { start } => self.meet(*start).map(drop),
@@ -228,7 +228,7 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
     }
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 fn hex(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
@@ -245,7 +245,7 @@ mod tests {
 
     const WANTED: &[&str] = &["Content.ZipFile", "ZipFile"];
 
-    /// Pairs, code, where it was, whether it was empty.
+    /// Pairs, code, its wanted key, whether it was empty.
     type Outcome = Result<(Vec<(String, String)>, Option<Vec<u8>>, Option<usize>, bool), String>;
 
     fn read_by(text: &str, step: usize) -> Outcome {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_may_be_escaped_and_others_are_left_alone() {
+    fn wanted_keys_may_be_escaped_and_other_pairs_stay() {
         assert_eq!(read("Zip%46ile=aGk%3D").unwrap().1.unwrap(), b"hi");
         assert_eq!(read("ZipFile=aGk%3d&zipfile=x").unwrap().1.unwrap(), b"hi");
         for text in ["", "zipfile=aGk%3D", "ZipFil=a", "ZipFile", "ZipFile&a=b", "x=ZipFile=aGk="] {
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_the_code() {
+    fn invalid_code_is_refused() {
         for text in ["ZipFile=aGk+", "ZipFile=a%", "ZipFile=aG%4", "ZipFile=%zz", "ZipFile=aGk%2"] {
             assert!(read(text).unwrap_err().contains("NotBase64"), "{text}");
         }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_key_is_there_once_with_or_without_a_value() {
+    fn a_repeated_wanted_key_is_refused_with_or_without_a_value() {
         for text in [
             "ZipFile&ZipFile",
             "ZipFile&ZipFile&a=b",
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_counted() {
+    fn the_number_of_pairs_is_limited() {
         let scan = |pairs: usize| {
             let text = "a=&".repeat(pairs);
             scan_form(text.as_bytes(), WANTED, 1 << 20, |_, _| Ok(()))

@@ -1,8 +1,8 @@
-//! A JSON body as a stream: small fields out, the base64 text of the code into a decoder.
+//! Reads a JSON body as a stream: returns the small fields and decodes the base64 text of the code.
 //!
-//! The body is copied to a skeleton that lacks only the code's text, and serde_json parses the
-//! skeleton, so that what is JSON and what is not stays its decision. `skeleton.rs` does the
-//! copying. Knows nothing of any dialect's fields.
+//! `skeleton.rs` copies the body to a skeleton that lacks only the code's text, and serde_json
+//! parses the skeleton. Thus serde_json alone decides whether a body is JSON. Must not know any
+//! dialect's fields.
 
 use std::io::Read;
 
@@ -13,50 +13,50 @@ use super::skeleton::Scanner;
 use super::staging::Staging;
 use crate::domain::CatalogError;
 
-/// Body text read at a time, in bytes.
+/// Bytes of the body that are read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// How a body is read.
+/// Options for reading a body.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonOptions {
-    /// Whether the wanted keys are found in any case of ASCII letters.
+    /// Whether the wanted keys match regardless of ASCII case.
     pub fold_keys: bool,
-    /// What the base64 text may be.
+    /// Which base64 text is accepted.
     pub leniency: Leniency,
 }
 
-/// A body taken apart.
+/// The fields and the code of a body.
 #[derive(Debug)]
 pub struct UploadJson {
     /// The document with `null` in place of the code's text.
     pub fields: Value,
-    /// The code, not yet finished: whether it must be a zip may depend on the fields.
+    /// The code, not yet finished: the fields may decide whether it must be a zip.
     pub staging: Option<Staging>,
-    /// Which of the wanted paths the code was at.
+    /// The wanted path that the code was at.
     pub found: Option<usize>,
-    /// Whether a wanted text was there but held no bytes; then there is no staging.
+    /// Whether a wanted string was present but empty; then there is no staging.
     pub code_was_empty: bool,
 }
 
-/// Why a body could not be read.
+/// The error of [`read_json`].
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// It is not JSON; the reason is serde_json's.
+    /// The body is not JSON; the reason is serde_json's.
     #[error("{0}")]
     Malformed(String),
-    /// It is JSON, but what it holds is refused, or reading failed.
+    /// The body is JSON but its content is refused, or reading failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
 }
 
-/// Reads a JSON document whose code is the text at one of the paths `wanted` (at most 32).
+/// Reads a JSON document whose code is the string at one of the paths `wanted` (at most 32).
 ///
-/// A wanted value that is not a text stays in the fields. Everything beside the code's text may be
-/// `fields_max` bytes long.
+/// A wanted value that is not a string stays in the fields. The document without the code's text
+/// may be `fields_max` bytes long.
 ///
-/// Fails with `Malformed` when the document is not JSON. Otherwise with `BadArchive(NotBase64)`,
-/// with `InvalidValue` for `code` when there are two codes or a key on the way to one is there
-/// twice, and with `LimitExceeded` for the body's fields or as [`Staging::write`] does.
+/// Fails with `Malformed` when the document is not JSON. Otherwise fails with
+/// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when there are two codes or a key on the
+/// path to one is repeated, and with `LimitExceeded` for the fields or as [`Staging::write`] does.
 pub fn read_json<R: Read>(
     mut reader: R,
     wanted: &[&[&str]],
@@ -92,7 +92,7 @@ pub fn parse_json(text: &[u8]) -> Result<Value, JsonError> {
     serde_json::from_slice(text).map_err(malformed)
 }
 
-/// The reason without the place, which would be one in the skeleton.
+/// Removes line and column from the reason: they would be positions in the skeleton.
 fn malformed(error: serde_json::Error) -> JsonError {
     let text = error.to_string();
     let end = text.rfind(" at line ").unwrap_or(text.len());
@@ -114,7 +114,7 @@ mod tests {
     const EXACT: JsonOptions = JsonOptions { fold_keys: false, leniency: Leniency::Strict };
     const FOLDED: JsonOptions = JsonOptions { fold_keys: true, leniency: Leniency::Strict };
 
-    /// What came out, comparable: fields, code, where it was, whether it was empty.
+    /// The result in comparable form: fields, code, its wanted path, whether it was empty.
     type Outcome = Result<(Value, Option<Vec<u8>>, Option<usize>, bool), String>;
 
     fn read_by(text: &[u8], step: usize, options: JsonOptions, fields_max: usize) -> Outcome {
@@ -134,7 +134,7 @@ mod tests {
         outcome
     }
 
-    /// Reads whole and by every small step, which must not matter.
+    /// Reads in one piece and in small pieces, and asserts that the results are equal.
     fn read_with(text: &str, options: JsonOptions) -> Outcome {
         let whole = read_by(text.as_bytes(), usize::MAX, options, 1 << 20);
         for step in [1, 2, 3, 5, 7] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn split_at_every_byte_it_stays_the_same() {
+    fn splitting_at_any_byte_changes_nothing() {
         let text =
             r#" { "a" : "\"Zip\\" , "Z\u0069pFile" : "aGV\u0073bG\u0038\/\u002bA==" , "b":null } "#;
         let whole = read(text).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_wanted_place_is_code() {
+    fn only_the_wanted_path_is_code() {
         for text in [
             r#"{"zipfile":"aGk="}"#,
             r#"{"Content":[{"ZipFile":"aGk="}]}"#,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_json_refuses_is_malformed_with_its_reason() {
+    fn malformed_json_has_the_reason_of_serde_json() {
         for text in [
             "",
             " ",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_base64_is_said_when_the_json_is_sound() {
+    fn not_base64_is_reported_when_the_json_is_well_formed() {
         for text in
             ["*", "aGk", "aGk=\\n", "\\ud83d\\ude00", "日本", "a\\\"", "\\u0000", "aGk=aGk="]
         {
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(incoming.files(), 0);
     }
 
-    /// Writes a random document; strings are often keys that are wanted, or base64.
+    /// Writes a random document; its strings are often wanted keys or base64.
     fn random_json(dice: &mut Dice, depth: u64, text: &mut String) {
         const TEXTS: &[&str] = &[
             "ZipFile",
@@ -393,8 +393,8 @@ mod tests {
                 }
                 (Ok(plain), Ok((fields, code, found, _))) => {
                     let mut expected = plain;
-                    let place = ["/Content/ZipFile", "/ZipFile"];
-                    let value = found.and_then(|at| expected.pointer_mut(place[at]));
+                    let paths = ["/Content/ZipFile", "/ZipFile"];
+                    let value = found.and_then(|at| expected.pointer_mut(paths[at]));
                     let encoded = value.map(|value| value.take().as_str().unwrap().to_owned());
                     let encoded =
                         encoded.map(|text| base64_simd::STANDARD.decode_to_vec(text).unwrap());

@@ -1,11 +1,11 @@
-//! Code in, artifact out: decode, limit, digest, inspect, keep.
+//! Turns request bodies into checked code: decodes, limits, digests and inspects it.
 //!
-//! A body arrives in a [`spool::Spool`]; its code comes out as base64 in JSON ([`json`]) or a form
-//! ([`form`]), as a part ([`multipart`]), or is the body itself ([`staging::stage_spool`]). All ways
-//! end in a [`staging::Staged`]: checked bytes with their [`crate::domain::Artifact`], not yet kept.
-//! Everything is streamed: an upload of any size takes about a mebibyte of memory.
+//! A body is received into a [`spool::Spool`]. Its code is base64 in JSON ([`json`]) or in a form
+//! ([`form`]), a multipart part ([`multipart`]), or the whole body ([`staging::stage_spool`]). Each
+//! path ends in a [`staging::Staged`]: checked bytes with their [`crate::domain::Artifact`], not
+//! yet stored. Everything is streamed: an upload of any size takes about a mebibyte of memory.
 //!
-//! Knows nothing of HTTP, of the catalog's rows, nor of where code is kept in the end.
+//! Must not know HTTP, the catalog's rows, or where code is stored.
 
 pub mod archive;
 pub mod base64;

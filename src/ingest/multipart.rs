@@ -1,7 +1,7 @@
-//! The zip out of a multipart body whose sender said beforehand how long it is.
+//! Reads the zip from a multipart body; a header has declared the zip's size.
 //!
-//! A small scanner for bodies that lie in a spool: the one crate for this is asynchronous.
-//! Knows nothing of the headers that carry the boundary and the declared size.
+//! A small scanner for bodies in a spool: the one crate for multipart is asynchronous. Must not
+//! know the headers that carry the boundary and the declared size.
 
 use std::io::Read;
 
@@ -11,20 +11,20 @@ use memchr::memmem::{self, Finder};
 use super::staging::Staging;
 use crate::domain::{ArchiveProblem, CatalogError};
 
-/// Body read at a time, in bytes.
+/// Bytes of the body that are read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// The longest head of a part, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// The longest boundary by RFC 2046 has 70 characters; longer ones are taken up to here.
+/// The longest accepted boundary, in bytes; RFC 2046 allows 70 characters.
 const BOUNDARY_MAX: usize = 200;
 
 /// Reads the first part named `field` into `staging`: exactly `declared` bytes of it.
 ///
-/// A longer part is cut off there without a word, as openYuanrong does; nothing behind is read.
-/// Fails with `BadArchive`: `Missing` without such a part, `Incomplete` when it is shorter than
-/// declared or the body is no multipart; and as [`Staging::write`] does.
+/// A longer part is silently cut off there, as openYuanrong does; the rest of the body is not read.
+/// Fails with `BadArchive`: `Missing` without such a part, `Incomplete` when the part is shorter
+/// than declared or the body is not multipart. Fails as [`Staging::write`] does.
 pub fn read_multipart<R: Read>(
     reader: R,
     boundary: &str,
@@ -35,7 +35,7 @@ pub fn read_multipart<R: Read>(
     if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
         return Err(incomplete("the boundary is empty or too long"));
     }
-    // The first delimiter may lack its line break, so the body is read as if it began with one.
+    // The first delimiter may lack its line break, so the window begins with one.
     let mut body = Body { reader, window: b"\r\n".to_vec(), at: 0, ended: false };
     let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
     body.skip_past(&delimiter, |_| Ok(true))?;
@@ -60,11 +60,11 @@ pub fn read_multipart<R: Read>(
     Err(ArchiveProblem::Missing.into())
 }
 
-/// The body, seen through a window that slides over it.
+/// The body, read through a sliding window.
 struct Body<R> {
     reader: R,
     window: Vec<u8>,
-    /// First byte of the window that is not taken yet.
+    /// First byte of the window that is not consumed yet.
     at: usize,
     ended: bool,
 }
@@ -74,7 +74,7 @@ impl<R: Read> Body<R> {
         &self.window[self.at..]
     }
 
-    /// Reads on; at the end it says so in `ended`.
+    /// Reads more of the body into the window; sets `ended` at the end of the body.
     fn more(&mut self) -> Result<(), CatalogError> {
         self.window.drain(..self.at);
         self.at = 0;
@@ -86,10 +86,10 @@ impl<R: Read> Body<R> {
         Ok(())
     }
 
-    /// Hands over what comes before the next delimiter, in pieces, until `take` says `false`;
-    /// then takes the delimiter.
+    /// Passes the bytes before the next delimiter to `take` in pieces, then consumes the delimiter.
     ///
-    /// Fails with `Incomplete` when the body ends before.
+    /// Stops earlier when `take` returns `false`. Fails with `Incomplete` when the body ends before
+    /// a delimiter.
     fn skip_past(
         &mut self,
         delimiter: &Finder<'_>,
@@ -97,7 +97,7 @@ impl<R: Read> Body<R> {
     ) -> Result<(), CatalogError> {
         loop {
             let found = delimiter.find(self.seen());
-            // The end of the window may be the start of a delimiter.
+            // The last bytes of the window may be the start of a delimiter.
             let unsure = if self.ended { 0 } else { delimiter.needle().len() - 1 };
             let before = found.unwrap_or(self.seen().len().saturating_sub(unsure));
             let goes_on = take(&self.seen()[..before])?;
@@ -116,7 +116,7 @@ impl<R: Read> Body<R> {
         }
     }
 
-    /// Behind a delimiter: whether a part begins here, or else the body ends.
+    /// Whether a part follows the delimiter just consumed; otherwise it was the closing one.
     fn begins_part(&mut self) -> Result<bool, CatalogError> {
         while self.seen().len() < 2 && !self.ended {
             self.more()?;
@@ -124,7 +124,7 @@ impl<R: Read> Body<R> {
         Ok(!self.seen().starts_with(b"--"))
     }
 
-    /// Takes a part's head, with the rest of the delimiter's line: the name of the part.
+    /// Consumes the rest of the delimiter's line and a part's head; returns the part's name.
     fn head(&mut self) -> Result<Option<String>, CatalogError> {
         let end = loop {
             if let Some(end) = memmem::find(self.seen(), b"\r\n\r\n") {
@@ -142,7 +142,7 @@ impl<R: Read> Body<R> {
     }
 }
 
-/// The name in a `Content-Disposition: form-data; name="…"` line.
+/// Returns the name in a `Content-Disposition: form-data; name="…"` line.
 fn part_name(line: &str) -> Option<String> {
     let (header, value) = line.split_once(':')?;
     if !header.trim().eq_ignore_ascii_case("content-disposition") {
@@ -159,7 +159,7 @@ fn part_name(line: &str) -> Option<String> {
     }
 }
 
-/// A parameter's value, quoted or not, and what follows it.
+/// Returns a parameter's value, quoted or not, and the text after it.
 fn parameter(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());
@@ -218,7 +218,7 @@ mod tests {
     const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.zip\"";
 
     #[test]
-    fn vectors_come_out_at_their_declared_size() {
+    fn vectors_are_read_at_their_declared_size() {
         for sample in VECTORS {
             let bytes = sample.bytes();
             assert_eq!(read(&body(FILE, &bytes), sample.size), Ok(bytes.clone()));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_part_of_the_name_wins() {
+    fn the_first_part_with_the_name_is_read() {
         let other = "Content-Disposition: form-data; name=\"x\"; filename=\"; name=file\"";
         let parts = [body(other, b"no"), body(FILE, b"yes"), body(FILE, b"later")].concat();
         let parts: Vec<u8> = String::from_utf8(parts).unwrap().replace("--XX--\r\n", "").into();

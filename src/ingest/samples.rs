@@ -1,4 +1,4 @@
-//! What the tests of this folder share: known zips, noise, a watched incoming folder.
+//! Shared by the tests of this folder: known zips, noise, an incoming folder that can be listed.
 
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
@@ -8,7 +8,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::domain::Digests;
 
-/// A zip from section 4 of a dialect's reference, with the digests that are printed there.
+/// A zip from section 4 of a dialect's reference, with the digests printed there.
 pub(crate) struct Sample {
     pub(crate) dialect: &'static str,
     pub(crate) base64: &'static str,
@@ -97,7 +97,7 @@ pub(crate) fn stored_zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers that are the same in every run.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
@@ -115,7 +115,7 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| dice.roll(256) as u8).collect()
 }
 
-/// A folder for temporary files that can be asked what is in it.
+/// A folder for temporary files that lists its content.
 pub(crate) struct Incoming(TempDir);
 
 impl Incoming {
@@ -137,7 +137,7 @@ impl Incoming {
     }
 }
 
-/// A reader that gives at most so many bytes at a time.
+/// A reader that returns at most the given number of bytes at a time.
 pub(crate) struct Trickle<'a>(pub(crate) &'a [u8], pub(crate) usize);
 
 impl Read for Trickle<'_> {

@@ -1,36 +1,37 @@
 //! Copies a JSON document without the text of its code, which goes to a decoder.
 //!
-//! It knows just enough JSON to tell keys, values and strings apart, in pieces that may end
-//! anywhere. It judges nothing: whatever is odd lands in the skeleton, where serde_json finds it.
-//! A string outside the code is copied as it is; one that turns out not to be base64 is copied
-//! from there on, so that its escapes are judged too. Its tests are those of [`super::json`].
+//! The scanner knows just enough JSON to distinguish keys, values and strings, in pieces that may
+//! end anywhere. It validates nothing: malformed text is copied to the skeleton, where serde_json
+//! reports it. A string outside the code is copied unchanged. When the code's text is not base64,
+//! the rest of it is copied too, so that serde_json validates its escapes. [`super::json`] has the
+//! tests.
 
 use memchr::memchr2;
 
 use super::base64::Base64Sink;
 use crate::domain::{ArchiveProblem, CatalogError, Limit};
 
-/// Nesting beyond what serde_json parses; the skeleton is hopeless from there.
+/// More nesting than serde_json parses: a deeper document is malformed in any case.
 const DEPTH_MAX: usize = 130;
 
-/// A longer key, with its quotes and escapes, is no wanted one.
+/// Longest wanted key in bytes, with its quotes and escapes.
 const KEY_MAX: usize = 1024;
 
-/// What a document was split into.
+/// The parts of a scanned document.
 pub(super) struct Scanned {
     /// The document without the code's text.
     pub(super) skeleton: Vec<u8>,
-    /// What is wrong beside the JSON.
+    /// The first error that is not an error of the JSON.
     pub(super) refusal: Option<CatalogError>,
-    /// Which wanted path the code is at.
+    /// The wanted path that the code is at.
     pub(super) found: Option<usize>,
-    /// Whether a wanted value was a text, be it empty.
+    /// Whether a wanted value was a string, empty or not.
     pub(super) has_text: bool,
-    /// The decoder with the text, unfinished.
+    /// The decoder of the code's text, not yet finished.
     pub(super) sink: Base64Sink,
 }
 
-/// Takes a document piece by piece.
+/// Scans a document piece by piece.
 pub(super) struct Scanner<'w> {
     wanted: &'w [&'w [&'w str]],
     fold_keys: bool,
@@ -40,30 +41,31 @@ pub(super) struct Scanner<'w> {
     expect: Expect,
     /// Open containers, outermost first.
     open: Vec<Container>,
-    /// The wanted paths that the last key continues.
+    /// The wanted paths that match up to the last key, as a set of bits.
     key_matches: u32,
-    /// Wanted path and depth of the keys met so far: a second one would drop or double the code.
+    /// Wanted path and depth of each matching key so far: a repeated key would drop or double the
+    /// code.
     met: Vec<(usize, usize)>,
 }
 
-/// Where the next byte is.
+/// Where the next byte is in the document.
 enum ScanState {
     Outside,
-    /// In a string that is copied, which may be a key that began at this byte of the skeleton.
+    /// In a string that is copied; a key has the skeleton's offset at which it began.
     Copied {
         key_start: Option<usize>,
     },
-    /// The same, behind a backslash.
+    /// The same, after a backslash.
     CopiedEscape {
         key_start: Option<usize>,
     },
     /// In the code's text.
     Code,
-    /// In an escape of the code's text, of which this much has come.
+    /// In an escape of the code's text, with its bytes so far.
     CodeEscape(Vec<u8>),
 }
 
-/// What may come next outside of strings.
+/// What is expected next outside of strings.
 #[derive(Clone, Copy, PartialEq)]
 enum Expect {
     Key,
@@ -74,7 +76,7 @@ enum Expect {
 
 struct Container {
     is_object: bool,
-    /// The wanted paths that lead into it, as a set of bits.
+    /// The wanted paths that lead into the container, as a set of bits.
     matches: u32,
 }
 
@@ -92,9 +94,9 @@ impl<'w> Scanner<'w> {
         Self { wanted, fold_keys, fields_max, out, state, expect, open, key_matches, met }
     }
 
-    /// Takes the next piece; `false` says that the rest cannot matter.
+    /// Scans the next piece; returns `false` when the rest of the document makes no difference.
     ///
-    /// Fails when there are too many fields or the staging refuses.
+    /// Fails when the fields are too long or the staging fails.
     pub(super) fn scan(&mut self, piece: &[u8]) -> Result<bool, CatalogError> {
         let mut rest = piece;
         while !rest.is_empty() {
@@ -117,7 +119,7 @@ impl<'w> Scanner<'w> {
         Ok(true)
     }
 
-    /// Ends the document; when it ends inside the code, so does the skeleton inside a string.
+    /// Ends the document. If it ends inside the code, the skeleton ends inside a string.
     pub(super) fn finish(mut self) -> Scanned {
         match self.state {
             ScanState::Code => self.out.skeleton.push(b'"'),
@@ -133,7 +135,8 @@ impl<'w> Scanner<'w> {
     fn copy(&mut self, text: &[u8]) -> Result<(), CatalogError> {
         let len = self.out.skeleton.len() + text.len();
         if len > self.fields_max {
-            // A text that is refused anyway may be what makes it so long.
+            // An earlier error comes first: the refused text may be what makes the skeleton too
+            // long.
             return Err(self.out.refusal.take().unwrap_or(CatalogError::LimitExceeded {
                 what: Limit::BodySize,
                 limit: self.fields_max as u64,
@@ -144,7 +147,7 @@ impl<'w> Scanner<'w> {
         Ok(())
     }
 
-    /// Everything up to and with the next quote.
+    /// Scans up to and including the next quote.
     fn outside(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
         for (at, byte) in text.iter().enumerate() {
             match byte {
@@ -187,7 +190,7 @@ impl<'w> Scanner<'w> {
         self.expect = if is_object { Expect::Key } else { Expect::Value };
     }
 
-    /// The wanted paths that lead to the value that begins here.
+    /// Returns the wanted paths that lead to the value that begins here.
     fn value_matches(&self) -> u32 {
         let in_object = self.open.last().is_some_and(|container| container.is_object);
         if in_object && self.expect == Expect::Value { self.key_matches } else { 0 }
@@ -253,11 +256,12 @@ impl<'w> Scanner<'w> {
         }
     }
 
-    /// The code's text up to and with the next quote or backslash.
+    /// Decodes the code's text up to and including the next quote or backslash.
     fn code(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
         let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
         self.state = ScanState::Code;
-        // Control characters are no JSON inside a string, though some are white space to base64.
+        // JSON forbids control characters in a string; lenient base64 would accept some as white
+        // space.
         let control = text[..at].iter().fold(0, |found, byte| found | u8::from(*byte < b' ')) != 0;
         if control {
             self.spoil(&text[..at])?;
@@ -284,7 +288,7 @@ impl<'w> Scanner<'w> {
         self.copy(b"\"\"")
     }
 
-    /// One byte behind a backslash in the code's text.
+    /// Takes one byte of an escape in the code's text.
     fn code_escape(&mut self, byte: u8, mut escape: Vec<u8>) -> Result<usize, CatalogError> {
         if escape.len() > 1 && !byte.is_ascii_hexdigit() {
             self.spoil(&escape)?;
@@ -313,7 +317,7 @@ impl<'w> Scanner<'w> {
         Ok(1)
     }
 
-    /// Decodes characters of the code, which the document spells `raw`.
+    /// Decodes characters of the code; `raw` is their spelling in the document.
     fn decode(&mut self, characters: &[u8], raw: &[u8]) -> Result<(), CatalogError> {
         match self.out.sink.push(characters) {
             Err(CatalogError::BadArchive(_)) => self.spoil(raw),
@@ -321,7 +325,9 @@ impl<'w> Scanner<'w> {
         }
     }
 
-    /// The text is not base64 from `raw` on: that is the refusal, if the JSON is sound.
+    /// Records that the text is not base64 from `raw` on, and copies the rest of it.
+    ///
+    /// The error is returned only if the JSON is well formed.
     fn spoil(&mut self, raw: &[u8]) -> Result<(), CatalogError> {
         self.out.refusal.get_or_insert(ArchiveProblem::NotBase64.into());
         self.state = ScanState::Copied { key_start: None };
@@ -330,7 +336,7 @@ impl<'w> Scanner<'w> {
     }
 }
 
-/// The numbers of the bits that are set.
+/// Returns the positions of the bits that are set.
 fn bits(mut set: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let number = set.trailing_zeros();

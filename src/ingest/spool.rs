@@ -1,6 +1,6 @@
-//! One request's body, read once: its bytes at rest, their number and the digests asked for.
+//! The spool of one request's body: its bytes, their number and the requested digests.
 //!
-//! Knows nothing of HTTP, of signatures, nor of what the body means.
+//! Must not know HTTP, signatures, or the meaning of the body.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,23 +14,23 @@ use super::content::{Content, ContentReader, ContentWriter};
 use super::digests::Digester;
 use crate::domain::{CatalogError, Digests, Limit};
 
-/// Bytes of a file that are copied together.
+/// Bytes of a file that are copied at a time.
 const PIECE: u64 = 256 << 10;
 
-/// What a spool computes while the bytes pass.
+/// The digests that a spool computes while the bytes arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Only the length.
+    /// None; only the length is counted.
     Nothing,
-    /// The SHA-256 that signatures cover.
+    /// SHA-256, which signatures cover.
     Sha256,
-    /// The same, and the MD5 that a header speaks of.
+    /// SHA-256, and MD5 for the `Content-MD5` header.
     Md5AndSha256,
-    /// All four digests, for a body that is itself the code.
+    /// All four, for a body that is itself the code.
     All,
 }
 
-/// A body that has arrived; its temporary file vanishes with it.
+/// A received body; its temporary file is deleted when the spool is dropped.
 #[derive(Debug)]
 pub struct Spool {
     content: Content,
@@ -41,18 +41,18 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Makes the spool of a request without a body; no digests.
+    /// Creates the spool of a request without a body; it has no digests.
     pub fn empty() -> Self {
         Self::from_bytes(Bytes::new())
     }
 
-    /// Makes a spool of bytes that are in memory already; no digests.
+    /// Creates a spool from bytes in memory; it has no digests.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         Self { content: Content::Memory(bytes), len, md5: None, sha256: None, digests: None }
     }
 
-    /// Length of the body in bytes.
+    /// Returns the length of the body in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -62,7 +62,7 @@ impl Spool {
         self.len == 0
     }
 
-    /// The bytes, when they are in memory.
+    /// Returns the bytes, if they are in memory.
     pub fn bytes(&self) -> Option<&Bytes> {
         match &self.content {
             Content::Memory(bytes) => Some(bytes),
@@ -70,29 +70,29 @@ impl Spool {
         }
     }
 
-    /// Opens the body from its start, with a position of its own.
+    /// Opens a reader at the start of the body, with its own position.
     ///
     /// Fails with `Internal` when the temporary file cannot be opened again.
     pub fn reader(&self) -> Result<ContentReader, CatalogError> {
         Ok(self.content.reader()?)
     }
 
-    /// MD5 of the body, when it was measured.
+    /// Returns the MD5 of the body, if it was computed.
     pub fn md5(&self) -> Option<[u8; 16]> {
         self.md5
     }
 
-    /// SHA-256 of the body, when it was measured.
+    /// Returns the SHA-256 of the body, if it was computed.
     pub fn sha256(&self) -> Option<[u8; 32]> {
         self.sha256
     }
 
-    /// All digests of the body, when they were measured.
+    /// Returns all digests of the body, if they were computed.
     pub fn digests(&self) -> Option<&Digests> {
         self.digests.as_ref()
     }
 
-    /// The whole body in memory, for bodies that are small by nature.
+    /// Reads the whole body into memory, for bodies that are expected to be small.
     ///
     /// Fails with `LimitExceeded` when it is longer than `max` bytes.
     pub fn to_bytes(&self, max: u64) -> Result<Bytes, CatalogError> {
@@ -106,7 +106,7 @@ impl Spool {
         }
     }
 
-    /// Parts with the bytes, for a body that is itself what is to be kept.
+    /// Returns the bytes, for a body that is itself the code or object to be stored.
     pub fn into_content(self) -> Content {
         self.content
     }
@@ -119,7 +119,7 @@ pub fn next_piece(file: &mut impl Read) -> io::Result<Bytes> {
     Ok(piece.into())
 }
 
-/// Takes a body as it arrives; dropped before its end it leaves nothing behind.
+/// Receives a body into a spool; a writer that is dropped unfinished deletes its file.
 pub struct SpoolWriter {
     content: ContentWriter,
     len: u64,
@@ -135,7 +135,8 @@ enum Meter {
 }
 
 impl SpoolWriter {
-    /// Starts a body of at most `limit` bytes, which goes to a file in `incoming` when it is long.
+    /// Starts a body of at most `limit` bytes; past [`MEMORY_MAX`] bytes it is a file in
+    /// `incoming`.
     pub fn new(incoming: &Path, limit: u64, measure: Measure) -> Self {
         let meter = match measure {
             Measure::Nothing => Meter::Nothing,
@@ -146,10 +147,10 @@ impl SpoolWriter {
         Self { content: ContentWriter::new(incoming), len: 0, limit, meter }
     }
 
-    /// Takes the next bytes. It writes to disk, so long bodies belong on a blocking thread.
+    /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
     ///
-    /// Fails with `LimitExceeded` past the limit and `Internal` when the disk refuses; the body
-    /// is then lost, and the writer is to be dropped.
+    /// Fails with `LimitExceeded` past the limit and with `Internal` when writing to disk fails.
+    /// After an error the body is incomplete, and the writer must be dropped.
     pub fn write(&mut self, chunk: Bytes) -> Result<(), CatalogError> {
         let len = self.len + chunk.len() as u64;
         if len > self.limit {
@@ -170,7 +171,7 @@ impl SpoolWriter {
         Ok(())
     }
 
-    /// Takes a file from where it stands to its end; fails like [`SpoolWriter::write`].
+    /// Appends a file from its current position to its end; fails like [`SpoolWriter::write`].
     pub fn write_file(&mut self, file: &mut impl Read) -> Result<(), CatalogError> {
         loop {
             let piece = next_piece(file)?;
@@ -181,7 +182,7 @@ impl SpoolWriter {
         }
     }
 
-    /// Ends the body.
+    /// Ends the body and returns its spool.
     pub fn finish(self) -> Result<Spool, CatalogError> {
         let (md5, sha256, digests) = match self.meter {
             Meter::Nothing => (None, None, None),
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_back_what_came_in_short_and_long() {
+    fn short_and_long_bodies_are_read_back() {
         let incoming = Incoming::new();
         for len in [0, 1, MEMORY_MAX, MEMORY_MAX + 1, 1 << 20] {
             let bytes = noise(len);
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn measures_only_what_was_asked_for() {
+    fn only_the_requested_digests_are_computed() {
         let incoming = Incoming::new();
         let sample = &VECTORS[0];
         let bytes = sample.bytes();
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_limit_nothing_is_left() {
+    fn a_body_past_the_limit_leaves_no_file() {
         let incoming = Incoming::new();
         for measure in [Measure::Nothing, Measure::Sha256, Measure::Md5AndSha256, Measure::All] {
             let refused = spool(&incoming, &noise((1 << 20) + 1), measure).unwrap_err();
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_as_it_is_and_within_the_limit() {
+    fn a_file_is_copied_within_the_limit() {
         let incoming = Incoming::new();
         let piece = PIECE as usize;
         for len in [0, 1, piece, piece + 1, 1 << 20] {
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_body_is_asked_for_with_a_bound() {
+    fn reading_into_memory_is_bounded() {
         let incoming = Incoming::new();
         let spool = spool(&incoming, &noise(300_000), Measure::Nothing).unwrap();
         assert!(matches!(

@@ -1,6 +1,6 @@
-//! Where the code of one upload gathers until it is known to be good: limit, digests, inspection.
+//! Staging of one upload's code: limits its size, digests it and inspects the archive.
 //!
-//! Knows nothing of the form it came in, nor of the code folder that will keep it.
+//! Must not know the encoding of the request, nor the code folder that will store the code.
 
 use std::fmt;
 use std::io::Read;
@@ -14,19 +14,19 @@ use super::digests::Digester;
 use super::spool::Spool;
 use crate::domain::{ArchiveProblem, Artifact, ArtifactLimits, CatalogError, Digests, Limit};
 
-/// Bytes read at a time when a body was not measured on its way in.
+/// Bytes read at a time when the spool did not compute all digests.
 const CHUNK: usize = 64 * 1024;
 
-/// Code that is checked but not kept yet; its temporary file vanishes with it.
+/// A checked upload that is not stored yet; dropping it deletes its temporary file.
 #[derive(Debug)]
 pub struct Staged {
-    /// What was measured.
+    /// Size, digests and archive totals.
     pub artifact: Artifact,
-    /// The bytes; a file lies in `incoming/`, is not synced, and can be renamed into place.
+    /// The bytes; a file is in `incoming/`, is not synced, and can be renamed into the code folder.
     pub content: Content,
 }
 
-/// Gathers code as it is decoded; dropped before its end it leaves nothing behind.
+/// Collects code while it is decoded; a staging that is dropped unfinished deletes its file.
 pub struct Staging {
     content: ContentWriter,
     digester: Digester,
@@ -36,7 +36,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Starts with no bytes; more than fit in memory go to a file in `incoming`.
+    /// Creates an empty staging; code that does not fit in memory goes to a file in `incoming`.
     pub fn new(incoming: &Path, limits: ArtifactLimits) -> Self {
         Self {
             content: ContentWriter::new(incoming),
@@ -47,10 +47,10 @@ impl Staging {
         }
     }
 
-    /// Takes the next bytes of code. It writes to disk, so it belongs on a blocking thread.
+    /// Appends the next bytes of code. It may write to disk, so it belongs on a blocking thread.
     ///
-    /// Fails with `LimitExceeded` past the limit and `Internal` when the disk refuses; the code
-    /// is then lost, and the staging is to be dropped.
+    /// Fails with `LimitExceeded` past the limit and with `Internal` when writing to disk fails.
+    /// After an error the code is incomplete, and the staging must be dropped.
     pub fn write(&mut self, chunk: Bytes) -> Result<(), CatalogError> {
         let len = self.len + chunk.len() as u64;
         if len > self.limits.size {
@@ -67,22 +67,22 @@ impl Staging {
         Ok(())
     }
 
-    /// Number of bytes so far.
+    /// Returns the number of bytes so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether no byte has come.
+    /// Whether it has no bytes yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether the first bytes are those of a zip, with entries or without.
+    /// Whether the first bytes are those of a zip, empty or not.
     pub fn looks_like_zip(&self) -> bool {
         self.len >= 4 && matches!(&self.head, b"PK\x03\x04" | b"PK\x05\x06")
     }
 
-    /// Ends an archive: it is inspected and measured.
+    /// Ends code that is an archive, and inspects it.
     ///
     /// Fails with `BadArchive` or `LimitExceeded` when the archive breaks a rule.
     pub fn finish(self) -> Result<Staged, CatalogError> {
@@ -91,8 +91,9 @@ impl Staging {
         inspected(content, size, digests, &limits)
     }
 
-    /// Ends code that is not an archive, such as one source file as text: no entries, and
-    /// unpacked as large as it is.
+    /// Ends code that is not an archive, such as the text of one source file.
+    ///
+    /// It has no entries, and its unpacked size is its size.
     pub fn finish_plain(self) -> Result<Staged, CatalogError> {
         let (size, digests) = self.digester.finish();
         let artifact = Artifact { digests, size, entries: 0, unpacked: size };
@@ -106,10 +107,10 @@ impl fmt::Debug for Staging {
     }
 }
 
-/// Stages a body that is itself the archive: its file becomes the code, nothing is copied.
+/// Stages a body that is itself the archive: the spool's file becomes the code without a copy.
 ///
-/// Digests come from the spool when it measured all, else the bytes are read once. Fails with
-/// `BadArchive` (`Missing` for an empty body) or `LimitExceeded`.
+/// The digests are those of the spool if it computed all; otherwise the bytes are read once. Fails
+/// with `BadArchive` (`Missing` for an empty body) or `LimitExceeded`.
 pub fn stage_spool(spool: Spool, limits: &ArtifactLimits) -> Result<Staged, CatalogError> {
     let size = spool.len();
     if size == 0 {
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_leave_nothing() {
+    fn a_refused_upload_leaves_no_file() {
         let incoming = Incoming::new();
         let limits = ArtifactLimits { size: 1_000_000, ..ArtifactLimits::default() };
         let mut staging = Staging::new(incoming.path(), limits);
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_is_kept_as_it_is() {
+    fn plain_text_is_staged_unchanged() {
         let incoming = Incoming::new();
         let mut staging = Staging::new(incoming.path(), ArtifactLimits::default());
         staging.write(Bytes::from_static(b"def handler(e, c): pass")).unwrap();

@@ -1,8 +1,8 @@
-//! Finds an archive's directory by its end record, stricter than the library does.
+//! Finds an archive's directory by its end record, more strictly than the library does.
 //!
-//! The library is forgiving: it searches for a directory that is not where the record says, and
-//! makes room for as much as the record claims. Found here first, its place is told to the
-//! library, which then searches nothing. Knows nothing of the entries.
+//! The library is lenient: it searches for a directory that is not where the record says, and
+//! allocates as much memory as the record claims. This module finds the directory first and passes
+//! its offset to the library, which then does not search. Must not know the entries.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -15,11 +15,11 @@ const LOCATOR: usize = 20;
 const LOCATOR_MARK: &[u8; 4] = b"PK\x06\x07";
 const END64: usize = 56;
 const END64_MARK: &[u8; 4] = b"PK\x06\x06";
-/// Bytes of an entry in the directory at the least.
+/// Smallest size of an entry in the directory, in bytes.
 const ENTRY: u64 = 46;
 const COMMENT_MAX: usize = u16::MAX as usize;
 
-/// Where an archive's directory lies, in bytes from the start of the file.
+/// Position of an archive's directory, in bytes from the start of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Directory {
     /// Number of entries that the end record declares.
@@ -28,19 +28,22 @@ pub(super) struct Directory {
     pub(super) start: u64,
     /// First byte after it.
     pub(super) end: u64,
-    /// Bytes in front of the archive, which its own offsets do not count.
+    /// Bytes before the archive, which the archive's own offsets do not include.
     pub(super) prefix: u64,
 }
 
 impl Directory {
-    /// How many entries to make room for: as many as are declared and could be there.
-    pub(super) fn room(&self) -> usize {
+    /// Returns the number of entries to allocate for: the declared number, at most as many as fit
+    /// into the directory.
+    pub(super) fn capacity(&self) -> usize {
         self.entries.min((self.end - self.start) / ENTRY) as usize
     }
 }
 
-/// Finds the directory: it must end where the end record begins, and the record, with its
-/// comment, must end the file.
+/// Finds the directory.
+///
+/// The directory must end where the end record begins. The record with its comment must end the
+/// file.
 ///
 /// Fails with `BadArchive(NotZip)`, and with `Internal` when reading fails.
 pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogError> {
@@ -61,7 +64,7 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogE
     let (end, [entries, size, offset]) = match wide {
         None => (at, narrow),
         Some(locator) => {
-            // Between the two the format allows data for programs that no cloud has.
+            // The format allows extension data between the two records; no cloud uses it.
             let end = locator
                 .checked_sub(END64)
                 .filter(|end| tail[*end..].starts_with(END64_MARK))
@@ -83,9 +86,9 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogE
     Ok(Directory { entries, start, end, prefix })
 }
 
-/// The end record: the last mark, with a comment that reaches exactly to the end.
+/// Returns the offset of the end record: the last mark, if its comment reaches exactly to the end.
 ///
-/// A mark inside the comment would be the record to some readers, so such a file has none.
+/// Some readers would take a mark inside the comment for the record, so such a file is refused.
 fn end_record(tail: &[u8]) -> Option<usize> {
     let at = memchr::memmem::rfind(tail, END_MARK)?;
     let record = &tail[at..];
@@ -94,7 +97,7 @@ fn end_record(tail: &[u8]) -> Option<usize> {
     is_whole.then_some(at)
 }
 
-/// Little-endian numbers at fixed places of a record that is known to be long enough.
+/// Reads little-endian numbers at fixed offsets of a record that is known to be long enough.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -153,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_for_what_can_be_there() {
+    fn capacity_is_at_most_what_fits() {
         let mut directory = found(&stored_zip(&[("a", b"1"), ("b", b"2")])).unwrap();
-        assert_eq!(directory.room(), 2);
+        assert_eq!(directory.capacity(), 2);
         directory.entries = u64::MAX;
-        assert_eq!(directory.room(), 2);
+        assert_eq!(directory.capacity(), 2);
     }
 
     #[test]

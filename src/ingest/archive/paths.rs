@@ -1,18 +1,18 @@
-//! Which names an archive's entries may have, alone and together.
+//! Rules for the names of an archive's entries, each alone and all together.
 //!
-//! Pure rules about text; knows nothing of zip. Together they make this true: unpacking the
-//! archive with any tool, in any order, writes only inside the folder it is unpacked to.
+//! Pure rules about text; must not know zip. Together they guarantee that unpacking the archive
+//! with any tool, in any order, writes only inside the target folder.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The longest path that Linux takes.
+/// The longest path that Linux accepts.
 const PATH_MAX: usize = 4096;
 
-/// Checks one entry's name; the reason is ready to follow "entry …:".
+/// Checks one entry's name; the returned reason continues the text "entry …:".
 ///
-/// `control` says that its bytes as stored hold a control character.
+/// `control` says whether the stored bytes contain a control character.
 pub(super) fn check(name: &str, control: bool) -> Result<(), &'static str> {
     if name.len() > PATH_MAX {
         return Err("is longer than 4096 bytes");
@@ -35,22 +35,22 @@ pub(super) fn check(name: &str, control: bool) -> Result<(), &'static str> {
     if components(name).any(|component| component == "..") {
         return Err("leads upwards with '..'");
     }
-    // "./" alone is the folder that the archive is unpacked to.
+    // "./" alone is the target folder itself.
     if components(name).next().is_none() && name != "./" {
         return Err("has no name");
     }
     Ok(())
 }
 
-/// Counts the parts of a path: its folders and its name.
+/// Counts the components of a path: its folders and its name.
 pub(super) fn depth(name: &str) -> u64 {
     components(name).count() as u64
 }
 
-/// Checks where the symbolic link `name` leads.
+/// Checks the target of the symbolic link `name`.
 ///
-/// A `..` is fine in front, while the link's own folders last. Behind another component, which
-/// may itself be a link, nobody can tell from the text where it leads.
+/// A target may begin with as many `..` as the link has folders. A `..` after another component is
+/// refused: that component may be a link itself, so the text does not show where the path leads.
 pub(super) fn check_target(name: &str, target: &[u8]) -> Result<(), &'static str> {
     let Ok(target) = std::str::from_utf8(target) else {
         return Err("is a link whose target is not UTF-8");
@@ -72,19 +72,19 @@ pub(super) fn check_target(name: &str, target: &[u8]) -> Result<(), &'static str
     Ok(())
 }
 
-/// What is known of a path.
+/// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// It can have paths beneath it.
+    /// Other paths may be beneath it.
     Folder,
-    /// A file or a link: nothing may lie beneath it.
+    /// A file or a link: no path may be beneath it.
     Leaf,
 }
 
 /// The paths of one archive, as keyed hashes: 30,000 long names would not fit a small machine.
 ///
-/// The key is random and secret, so that nobody can make two names meet on purpose; by chance two
-/// of 30,000 meet once in 40 billion archives.
+/// The key is random and secret, so a client cannot construct a collision. By chance, two of 30,000
+/// paths collide once in 40 billion archives.
 pub(super) struct Paths {
     seed: RandomState,
     known: HashMap<u64, Known>,
@@ -95,7 +95,7 @@ impl Paths {
         Self { seed, known: HashMap::with_capacity(expected) }
     }
 
-    /// Notes a path; `false` when it is there already, be it as a folder or as a file.
+    /// Inserts a path; returns `false` if it is present already, as a folder or as a file.
     pub(super) fn insert(&mut self, name: &str, what: Known) -> bool {
         let mut hasher = self.seed.build_hasher();
         components(name).for_each(|component| write(&mut hasher, component));
@@ -108,7 +108,7 @@ impl Paths {
         }
     }
 
-    /// Whether a folder of this path is a file or a link of the archive.
+    /// Whether a parent of this path is a file or a link in the archive.
     pub(super) fn is_beneath_leaf(&self, name: &str) -> bool {
         let mut hasher = self.seed.build_hasher();
         let mut above = components(name).peekable();
@@ -128,7 +128,7 @@ fn write(hasher: &mut impl Hasher, component: &str) {
     hasher.write_u8(b'/');
 }
 
-/// A path's parts; "a//b", "./a/b" and "a/b/" are all the path "a/b".
+/// Returns a path's components; "a//b", "./a/b" and "a/b/" are all the path "a/b".
 fn components(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|component| !matches!(*component, "" | "."))
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_do_not() {
+    fn names_that_are_refused() {
         for (name, word) in [
             ("", "no name"),
             (".", "no name"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn two_spellings_of_one_path_meet() {
+    fn two_spellings_of_one_path_are_duplicates() {
         let mut paths = Paths::new(RandomState::new(), 0);
         assert!(paths.insert("a/b", Known::Leaf));
         for again in ["a/b", "a/b/", "./a//b", "a/./b"] {

@@ -1,4 +1,4 @@
-//! Good archives of real tools, and hostile ones made by hand.
+//! Valid archives of real tools, and hostile archives built by hand.
 
 use std::io::{Cursor, Write};
 
@@ -21,7 +21,7 @@ fn assert_refused(zip: &[u8], word: &str) {
     assert!(refused.contains("BadArchive") && refused.contains(word), "{refused}, not {word}");
 }
 
-/// One stored entry with every field as it will be written, true or not.
+/// One stored entry with every field as it is written, correct or not.
 #[derive(Clone)]
 struct Forged {
     name: Vec<u8>,
@@ -33,9 +33,9 @@ struct Forged {
     size: u32,
     /// Packed size as declared.
     packed: u32,
-    /// Name in the header in front of the data.
+    /// Name in the local header, which precedes the data.
     local_name: Option<Vec<u8>>,
-    /// Where the directory says that the entry begins.
+    /// Offset of the entry according to the directory.
     start: Option<u32>,
 }
 
@@ -57,7 +57,7 @@ fn link(name: &str, target: &[u8]) -> Forged {
     Forged { mode: 0o120_777, ..forged(name, target) }
 }
 
-/// Writes the entries, then a directory of them, then an end record that declares `count`.
+/// Writes the entries, their directory, and an end record that declares `count`.
 fn forge(entries: &[Forged], count: u16) -> Vec<u8> {
     let (mut zip, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -162,13 +162,13 @@ fn unsafe_names() {
     ] {
         assert_refused(&forge_all(&[forged("ok", b""), forged(name, b"1")]), word);
     }
-    // Not UTF-8, so it is taken for the old DOS alphabet, where this is a letter.
+    // Not UTF-8, so the name is read in the old DOS code page, where this byte is a letter.
     assert!(judge(&forge_all(&[forged(b"\x81.txt", b"")])).is_ok());
     assert_refused(&forge_all(&[forged(b"\x81/../../x", b"")]), "upwards");
 }
 
 #[test]
-fn names_that_meet() {
+fn duplicate_and_nested_names() {
     for pair in [["a", "a"], ["a", "a/"], ["d/", "d/"], ["a/b", "./a//b"]] {
         assert_refused(&forge_all(&pair.map(|name| forged(name, b""))), "DuplicatePath");
     }
@@ -187,12 +187,12 @@ fn links() {
         assert_refused(&forge_all(&[link("l", target.as_bytes())]), "is a link");
     }
     assert_refused(&forge_all(&[link("l", &[b'a'; 4097])]), "longer than 4096");
-    // The system byte says DOS, but some tools follow the mode all the same.
+    // The system byte says DOS, but some tools use the Unix mode regardless.
     let mut zip = forge_all(&[link("l", b"/etc")]);
     let made_by = zip.len() - 22 - 46 - 1 + 5;
     zip[made_by] = 0;
     assert_refused(&zip, "is a link");
-    // A target that says 4 bytes and unpacks to more is never read further than its bound.
+    // A target that declares 4 bytes and unpacks to more is read only up to the bound.
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let deflated = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     writer.add_symlink("l", "a".repeat(200_000), deflated).unwrap();
@@ -232,7 +232,7 @@ fn limits() {
 }
 
 #[test]
-fn a_declared_count_makes_no_room() {
+fn a_declared_count_allocates_nothing() {
     // A 64-bit end record of 98 bytes that declares four billion entries.
     let mut zip = b"PK\x06\x06".to_vec();
     zip.extend(44_u64.to_le_bytes());
@@ -271,33 +271,33 @@ fn headers_that_lie() {
 }
 
 #[test]
-fn a_place_that_no_file_has() {
+fn an_offset_that_no_file_has() {
     let name = "far.txt";
-    for place in [i64::MAX as u64, u64::MAX - 1, u64::MAX / 2 + 1, 1 << 40] {
+    for offset in [i64::MAX as u64, u64::MAX - 1, u64::MAX / 2 + 1, 1 << 40] {
         let mut zip = forge_all(&[Forged { start: Some(u32::MAX), ..forged(name, b"1") }]);
         let central = zip.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
-        let extra = [&[1, 0, 8, 0][..], &place.to_le_bytes()].concat();
+        let extra = [&[1, 0, 8, 0][..], &offset.to_le_bytes()].concat();
         zip[central + 30] = extra.len() as u8;
         let size = zip.len() - 22 + 12;
         zip[size] += extra.len() as u8;
         let behind_name = central + 46 + name.len();
         zip.splice(behind_name..behind_name, extra);
-        // On disk, where a seek to such a place fails; in memory it would only read nothing.
+        // A file on disk: there a seek to such an offset fails, in memory it would read nothing.
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&zip).unwrap();
         let refused = inspect(file, &ArtifactLimits::default()).unwrap_err();
         let refused = format!("{refused:?}");
-        assert!(refused.contains("behind the directory"), "{place}: {refused}");
+        assert!(refused.contains("behind the directory"), "{offset}: {refused}");
     }
 }
 
 #[test]
 fn entries_that_overlap() {
-    // Two names for one content.
+    // Two names for one entry.
     let shared = Forged { start: Some(0), ..forged("a", b"1") };
     let twin = Forged { local_name: Some(b"a".to_vec()), ..shared.clone() };
     assert_refused(&forge_all(&[shared, Forged { name: b"b".to_vec(), ..twin }]), "NotZip");
-    // The first one's content reaches over the second one's header and content.
+    // The first entry's data covers the second entry's header and data.
     let inner = forged("b", &noise(100));
     let quoted = Forged { size: 131, packed: 131, ..forged("a", b"") };
     assert_refused(&forge_all(&[quoted, inner]), "overlap");
@@ -311,7 +311,7 @@ fn two_end_records() {
     let at = zip.len() - 2;
     zip[at..].copy_from_slice(&(inner.len() as u16).to_le_bytes());
     zip.extend(&inner);
-    // The inner one ends the file, and its prefix is the outer one: what all readers see.
+    // The inner archive ends the file, and the outer one is its prefix: all readers agree.
     assert_eq!(judge(&zip).unwrap().entries, 1);
     zip.extend(b"\n");
     assert_refused(&zip, "NotZip");
