@@ -1,4 +1,6 @@
-//! Buckets that are folders of this machine.
+//! Buckets that are local folders.
+//!
+//! No key may lead out of a bucket's folder. Must not know the settings or any storage.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,16 +8,16 @@ use std::path::{Path, PathBuf};
 use super::{ObjectBody, OpenObject, check_parts, no_bucket, no_object, unavailable};
 use crate::domain::{CatalogError, ObjectRef};
 
-/// Where a bucket's folder is.
+/// The location of a bucket's folder.
 pub(super) enum Folder {
-    /// It has the bucket's name and is in this folder, itself and no link to elsewhere.
+    /// A folder with the bucket's name in this folder; it may not be a symbolic link.
     Below(PathBuf),
-    /// It is this one, or what a link by its name leads to.
+    /// This folder, which may be a symbolic link.
     Configured(PathBuf),
 }
 
 impl Folder {
-    /// Opens an object; for a blocking thread. See [`super::Buckets::open`].
+    /// Opens an object, on a blocking thread. See [`super::Buckets::open`].
     pub(super) fn open(&self, object: &ObjectRef) -> Result<OpenObject, CatalogError> {
         let opened = match self {
             Self::Below(all) => system::open_folder(&all.join(object.bucket.as_str()), false),
@@ -33,7 +35,7 @@ impl Folder {
             Err(error) => return Err(broken(object, &error)),
         };
         let about = file.metadata().map_err(|error| broken(object, &error))?;
-        // Pipes and devices would keep their reader waiting, or never end.
+        // Reading a pipe or device could block or never end.
         if !about.is_file() {
             return Err(no_object(object));
         }
@@ -41,8 +43,8 @@ impl Folder {
     }
 }
 
-/// Whether opening failed because nothing that may be opened is there: nothing at all, a link, a
-/// file where a folder must be, a name that no file can have.
+/// Whether opening failed because the path has no file that may be opened: the file is missing, a
+/// part of the path is a link, a folder is a file, or the name is impossible.
 fn is_absence(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
     let kind = error.kind();
@@ -57,7 +59,7 @@ fn broken(object: &ObjectRef, error: &io::Error) -> CatalogError {
 
 #[cfg(target_os = "linux")]
 mod system {
-    //! The system itself keeps a path below a folder, whatever is renamed meanwhile.
+    //! The kernel resolves a path beneath a folder, even while files are renamed.
 
     use std::fs::File;
     use std::io;
@@ -67,24 +69,24 @@ mod system {
     use rustix::fs::{Mode, OFlags, ResolveFlags};
     use rustix::io::Errno;
 
-    /// Opens a folder that is itself one, or to which there may be a link.
+    /// Opens a folder; a symbolic link is followed only if `may_be_link`.
     pub(super) fn open_folder(path: &Path, may_be_link: bool) -> io::Result<OwnedFd> {
         let mut flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         flags.set(OFlags::NOFOLLOW, !may_be_link);
         Ok(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
-    /// Opens what a path names below a folder, without waiting for anything.
+    /// Opens a path beneath a folder without blocking.
     pub(super) fn open_beneath(folder: &OwnedFd, path: &Path) -> io::Result<File> {
-        // A pipe that nobody writes to would otherwise hold this thread for ever.
+        // Without NONBLOCK, opening a pipe that has no writer would block this thread forever.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         Ok(rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)?.into())
     }
 
-    /// Whether the path leaves the folder or goes through a link, or is something that cannot be
-    /// opened at all, such as a socket.
+    /// Whether the path leaves the folder, contains a link, or names a file that cannot be opened,
+    /// such as a socket.
     pub(super) fn is_refusal(error: &io::Error) -> bool {
         let refusals = [Errno::XDEV, Errno::LOOP, Errno::NXIO, Errno::NODEV];
         refusals.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
@@ -93,13 +95,14 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    //! Where the system has no such call, each part of the path is looked at before it is opened.
+    //! Other systems lack such a call, so each part of the path is checked before the file is
+    //! opened.
 
     use std::fs::{self, File};
     use std::io;
     use std::path::{Component, Path, PathBuf};
 
-    /// Checks a folder that is itself one, or to which there may be a link.
+    /// Checks a folder; a symbolic link is accepted only if `may_be_link`.
     pub(super) fn open_folder(path: &Path, may_be_link: bool) -> io::Result<PathBuf> {
         let about = if may_be_link { fs::metadata(path) } else { fs::symlink_metadata(path) };
         if !about?.is_dir() {
@@ -108,7 +111,7 @@ mod system {
         Ok(path.to_owned())
     }
 
-    /// Opens the regular file that a path names below a folder.
+    /// Opens the regular file at a path beneath a folder.
     pub(super) fn open_beneath(folder: &Path, path: &Path) -> io::Result<File> {
         let mut walked = folder.to_owned();
         for part in path.components() {
@@ -124,7 +127,7 @@ mod system {
         File::open(walked)
     }
 
-    /// Every refusal here has a kind of its own.
+    /// Returns false: `ErrorKind` distinguishes all refusals here.
     pub(super) fn is_refusal(_error: &io::Error) -> bool {
         false
     }

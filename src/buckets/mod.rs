@@ -1,7 +1,7 @@
-//! The bucket map: where the code lies that a request names and does not send.
+//! The bucket map: finds code that a request names by bucket and key instead of sending it.
 //!
-//! Knows folders and storages, and what of them the settings map to which name. Must not know what
-//! an object holds, who may publish it, nor the catalog.
+//! Knows folders, storages, and the settings that map a bucket's name to one of them. Must not know
+//! the content of an object, the roles of callers, or the catalog.
 
 mod local;
 mod remote;
@@ -16,38 +16,38 @@ use local::Folder;
 use remote::Remote;
 pub use remote::RemoteBody;
 
-/// All buckets that are not in the inbox; one for the whole server.
+/// All buckets outside the inbox; one value for the whole server.
 pub struct Buckets {
-    /// Where the folder of a bucket is looked for that no setting maps.
+    /// Parent of the folders of buckets that no setting maps.
     folder: PathBuf,
     mapped: BTreeMap<BucketName, Mapped>,
 }
 
-/// A bucket of the settings.
+/// A bucket in the settings.
 struct Mapped {
     settings: Bucket,
-    /// The client of its storage, if it has one and it can be made.
+    /// The client of its storage; `None` for a folder, or if the client could not be created.
     remote: Option<Remote>,
 }
 
-/// An object that is ready to be copied.
+/// An object that is open for copying.
 pub struct OpenObject {
-    /// Bytes, as the storage tells before any of them is read.
+    /// Size in bytes, as the storage reports before the first byte is read.
     pub size: u64,
     /// The bytes.
     pub body: ObjectBody,
 }
 
-/// Where the bytes of an object come from.
+/// The source of an object's bytes.
 pub enum ObjectBody {
-    /// A file of this machine, from its start; reading it is for a blocking thread.
+    /// A local file at its start; read it on a blocking thread.
     File(File),
-    /// What a storage sends.
+    /// A stream from a storage.
     Remote(RemoteBody),
 }
 
 impl Buckets {
-    /// Makes the map of the settings, and a client for each storage; nothing is asked yet.
+    /// Creates the map from the settings, with a client for each storage; sends no request.
     pub fn new(config: &Config) -> Self {
         let buckets = config.buckets.iter();
         let mapped =
@@ -57,8 +57,9 @@ impl Buckets {
 
     /// Finds an object for a tenant.
     ///
-    /// `NotFound` of a `Bucket` that is not there or not the tenant's to read, and of an `Object`;
-    /// `InvalidValue` for a key that could be a way out of the bucket; `BucketUnavailable` when its storage does not answer as it should.
+    /// `NotFound` of a `Bucket` that does not exist or is not open to the tenant, and of an
+    /// `Object`; `InvalidValue` for a key that could lead out of the bucket; `BucketUnavailable`
+    /// when its storage does not answer as it should.
     pub async fn open(
         &self,
         object: &ObjectRef,
@@ -66,7 +67,7 @@ impl Buckets {
     ) -> Result<OpenObject, CatalogError> {
         let folder = match self.mapped.get(&object.bucket) {
             None => Folder::Below(self.folder.clone()),
-            // Whose it is not, does not learn that it is there.
+            // A tenant without access does not learn that the bucket exists.
             Some(mapped) if !mapped.is_open_to(tenant) => return Err(no_bucket(object)),
             Some(Mapped {
                 settings: Bucket { place: BucketLocation::Folder(folder), .. }, ..
@@ -100,11 +101,12 @@ impl Mapped {
     }
 }
 
-/// Why nothing is asked of a storage.
+/// The reason when a storage has no client.
 const NO_CLIENT: &str = "its settings make no client";
 
-/// Refuses a key whose parts between slashes are no names: some storages would take them for a way
-/// out, or for another object.
+/// Refuses a key with an empty part, '.' or '..' between its slashes.
+///
+/// Some storages would leave the bucket for such a key, or open another object.
 fn check_parts(object: &ObjectRef) -> Result<(), CatalogError> {
     let key = &object.key;
     if key.as_str().split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_names_between_its_slashes() {
+    fn a_key_has_no_empty_or_dot_parts() {
         for good in ["a", "a/b.zip", "...", "a..b/..c", "a\\..\\b", "%2e%2e/x", "‥/x"] {
             assert!(check_parts(&ObjectRef::parse("b", good).unwrap()).is_ok(), "{good}");
         }
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_tenants_is_about_whole_tenants() {
+    fn a_list_of_tenants_includes_their_subtenants() {
         let place = BucketLocation::Folder(PathBuf::new());
         let tenants = Some([TenantId::parse("a").unwrap()].into());
         let mapped = Mapped { settings: Bucket { place, tenants }, remote: None };

@@ -1,6 +1,7 @@
 //! Buckets in a storage that speaks S3.
 //!
-//! The storage's own words go to the log: they may hold what is nobody's business.
+//! The storage's error texts go to the log only, because they may contain private details. Must not
+//! know tenants or local folders.
 
 use std::time::Duration;
 
@@ -16,35 +17,35 @@ use super::{check_parts, no_object, unavailable};
 use crate::config::Storage;
 use crate::domain::{CatalogError, ObjectRef};
 
-/// How long a connection may take to stand.
+/// Longest time to establish a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
-/// How long the storage may send nothing.
+/// Longest time without a byte from the storage.
 const READ_MAX: Duration = Duration::from_secs(5);
 
-/// How often a request is sent again that failed through no fault of its own, and the time from
-/// its first attempt after which it is not.
+/// Most retries of a request after a transient failure, and the time after the first attempt at
+/// which retries stop.
 const RETRIES: usize = 2;
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// Why a copy ends, for who asked for it.
+/// The reason that the client sees when a copy ends early.
 const BROKE_OFF: &str = "its storage broke off in the middle of the object";
 
-/// One bucket of a storage; it keeps its connections.
+/// One bucket of a storage, with its connections.
 pub(super) struct Remote {
     store: AmazonS3,
 }
 
-/// The bytes of an object as they come.
+/// The bytes of an object as they arrive.
 pub struct RemoteBody {
     stream: BoxStream<'static, object_store::Result<Bytes>>,
     object: ObjectRef,
-    /// Bytes that are still to come.
+    /// Bytes that have not arrived yet.
     left: u64,
 }
 
 impl Remote {
-    /// Makes the client of a storage; nothing is sent yet.
+    /// Creates the client of a storage; sends no request.
     pub(super) fn new(storage: &Storage) -> object_store::Result<Self> {
         let retry = RetryConfig {
             backoff: BackoffConfig::default(),
@@ -52,7 +53,7 @@ impl Remote {
             retry_timeout: RETRY_MAX,
         };
         let endpoint = endpoint(storage);
-        // The library takes for granted that it is one: `bucket.127.0.0.1` is not.
+        // The library does not check that this is a valid URL: `bucket.127.0.0.1` is not one.
         reqwest::Url::parse(&endpoint)
             .map_err(|source| Error::Generic { store: "S3", source: Box::new(source) })?;
         let builder = AmazonS3Builder::new()
@@ -66,7 +67,7 @@ impl Remote {
             Some(key) => {
                 builder.with_access_key_id(&key.id).with_secret_access_key(key.secret.reveal())
             }
-            // Without it the library asks the cloud's machine for a key of its own.
+            // Otherwise the library would request a key from the cloud's metadata service.
             None => builder.with_skip_signature(true),
         };
         Ok(Self { store: builder.build()? })
@@ -86,10 +87,10 @@ impl Remote {
 }
 
 impl RemoteBody {
-    /// Waits for the next bytes; `None` at the end, which comes when all are there.
+    /// Waits for the next bytes; returns `None` at the end, after all bytes have arrived.
     ///
-    /// `BucketUnavailable` for a storage that breaks off, stands still or sends something else
-    /// than it said.
+    /// `BucketUnavailable` when the storage breaks off, stalls, or sends more or fewer bytes than
+    /// it declared.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
         let broken = |error: &dyn std::fmt::Debug| {
             tracing::warn!(object = %self.object, ?error, "an object broke off");
@@ -109,7 +110,8 @@ impl RemoteBody {
     }
 }
 
-/// The address that the library is told; it takes one of the other style to have the bucket in it.
+/// Returns the endpoint for the library, which expects the bucket in the host for virtual-hosted
+/// style.
 fn endpoint(storage: &Storage) -> String {
     if storage.path_style {
         storage.endpoint.clone()
@@ -132,14 +134,14 @@ fn refused(object: &ObjectRef, error: &Error) -> CatalogError {
     unavailable(object, reason)
 }
 
-/// Makes the HTTP client: nobody but the configured storage is asked, so that it cannot send the
-/// server elsewhere.
+/// Creates the HTTP client. It follows no redirects and uses no proxy, so that requests go only to
+/// the configured storage.
 #[derive(Debug)]
 struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // Fails when the process has one already, which is as good.
+        // Fails if the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

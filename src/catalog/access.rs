@@ -1,4 +1,6 @@
-//! Who is let in: the snapshot that requests are checked against, keys, cloud_ids, the audit log.
+//! Access: the snapshot that requests are checked against, keys, cloud ids and the audit log.
+//!
+//! Must not know how a dialect verifies a signature.
 
 use std::sync::{Arc, PoisonError};
 
@@ -11,15 +13,15 @@ use crate::domain::{
 };
 use crate::store::{AuditInsert, Change};
 
-/// How exactly a key's last use is kept: a write for each request would cost more than the request.
+/// Resolution of a key's last use: a write for each request would cost more than the request.
 const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
 
-/// What the audit log calls a command on the data folder, in place of a dialect.
+/// The dialect that the audit log states for a command on the data folder.
 const LOCAL: &str = "local";
 
 impl Catalog {
-    /// Returns keys, cloud_ids and the link secret as they are now, also when another process
-    /// changed them a moment ago.
+    /// Returns the current snapshot of keys, cloud ids and the link secret, including changes by
+    /// other processes.
     pub fn access(&self) -> Result<Arc<Access>, CatalogError> {
         let stamp = self.store.access_stamp()?;
         if let Some(known) = self.known_access()
@@ -32,7 +34,7 @@ impl Catalog {
         Ok(fresh)
     }
 
-    /// Keeps a snapshot, unless another thread has kept a newer one meanwhile.
+    /// Stores a snapshot, unless another thread has stored a newer one.
     fn remember_access(&self, fresh: Arc<Access>) {
         let mut known = self.access.write().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_none_or(|known| known.stamp < fresh.stamp) {
@@ -40,19 +42,19 @@ impl Catalog {
         }
     }
 
-    /// Returns how the catalog has a tenant called, as of the last [`Catalog::access`].
+    /// Returns a tenant's cloud ids as of the last [`Catalog::access`].
     pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
         let known = self.known_access();
         known.and_then(|access| access.cloud_ids.get(tenant).cloned()).unwrap_or_default()
     }
 
-    /// Returns what [`Catalog::access`] last returned, without another look; for a request that
-    /// came through the gate, which did look.
+    /// Returns the snapshot of the last [`Catalog::access`] without reading the store; for requests
+    /// that passed the gate, which called it.
     pub fn known_access(&self) -> Option<Arc<Access>> {
         self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells whether it is time to write down that a key was let in; says so once for each time.
+    /// Tells whether a key's last use must be recorded now; returns true once per period.
     pub fn is_use_due(&self, key: &Key, now: Timestamp) -> bool {
         let old = |at: Timestamp| now.duration_since(at) >= USE_PERIOD;
         if !key.last_used.is_none_or(old) {
@@ -63,7 +65,7 @@ impl Catalog {
         let due = last.is_none_or(|(_, at)| old(*at));
         if due {
             noted.insert(key.id.clone(), (key.created, now));
-            // Keys that are no more are forgotten before they outnumber those that are.
+            // Deleted keys are removed before they outnumber the existing ones.
             if let Some(access) = self.known_access()
                 && noted.len() > 2 * access.keys.len()
             {
@@ -73,14 +75,14 @@ impl Catalog {
         due
     }
 
-    /// Writes down that a key was let in.
+    /// Records that a key was used now.
     pub fn note_use(&self, id: &KeyId) -> Result<(), CatalogError> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store.write(move |change| change.update_key_use(&id, now))
     }
 
-    /// Lists the changes of the caller's tenant and its divisions (`tenant@…`) after the one
-    /// numbered `after`, for a caller who is `admin`.
+    /// Lists the changes of the caller's tenant and its subtenants (`tenant@…`) after the number
+    /// `after`; `Forbidden` unless the caller's role is `admin`.
     pub fn list_audit(
         &self,
         by: &Caller,
@@ -91,7 +93,7 @@ impl Catalog {
         self.store.read(|view| view.select_audit(Some(by.tenant()), after, limit))
     }
 
-    /// Lists the changes of one tenant and its divisions, or of all, for the node's owner.
+    /// Lists the changes of one tenant and its subtenants, or of all tenants, for the operator.
     pub fn list_whole_audit(
         &self,
         tenant: Option<&TenantId>,
@@ -101,7 +103,7 @@ impl Catalog {
         self.store.read(|view| view.select_audit(tenant, after, limit))
     }
 
-    /// Makes a key, and its tenant where that is new; `AlreadyExists` when the id is taken.
+    /// Creates a key, and its tenant if that is new; `AlreadyExists` when the id is taken.
     pub fn add_key(
         &self,
         id: KeyId,
@@ -128,7 +130,7 @@ impl Catalog {
         self.store.read(|view| view.select_keys())
     }
 
-    /// Lets a key in again, or no longer.
+    /// Enables or disables a key.
     pub fn enable_key(&self, id: &KeyId, enabled: bool) -> Result<(), CatalogError> {
         let id = id.clone();
         let operation = if enabled { "EnableKey" } else { "DisableKey" };
@@ -139,7 +141,7 @@ impl Catalog {
         })
     }
 
-    /// Deletes a key; what it published stays.
+    /// Deletes a key; the versions published with it stay.
     pub fn delete_key(&self, id: &KeyId) -> Result<(), CatalogError> {
         let id = id.clone();
         self.change_locally("DeleteKey", move |change| {
@@ -149,7 +151,7 @@ impl Catalog {
         })
     }
 
-    /// Replaces the link secret: no download link that was given out before is good any longer.
+    /// Replaces the link secret, which invalidates all download links issued before.
     pub fn rotate_link_secret(&self, secret: [u8; 32]) -> Result<(), CatalogError> {
         self.change_locally("RotateLinks", move |change| {
             change.update_link_secret(&secret)?;
@@ -157,16 +159,15 @@ impl Catalog {
         })
     }
 
-    /// Lists all tenants with what is set of their spelling.
+    /// Lists all tenants with their cloud ids.
     pub fn list_tenants(&self) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
         self.store.read(|view| view.select_tenants())
     }
 
-    /// Changes how a tenant is called in the clouds and returns what is set then; the tenant is
-    /// made where it is new.
+    /// Changes a tenant's cloud ids and returns the new ones; creates the tenant if it is new.
     ///
-    /// `merge` changes what is set, which nobody else changes meanwhile. `InUse` when another
-    /// tenant has one of the names.
+    /// `merge` changes the current ids inside the transaction. `InUse` when another tenant has one
+    /// of the ids.
     pub fn change_cloud_ids(
         &self,
         tenant: &TenantId,
@@ -193,7 +194,8 @@ impl Catalog {
         })
     }
 
-    /// Runs a change of the node's owner; what it returns beside its result goes to the audit log.
+    /// Runs a change by the operator; `change` returns its result, and the tenant and the subject
+    /// for the audit log.
     fn change_locally<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -219,7 +221,7 @@ mod tests {
     use crate::store::Store;
 
     #[test]
-    fn a_snapshot_that_comes_late_does_not_replace_a_newer_one() {
+    fn an_older_snapshot_does_not_replace_a_newer_one() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
         let catalog = Catalog::new(store, Clock::system(), IdSource::random());
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_use_of_keys_that_are_no_more_is_forgotten() {
+    fn the_last_use_of_deleted_keys_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
         let catalog = Catalog::new(store, Clock::system(), IdSource::random());

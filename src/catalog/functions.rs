@@ -1,4 +1,6 @@
 //! Functions and function versions: create, get, list, update, publish, delete.
+//!
+//! Must not know HTTP, a dialect or SQL.
 
 use super::{Catalog, limits};
 use crate::domain::{
@@ -9,13 +11,13 @@ use crate::domain::{
 use crate::ingest::Staged;
 use crate::store::{Change, HeadUpdate, VersionInsert, View};
 
-/// What happens to the code in an update.
+/// The code in an update of a function.
 pub enum CodeInput {
-    /// It stays.
+    /// The code stays.
     Keep,
-    /// It becomes this.
+    /// The code is replaced by this upload.
     Replace(Staged),
-    /// It goes: the function names a path or an image instead.
+    /// The code is removed: the function names a path or an image instead.
     Remove,
 }
 
@@ -33,7 +35,7 @@ impl Catalog {
             name: key.name.to_string(),
         };
         check_owner(by, &new.key)?;
-        // Asked before the upload is stored, so that the common refusal costs no disk write.
+        // Checked before the upload is stored, so that the common refusal costs no disk write.
         if self.store.read(|view| view.select_head(&new.key))?.is_some() {
             return Err(taken(&new.key));
         }
@@ -139,8 +141,9 @@ impl Catalog {
         })
     }
 
-    /// Refuses a name that is taken, before anything is copied for a new function of that name:
-    /// `AlreadyExists`, as the creation itself says again.
+    /// Checks that a function's name is free, before its code is copied; `AlreadyExists` otherwise.
+    ///
+    /// [`Catalog::create_function`] checks again.
     pub fn check_new_function(&self, key: &FunctionKey) -> Result<(), CatalogError> {
         match self.store.read(|view| view.select_head(key))? {
             Some(_) => {
@@ -151,8 +154,8 @@ impl Catalog {
         }
     }
 
-    /// Returns one state of a function; `NotFound` says whether the function or the version is
-    /// missing.
+    /// Returns the head or a version of a function; `NotFound` says whether the function or the
+    /// version is missing.
     pub fn get_function(
         &self,
         key: &FunctionKey,
@@ -161,9 +164,9 @@ impl Catalog {
         self.store.read(|view| find(view, key, qualifier))
     }
 
-    /// Lists the states of one function; `NotFound` when it does not exist.
+    /// Lists the head and the versions of one function; `NotFound` when it does not exist.
     ///
-    /// The page's `total` counts the head as well.
+    /// The page's `total` includes the head.
     pub fn list_function_versions(
         &self,
         key: &FunctionKey,
@@ -185,7 +188,7 @@ impl Catalog {
         self.store.read(|view| view.select_heads(tenant, group, after, limit))
     }
 
-    /// Lists every state of every function, the one written last first.
+    /// Lists heads and versions of all functions, most recently written first.
     pub fn list_all_function_versions(
         &self,
         tenant: &TenantId,
@@ -195,8 +198,9 @@ impl Catalog {
         self.store.read(|view| view.select_all_states(tenant, version, window))
     }
 
-    /// Like [`Catalog::list_all_function_versions`], for the states that `keep` says yes to; for a
-    /// blocking thread, since it reads them all.
+    /// Like [`Catalog::list_all_function_versions`], but only those for which `keep` returns true.
+    ///
+    /// It reads all of them, so it belongs on a blocking thread.
     pub fn search_function_versions(
         &self,
         tenant: &TenantId,
@@ -239,7 +243,8 @@ impl Catalog {
     }
 }
 
-/// Refuses a caller who may not write, and a key that a dialect built for another tenant.
+/// Refuses a caller without the right to write, and a function of another tenant, which would be a
+/// bug of a dialect.
 fn check_owner(by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
     if *by.tenant() == key.tenant {
         by.must_be(Role::Write)
@@ -300,8 +305,7 @@ fn check_revision(head: &FunctionVersion, expected: Option<u64>) -> Result<(), C
     }
 }
 
-/// The checks of a publication, in the order in which openYuanrong's reference (section 1.2) makes
-/// them.
+/// Checks a publication, in the order of openYuanrong's reference (section 1.2).
 fn check_publication(
     change: &Change<'_>,
     head: &FunctionVersion,
@@ -334,7 +338,7 @@ fn check_publication(
     Ok(())
 }
 
-/// Settles what a version is called; `None` lets its number name it.
+/// Chooses a new version's name; `None` when its number is its name.
 fn publication_name(
     view: &View<'_>,
     key: &FunctionKey,
@@ -365,7 +369,8 @@ fn publication_name(
     }
 }
 
-/// Spells a head's stamp, from which openYuanrong's `revisionId` is made.
+/// Returns a time in milliseconds, the form of a head's revision; openYuanrong's `revisionId` is
+/// made of it.
 fn milliseconds(time: Timestamp) -> u64 {
     u64::try_from(time.as_millisecond()).unwrap_or_default()
 }

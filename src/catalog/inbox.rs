@@ -1,7 +1,7 @@
-//! The inbox: objects that clients put before they make versions of them.
+//! The inbox: objects that clients put before they publish versions of them.
 //!
-//! What it holds is bounded in size and in time; what is expired is not there for any read, whether
-//! or not it was removed yet.
+//! Size and lifetime of the inbox are limited. Reads do not see expired objects and uploads,
+//! whether or not they are removed yet. Must not know S3 or HTTP.
 
 mod multipart;
 
@@ -23,35 +23,36 @@ use crate::ingest::digests::digest;
 use crate::ingest::{Content, Spool};
 use crate::store::{Change, Expired, PendingFile, PendingObject};
 
-/// Expired things of each kind that a put removes on its way, and that share one commit otherwise.
+/// Most expired objects, parts and uploads (of each) that a put removes, and that a sweep removes
+/// in one commit.
 const SWEPT_BY_PUT: u64 = 100;
 const SWEPT_TOGETHER: u64 = 500;
 
-/// Most buckets in a list, as S3 has it.
+/// Most buckets in a list, as in S3.
 const BUCKETS_MAX: usize = 10_000;
 
-/// How often an object is looked up anew because its file went while it was being opened.
+/// Most attempts to open an object whose file is removed between the lookup and the opening.
 const OPEN_ATTEMPTS: u32 = 10;
 
-/// How long the inbox holds what, and how much; `None` is no limit.
+/// Limits of the inbox; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxLimits {
-    /// How long an object stays after it was put, and an upload after it was started.
+    /// Lifetime of an object after it is put, and of an upload after it is started.
     pub lifetime: Option<Duration>,
-    /// Bytes of all objects, and of all unfinished uploads and their parts, of all tenants; each
-    /// object, upload and part counts 4,096 more than its bytes.
+    /// Most bytes of all objects, unfinished uploads and their parts, of all tenants; each object,
+    /// upload and part counts 4,096 more than its bytes.
     pub size: Option<u64>,
 }
 
 impl Catalog {
-    /// Limits what the inbox holds; objects keep the lifetime that they were put with.
+    /// Limits the inbox; existing objects keep their time of expiry.
     pub fn with_inbox(mut self, limits: InboxLimits) -> Self {
         self.inbox_limits = limits;
         self
     }
 
-    /// Puts an object, in place of an older one of that key. Digests that `body` was not measured
-    /// for are computed.
+    /// Puts an object, and replaces an older one with that key. Computes the digests that `body`
+    /// does not have.
     ///
     /// `InvalidValue` of `media type` or `metadata`; `LimitExceeded` of `InboxSize`.
     pub fn put_object(
@@ -71,8 +72,10 @@ impl Catalog {
         self.insert_object(by, object, pending, |_| Ok(Vec::new()))
     }
 
-    /// Makes an object's row with its line in the audit log, after `first` in the same change, and
-    /// removes the files whose names `first` returned and that of the object that it replaces.
+    /// Runs `first`, then inserts an object's row with its line in the audit log, in one change.
+    ///
+    /// After the commit it removes the files whose names `first` returned, and the file of the
+    /// replaced object.
     fn insert_object(
         &self,
         by: &Caller,
@@ -96,7 +99,7 @@ impl Catalog {
         Ok(object)
     }
 
-    /// Returns what is known of an object; `NotFound` when it is not there or expired.
+    /// Returns an object without its bytes; `NotFound` when it does not exist or is expired.
     pub fn get_object(
         &self,
         tenant: &TenantId,
@@ -105,8 +108,9 @@ impl Catalog {
         Ok(self.find_object(tenant, at)?.0)
     }
 
-    /// Opens an object at its start; what is open can be read to its end, whatever becomes of the
-    /// object. `NotFound` when it is not there or expired.
+    /// Opens an object at its start; `NotFound` when it does not exist or is expired.
+    ///
+    /// The open file can be read to its end even if the object is replaced or deleted meanwhile.
     pub fn open_object(
         &self,
         tenant: &TenantId,
@@ -119,7 +123,7 @@ impl Catalog {
                 Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
                     return Err(failure.into());
                 }
-                // It was replaced or deleted since it was looked up.
+                // The object was replaced or deleted after the lookup.
                 Err(_) => (object, name) = self.find_object(tenant, at)?,
             }
         }
@@ -137,13 +141,13 @@ impl Catalog {
         found.ok_or_else(|| no_object(at))
     }
 
-    /// Tells whether the tenant has any object in the bucket; buckets come and go with them.
+    /// Tells whether the tenant has an object in the bucket; a bucket exists while it has objects.
     pub fn has_bucket(&self, tenant: &TenantId, bucket: &BucketName) -> Result<bool, CatalogError> {
         let range = ObjectRange { prefix: String::new(), from: ObjectFrom::Start, limit: 1 };
         Ok(!self.list_objects(tenant, bucket, range)?.items.is_empty())
     }
 
-    /// Returns a stretch of a bucket's objects. The page's `total` is not counted.
+    /// Returns a page of a bucket's objects; `total` is not counted.
     pub fn list_objects(
         &self,
         tenant: &TenantId,
@@ -154,7 +158,7 @@ impl Catalog {
         self.store.read(|view| view.select_objects(tenant, bucket, &range, now))
     }
 
-    /// Returns the tenant's buckets by name, up to 10,000, each with the moment at which the first
+    /// Returns the tenant's buckets by name, up to 10,000, each with the time at which its first
     /// object by key was put.
     pub fn list_buckets(
         &self,
@@ -172,13 +176,15 @@ impl Catalog {
         })
     }
 
-    /// Deletes an object; false, and no line in the audit log, when it is not there or expired.
+    /// Deletes an object; returns false, without a line in the audit log, when it does not exist or
+    /// is expired.
     pub fn delete_object(&self, by: &Caller, at: &ObjectRef) -> Result<bool, CatalogError> {
         Ok(self.delete_objects(by, std::slice::from_ref(at))?.contains(&true))
     }
 
-    /// Deletes objects in one change and tells of each, in their order, whether it was there. Each
-    /// that was has its own line in the audit log, with a number of its own.
+    /// Deletes objects in one change and returns for each, in their order, whether it existed.
+    ///
+    /// Each deleted object has its own line in the audit log, with its own number.
     pub fn delete_objects(
         &self,
         by: &Caller,
@@ -197,7 +203,7 @@ impl Catalog {
                     subjects.push(subject(at));
                 }
             }
-            // Then nothing changes, not even the number of the last change.
+            // Nothing was deleted: the error also rolls back the number of the change.
             if subjects.is_empty() {
                 return Err(no_object(&first));
             }
@@ -215,8 +221,8 @@ impl Catalog {
         }
     }
 
-    /// Removes everything that is expired, and files that nothing needs any longer; returns the
-    /// number of objects and unfinished uploads that were.
+    /// Removes all expired objects and unfinished uploads, and files without a row; returns the
+    /// number of these objects and uploads.
     pub fn sweep_inbox(&self) -> Result<u64, CatalogError> {
         let mut removed = 0;
         while let Some(expired) = self.sweep_inbox_once()? {
@@ -225,7 +231,7 @@ impl Catalog {
         Ok(removed)
     }
 
-    /// Does a stretch of [`Catalog::sweep_inbox`], in one commit; `None` when nothing is left.
+    /// Does one batch of [`Catalog::sweep_inbox`], in one commit; `None` when nothing is left.
     pub fn sweep_inbox_once(&self) -> Result<Option<Expired>, CatalogError> {
         let now = self.clock.now();
         let expired = if self.store.read(|view| view.has_expired(now))? {
@@ -242,7 +248,7 @@ impl Catalog {
         Ok(Some(expired))
     }
 
-    /// Makes a file of the inbox durable; its row must be committed before the result is dropped.
+    /// Stores a file of the inbox durably; its row must be committed before the result is dropped.
     fn keep_in_inbox(&self, content: Content) -> Result<PendingObject, CatalogError> {
         let (files, id) = (self.store.inbox(), self.ids.next());
         Ok(match content {
@@ -251,14 +257,14 @@ impl Catalog {
         }?)
     }
 
-    /// Removes files that no row refers to any longer; what remains of them is for the sweep.
+    /// Removes files that no row refers to any longer; the sweep removes those that remain.
     fn remove(&self, files: impl IntoIterator<Item = Uuid>) {
         for file in files {
             self.store.inbox().remove(file);
         }
     }
 
-    /// Returns now, and from when on that which is put now is expired.
+    /// Returns the current time, and the time of expiry of an object that is put now.
     fn lifetime(&self) -> Result<(Timestamp, Option<Timestamp>), CatalogError> {
         let now = self.clock.now();
         let end = |length| now.checked_add(length).map_err(CatalogError::internal);
@@ -270,7 +276,7 @@ impl Catalog {
     }
 }
 
-/// The room that there is in the inbox.
+/// The limit of the inbox's size, at a given time.
 #[derive(Clone, Copy)]
 struct Room {
     now: Timestamp,
@@ -278,10 +284,10 @@ struct Room {
 }
 
 impl Room {
-    /// Runs what may take room; `LimitExceeded` when there is not as much.
+    /// Runs an operation that may enlarge the inbox; `LimitExceeded` when the limit is exceeded.
     ///
-    /// A bounded number of expired things make room first. What takes no more than it gives back
-    /// is let through, however full the inbox is.
+    /// A bounded number of expired objects and uploads is removed first. An operation that does not
+    /// enlarge the inbox is allowed, however full the inbox is.
     fn take<T>(
         self,
         change: &Change<'_>,
@@ -300,7 +306,7 @@ impl Room {
     }
 }
 
-/// What was done in the room, and what made room for it.
+/// The result of an operation, and the totals of the expired objects and uploads removed for it.
 #[must_use]
 struct Taken<T> {
     done: T,
@@ -308,7 +314,8 @@ struct Taken<T> {
 }
 
 impl<T> Taken<T> {
-    /// Says what made room, which must be committed: what is undone removed nothing.
+    /// Logs the removal and returns the result. Call it after the commit: a change that is rolled
+    /// back removes nothing.
     fn log(self) -> T {
         if self.expired != Expired::default() {
             let Expired { things, files, size } = self.expired;
@@ -333,7 +340,7 @@ fn no_object(at: &ObjectRef) -> CatalogError {
     }
 }
 
-/// What the audit log calls an object.
+/// Names an object in the audit log.
 fn subject(at: &ObjectRef) -> String {
     format!("object/{at}")
 }

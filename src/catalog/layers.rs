@@ -1,4 +1,6 @@
 //! Layers and layer versions: publish, get, list, delete.
+//!
+//! Must not know HTTP, a dialect or SQL.
 
 use super::{Catalog, limits};
 use crate::domain::{
@@ -8,28 +10,28 @@ use crate::domain::{
 use crate::ingest::Staged;
 use crate::store::LayerVersionInsert;
 
-/// Whether a layer version that a function is bound to may go.
+/// Whether a layer version that a function is bound to may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteRule {
-    /// It may; the functions keep its code.
+    /// It may be deleted; the functions keep its code.
     EvenIfUsed,
-    /// It may not: `InUse`.
+    /// It is refused with `InUse`.
     OnlyIfUnused,
 }
 
-/// Which versions of one layer a list shows.
+/// A range of the versions of one layer.
 #[derive(Clone, Copy, Debug)]
 pub struct VersionRange {
-    /// By number.
+    /// Order of the numbers.
     pub order: Order,
-    /// First number in that order, inclusive; from the end of the list when absent.
+    /// First number in that order, inclusive; `None` begins with the first version in that order.
     pub from: Option<u64>,
-    /// Rows at most.
+    /// Most rows.
     pub limit: u64,
 }
 
 impl Catalog {
-    /// Publishes an upload as the next version of a layer, which is made on first use;
+    /// Publishes an upload as the next version of a layer, and creates the layer on first use;
     /// `InvalidValue` for a field that is too long.
     pub fn publish_layer_version(
         &self,
@@ -106,7 +108,7 @@ impl Catalog {
         name.ok_or_else(|| CatalogError::not_found(Noun::Layer, uid))
     }
 
-    /// Lists layers, each by its newest version, in the byte order of their names.
+    /// Lists layers, each with its newest version, in the byte order of their names.
     ///
     /// `from` is the smallest name that may appear; it need not exist. The page has no `total`.
     pub fn list_layers(
@@ -119,8 +121,8 @@ impl Catalog {
         self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
     }
 
-    /// Hands the rows of [`Catalog::list_layers`] to `visit` as they are read, and returns the name
-    /// of the layer that follows them.
+    /// Passes the rows of [`Catalog::list_layers`] to `visit` while they are read, and returns the
+    /// name of the next layer.
     pub fn visit_layers(
         &self,
         tenant: &TenantId,
@@ -132,7 +134,7 @@ impl Catalog {
         self.store.read(|view| view.visit_layers_by_name(tenant, filter, from, limit, visit))
     }
 
-    /// Lists layers, each by its newest version, the one published last first; ties by name.
+    /// Lists layers, each with its newest version, most recently published first; ties by name.
     pub fn list_layers_by_age(
         &self,
         tenant: &TenantId,
@@ -155,7 +157,7 @@ impl Catalog {
         page.ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
     }
 
-    /// Deletes one version for good; its number is not given out again.
+    /// Deletes one version; its number is never used again.
     pub fn delete_layer_version(
         &self,
         by: &Caller,
@@ -181,7 +183,7 @@ impl Catalog {
         })
     }
 
-    /// Deletes all versions of a layer, or none if one of them must stay.
+    /// Deletes all versions of a layer, or none if `rule` forbids deleting one of them.
     pub fn delete_layer(
         &self,
         by: &Caller,

@@ -1,7 +1,8 @@
-//! How much may be said of a version, whichever cloud it is said through.
+//! Limits of the fields of versions and objects, for all dialects.
 //!
-//! A list is bounded by its rows, so a row must be bounded too. Each limit is at least as wide as
-//! the widest that a cloud documents; a dialect may be narrower. Knows no dialect.
+//! A list is bounded by its number of rows, so the size of a row must be bounded too. Each limit is
+//! at least as high as the highest that a cloud documents; a dialect may have a lower one. Must not
+//! know any dialect.
 
 use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion, ObjectInfo};
 
@@ -28,14 +29,14 @@ const ENVIRONMENT: usize = 64 << 10;
 /// Layer versions bound to a function.
 const LAYERS: usize = 64;
 
-/// Bytes of what only one cloud knows of a function, as JSON text.
+/// Bytes of a function's fields that only one cloud has, as JSON text.
 const EXTRA: usize = 64 << 10;
 
-/// Bytes of an object's media type, and of all names and values that its owner gives it (S3's own).
+/// Bytes of an object's media type, and of all names and values of its metadata (S3's own limit).
 const MEDIA_TYPE: usize = 256;
 const METADATA: usize = 2 << 10;
 
-/// Checks what is said of an object.
+/// Checks an object's media type and metadata.
 pub(super) fn check_object_info(about: &ObjectInfo) -> Result<(), CatalogError> {
     at_most("media type", about.media_type.len(), MEDIA_TYPE, "bytes")?;
     let metadata = about.metadata.iter().map(|(name, value)| name.len() + value.len());
@@ -48,7 +49,7 @@ pub(super) fn check_object_info(about: &ObjectInfo) -> Result<(), CatalogError> 
         .try_for_each(|text| no_controls("metadata", text))
 }
 
-/// They fit into no header of an answer.
+/// Refuses control characters, which a response header cannot carry.
 fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
     if text.chars().any(char::is_control) {
         return Err(CatalogError::invalid(field, "must not contain control characters"));
@@ -56,7 +57,7 @@ fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// Checks what is said of a layer version, and its layer's tags.
+/// Checks the fields of a new layer version, and its layer's tags.
 pub(super) fn check_layer_version(new: &NewLayerVersion) -> Result<(), CatalogError> {
     check_description("description", &new.description)?;
     at_most("license", new.license.chars().count(), LICENSE, "characters")?;
@@ -90,7 +91,7 @@ pub(super) fn check_config(config: &FunctionConfig) -> Result<(), CatalogError> 
     Ok(())
 }
 
-/// Checks what is said of a version of either kind.
+/// Checks the description of a layer version or a function version.
 pub(super) fn check_description(field: &'static str, text: &str) -> Result<(), CatalogError> {
     at_most(field, text.len(), DESCRIPTION, "bytes")
 }
@@ -113,8 +114,8 @@ mod tests {
 
     type Change<T> = fn(&mut T, usize);
 
-    /// Each change passes at its limit, and one more is refused in the field's name.
-    fn judge<T: Default>(
+    /// Asserts that each change passes at its limit, and that one more is refused for that field.
+    fn assert_limits<T: Default>(
         changes: &[(&str, usize, Change<T>)],
         check: fn(&T) -> Result<(), CatalogError>,
     ) {
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn each_field_of_a_layer_version_has_its_limit() {
-        judge::<NewLayerVersion>(
+        assert_limits::<NewLayerVersion>(
             &[
                 ("description", DESCRIPTION, |new, size| new.description = "x".repeat(size)),
                 ("license", LICENSE, |new, size| new.license = "許".repeat(size)),
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn each_field_of_a_configuration_has_its_limit() {
-        judge::<FunctionConfig>(
+        assert_limits::<FunctionConfig>(
             &[
                 ("description", DESCRIPTION, |config, size| config.description = "x".repeat(size)),
                 ("runtime", RUNTIME, |config, size| config.runtime = "x".repeat(size)),

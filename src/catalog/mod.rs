@@ -1,7 +1,7 @@
-//! The use cases: publish, get, list, update, delete, in the catalog's own words.
+//! The use cases: publish, get, list, update and delete, in terms of the domain.
 //!
-//! Versions get their numbers here, and every rule that holds for all clouds is kept here. Knows no
-//! HTTP, no JSON and no SQL.
+//! This module assigns version numbers and enforces every rule that holds for all clouds. Must not
+//! know HTTP, JSON or SQL.
 
 mod access;
 mod functions;
@@ -27,39 +27,39 @@ use crate::domain::{
 use crate::ingest::{Content, Staged};
 use crate::store::{AuditInsert, Change, PendingFile, Store};
 
-/// Tells the time; the only way the catalog learns it.
+/// The clock; the catalog's only source of time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     pub fn system() -> Self {
         Self::new(Timestamp::now)
     }
 
-    /// A clock of the caller's.
+    /// Returns a clock that calls `now`.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// Returns the time, cut to the microsecond that the catalog keeps.
+    /// Returns the time, truncated to microseconds as in the catalog.
     pub fn now(&self) -> Timestamp {
         let now = (self.0)();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }
 
-/// Makes ids; the only way the catalog gets them.
+/// The generator of ids; the catalog's only source of them.
 #[derive(Clone)]
 pub struct IdSource(Arc<dyn Fn() -> Uuid + Send + Sync>);
 
 impl IdSource {
-    /// Random ids of version 4.
+    /// Returns a source of random ids of version 4.
     pub fn random() -> Self {
         Self::new(Uuid::new_v4)
     }
 
-    /// Ids of the caller's.
+    /// Returns a source that calls `next`.
     pub fn new(next: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
         Self(Arc::new(next))
     }
@@ -81,32 +81,32 @@ pub struct Catalog {
     store: Store,
     clock: Clock,
     ids: IdSource,
-    /// Most bytes of all versions of one tenant and its divisions.
+    /// Most bytes of all versions of one tenant and its subtenants.
     tenant_code_max: Option<u64>,
     inbox_limits: InboxLimits,
     completing: Completing,
     access: RwLock<Option<Arc<Access>>>,
-    /// When each key was made and its use was last written down. A key that is deleted and made
-    /// again under its id is another one.
+    /// For each key, its time of creation and when its use was last recorded. A key that is deleted
+    /// and created again under the same id is another key.
     noted: Mutex<HashMap<KeyId, (Timestamp, Timestamp)>>,
 }
 
 impl Catalog {
-    /// Puts the use cases on top of an open store.
+    /// Creates the catalog of an open store.
     pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
         let (access, noted) = (RwLock::default(), Mutex::default());
         let (inbox_limits, completing) = Default::default();
         Self { store, clock, ids, tenant_code_max: None, inbox_limits, completing, access, noted }
     }
 
-    /// Limits the bytes of all versions and heads of each tenant, its divisions (`tenant@…`)
-    /// included; equal contents count each time.
+    /// Limits the bytes of all versions and heads of each tenant, including its subtenants
+    /// (`tenant@…`); equal contents count each time.
     pub fn with_tenant_code_max(mut self, max: Option<u64>) -> Self {
         self.tenant_code_max = max;
         self
     }
 
-    /// Returns the folder in which uploads gather.
+    /// Returns the folder for incoming uploads.
     pub fn incoming(&self) -> &Path {
         self.store.blobs().incoming()
     }
@@ -116,9 +116,9 @@ impl Catalog {
         self.store.generation()
     }
 
-    /// Finds a content by its SHA-256: what is known of it, and the file.
+    /// Finds a content by its SHA-256 and returns its artifact and its file.
     ///
-    /// `NotFound` when no version ever had it.
+    /// `NotFound` when the catalog has no such content.
     pub fn get_code(
         &self,
         sha256: &[u8; 32],
@@ -128,9 +128,9 @@ impl Catalog {
         Ok((code, self.store.blobs().path(sha256)))
     }
 
-    /// Makes sure that something of the tenant has this content.
+    /// Checks that a version, a head or a bound layer of the tenant has this content.
     ///
-    /// `NotFound` when nothing has, whoever else may have it.
+    /// `NotFound` otherwise, also when another tenant has the content.
     pub fn find_code(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<(), CatalogError> {
         if self.store.read(|view| view.is_code_of(tenant, sha256))? {
             Ok(())
@@ -139,7 +139,7 @@ impl Catalog {
         }
     }
 
-    /// Checks that rows can be read and written and that uploads have room to gather.
+    /// Checks that rows can be read and written, and that a file can be created in `incoming/`.
     pub fn check(&self) -> Result<(), CatalogError> {
         self.store.read(|view| view.check())?;
         self.store.write(|change| change.check())?;
@@ -147,10 +147,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Runs a change on behalf of a caller who may write, with its line in the audit log.
+    /// Runs a change of a caller with the right to write, with its line in the audit log.
     ///
-    /// `change` gets the number of the change and returns its result and what it is about.
-    /// `LimitExceeded` when the tenant then has more code than it may have.
+    /// `change` gets the number of the change and returns its result and the subject of the line.
+    /// `Forbidden` without that right; `LimitExceeded` when the tenant's code would exceed its
+    /// limit.
     fn change<T: Send + 'static>(
         &self,
         by: &Caller,
@@ -163,8 +164,9 @@ impl Catalog {
         })
     }
 
-    /// Runs a change that is about several things, with a line in the audit log for each: the first
-    /// has the number of the change, the others the next ones.
+    /// Runs a change with several subjects, with a line in the audit log for each.
+    ///
+    /// The first line has the number of the change, the others have the following numbers.
     fn change_several<T: Send + 'static>(
         &self,
         by: &Caller,
@@ -191,8 +193,8 @@ impl Catalog {
             let context = by.audit_context();
             let (dialect, operation) = (context.dialect, context.operation);
             let (key, request) = (by.key(), context.request_id.to_string());
-            for (place, subject) in subjects.iter().enumerate() {
-                let sequence = if place == 0 { sequence } else { store.next_sequence()? };
+            for (index, subject) in subjects.iter().enumerate() {
+                let sequence = if index == 0 { sequence } else { store.next_sequence()? };
                 let request = Some(&*request);
                 let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
                 store.insert_audit(sequence, &entry)?;
@@ -201,7 +203,7 @@ impl Catalog {
         })
     }
 
-    /// Makes an upload's file durable; its row must be committed before the result is dropped.
+    /// Stores an upload's file durably; its row must be committed before the result is dropped.
     fn keep(&self, staged: Staged) -> Result<(Artifact, PendingFile), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
         let blob = match staged.content {

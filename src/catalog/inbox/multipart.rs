@@ -1,5 +1,7 @@
-//! Objects that are put in parts: an upload is started, takes parts in any order, and becomes an
-//! object when it is completed.
+//! Multipart uploads: an upload is started, receives parts in any order, and becomes an object when
+//! it is completed.
+//!
+//! Must not know S3 or HTTP.
 
 use std::collections::HashSet;
 use std::io;
@@ -22,9 +24,10 @@ use crate::store::{PendingFile, View};
 const UNFINISHED_MAX: u64 = 1000;
 
 impl Catalog {
-    /// Starts an upload of an object in parts and returns its id. It expires as an object would
-    /// that is put now; parts do not renew it. It is not in the audit log, nor are its parts: what
-    /// becomes of them is.
+    /// Starts a multipart upload and returns its id.
+    ///
+    /// It expires like an object that is put now; parts do not extend its lifetime. Starting it and
+    /// putting parts leave no line in the audit log; completing and aborting it do.
     ///
     /// `InvalidValue` of `media type` or `metadata`, or of `multipart uploads` when the tenant has
     /// 1,000 of them already; `LimitExceeded` of `InboxSize`.
@@ -54,8 +57,8 @@ impl Catalog {
         Ok(taken.log())
     }
 
-    /// Puts a part, in place of an older one of that number. What `body` was not measured for is
-    /// computed.
+    /// Puts a part, and replaces an older one with that number. Computes the MD5 if `body` does not
+    /// have it.
     ///
     /// `InvalidValue` of `part number`; `NotFound` of `Multipart`; `LimitExceeded` of `InboxSize`.
     pub fn put_part(
@@ -87,7 +90,7 @@ impl Catalog {
         Ok(part)
     }
 
-    /// Returns the parts of an upload after the number `after`; the page's `total` is not counted.
+    /// Returns a page of an upload's parts after the number `after`; `total` is not counted.
     pub fn list_parts(
         &self,
         tenant: &TenantId,
@@ -104,8 +107,8 @@ impl Catalog {
         })
     }
 
-    /// Returns a stretch of the uploads into a bucket that are neither completed nor expired. The
-    /// page's `total` is not counted.
+    /// Returns a page of a bucket's uploads that are neither completed nor expired; `total` is not
+    /// counted.
     pub fn list_multiparts(
         &self,
         tenant: &TenantId,
@@ -116,13 +119,13 @@ impl Catalog {
         self.store.read(|view| view.select_multiparts(tenant, bucket, &range, now))
     }
 
-    /// Makes the object out of the given parts, each with its number and entity tag, and ends the
-    /// upload; parts that are not given are thrown away.
+    /// Joins the given parts, each with its number and entity tag, to the object, and ends the
+    /// upload; other parts are discarded.
     ///
-    /// `NotFound` of `Multipart`; `InvalidValue` of `parts` when there are none, of `part order`
-    /// unless their numbers ascend, of `part` when there is none of that number and tag, of
-    /// `multipart upload` while it is being completed already; `LimitExceeded` of `CodeSize` when
-    /// the object would have more than `limit` bytes, before any is copied.
+    /// `NotFound` of `Multipart`; `InvalidValue` of `parts` when none are given, of `part order`
+    /// unless their numbers ascend, of `part` when the upload has no part with that number and tag,
+    /// of `multipart upload` while another request is completing it; `LimitExceeded` of `CodeSize`,
+    /// before any byte is copied, when the object would have more than `limit` bytes.
     pub fn complete_multipart(
         &self,
         by: &Caller,
@@ -151,7 +154,7 @@ impl Catalog {
         let object = InboxObject { at, size, digests, parts: count, etag, about, stored, expires };
         let (at, upload) = (object.at.clone(), upload.to_owned());
         self.insert_object(by, object, pending, move |store| {
-            // While it was copied, others may have put parts or ended the upload.
+            // During the copy, other requests may have put parts or ended the upload.
             find(store, &tenant, &at, &upload, stored)?;
             if choose(store, &upload, &parts)? != chosen {
                 return Err(CatalogError::invalid("part", "was put again while it was copied"));
@@ -160,9 +163,9 @@ impl Catalog {
         })
     }
 
-    /// Copies parts of up to `limit` bytes one after the other.
+    /// Copies parts one after the other into a spool of at most `limit` bytes.
     fn join(&self, parts: &[(Part, Uuid)], limit: u64) -> Result<Spool, CatalogError> {
-        let mut whole = SpoolWriter::new(self.incoming(), limit, Measure::All);
+        let mut spool = SpoolWriter::new(self.incoming(), limit, Measure::All);
         for (part, name) in parts {
             let mut file = match self.store.inbox().open_file(*name) {
                 Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
@@ -172,12 +175,12 @@ impl Catalog {
                 }
                 opened => opened?,
             };
-            whole.write_file(&mut file)?;
+            spool.write_file(&mut file)?;
         }
-        whole.finish()
+        spool.finish()
     }
 
-    /// Ends an upload without an object and throws its parts away; `NotFound` of `Multipart`.
+    /// Ends an upload without an object and discards its parts; `NotFound` of `Multipart`.
     pub fn abort_multipart(
         &self,
         by: &Caller,
@@ -195,13 +198,15 @@ impl Catalog {
     }
 }
 
-/// The uploads that are being completed, each by its tenant and its id.
+/// The uploads that are being completed, by tenant and id.
 #[derive(Default)]
 pub(in crate::catalog) struct Completing(Mutex<HashSet<(TenantId, String)>>);
 
 impl Completing {
-    /// Notes that an upload is being completed, until the result is dropped; `InvalidValue` of
-    /// `multipart upload` when it is already: each completion copies all parts.
+    /// Marks an upload as being completed until the result is dropped; `InvalidValue` of
+    /// `multipart upload` when it is marked already.
+    ///
+    /// Each completion copies all parts, so one at a time is allowed.
     pub(super) fn start(
         &self,
         tenant: &TenantId,
@@ -215,7 +220,7 @@ impl Completing {
     }
 }
 
-/// One upload that is being completed.
+/// The mark of one upload; dropping it removes the mark.
 pub(super) struct Completion<'c> {
     of: &'c Completing,
     which: (TenantId, String),
@@ -242,7 +247,7 @@ fn find(
     })
 }
 
-/// Looks the given parts up, with the names of their files.
+/// Looks up the given parts and returns them with the names of their files.
 fn choose(
     view: &View<'_>,
     upload: &str,
@@ -269,7 +274,7 @@ fn choose(
     Ok(chosen)
 }
 
-/// The entity tag of an object that was put in parts, as S3 makes it.
+/// Returns the entity tag of an object that was put in parts, as S3 computes it.
 fn tag<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
     let (mut whole, mut count) = (Md5::new(), 0);
     for part in parts {

@@ -1,4 +1,4 @@
-//! What holds for the inbox, on a clock that the test moves.
+//! Tests of the inbox's rules, on a clock that the test sets.
 
 mod lists;
 mod multipart;
@@ -21,7 +21,7 @@ use crate::store::Store;
 
 const DAY: i64 = 86_400;
 
-/// What each object, upload and part counts beside its bytes.
+/// Bytes that each object, upload and part counts in addition to its own.
 const ROW: u64 = 4096;
 
 struct Desk {
@@ -38,7 +38,7 @@ impl Desk {
         Self { folder, catalog, seconds }
     }
 
-    /// A day's life and room for everything.
+    /// A lifetime of one day and no limit of the size.
     fn for_a_day() -> Self {
         Self::new(InboxLimits {
             lifetime: Some(Duration::from_secs(DAY.cast_unsigned())),
@@ -105,8 +105,8 @@ impl Desk {
         (keys, page.more)
     }
 
-    /// Everything that a refusal must leave as it was: bytes that count, files by their names, and
-    /// lines of the audit log. What is expired counts until it is removed.
+    /// Returns the state that a refusal must not change: the inbox's size, file names, and lines of
+    /// the audit log. Expired objects count until they are removed.
     fn traces(&self) -> (u64, Vec<String>, Vec<String>) {
         let size = self.catalog.store.read(|view| view.select_inbox_size()).unwrap();
         (size, self.files(), self.audit())
@@ -151,7 +151,7 @@ fn caller(name: &str) -> Caller {
     Caller::new(tenant(name), Role::Write, KeyId::parse("KEY1").unwrap())
 }
 
-/// The object of `bucket/key`.
+/// Parses `bucket/key`.
 fn at(name: &str) -> ObjectRef {
     let (bucket, key) = name.split_once('/').unwrap();
     ObjectRef::parse(bucket, key).unwrap()
@@ -181,7 +181,7 @@ fn an_object_is_put_replaced_and_deleted() {
     assert_eq!(desk.get("code/a.zip").unwrap(), b"the second one");
     let mut old = String::new();
     open.read_to_string(&mut old).unwrap();
-    assert_eq!(old, "first", "who has it open reads on");
+    assert_eq!(old, "first", "an open file stays readable");
     let (size, files, audit) = desk.traces();
     assert_eq!((size, files.len()), (14 + ROW, 1));
     assert_eq!(audit, ["a object/code/a.zip"; 2]);
@@ -193,7 +193,7 @@ fn an_object_is_put_replaced_and_deleted() {
 }
 
 #[test]
-fn long_bodies_and_unmeasured_ones_are_kept_too() {
+fn long_bodies_and_bodies_without_digests_are_stored() {
     let desk = Desk::for_a_day();
     let long = vec![7; 3 << 20];
     let put = desk.put("code/long", &long).unwrap();
@@ -208,7 +208,7 @@ fn long_bodies_and_unmeasured_ones_are_kept_too() {
 }
 
 #[test]
-fn what_is_expired_is_not_there_and_the_sweep_removes_it() {
+fn expired_objects_are_invisible_and_the_sweep_removes_them() {
     let desk = Desk::for_a_day();
     desk.put("code/old", b"12345").unwrap();
     desk.put("old/old", b"67").unwrap();
@@ -229,7 +229,7 @@ fn what_is_expired_is_not_there_and_the_sweep_removes_it() {
     let before = desk.traces();
     assert_eq!((before.0, before.1.len()), (16 + 5 * ROW, 4));
     assert!(!desk.catalog.delete_object(&caller("a"), &at("code/old")).unwrap());
-    assert_eq!(desk.traces(), before, "it is the sweep's");
+    assert_eq!(desk.traces(), before, "only the sweep removes it");
     assert_unfinished(&desk, &upload, false);
 
     assert_eq!(desk.catalog.sweep_inbox().unwrap(), 3);
@@ -244,7 +244,7 @@ fn all_uploads(limit: u64) -> MultipartRange {
     MultipartRange { prefix: String::new(), from: MultipartFrom::Start, limit }
 }
 
-/// Whether an upload of `code/part` is there, for everything that asks.
+/// Asserts that all operations agree on whether an upload of `code/part` exists.
 fn assert_unfinished(desk: &Desk, upload: &str, expected: bool) {
     let (catalog, object) = (&desk.catalog, at("code/part"));
     let range = all_uploads(9);
@@ -271,7 +271,7 @@ fn assert_unfinished(desk: &Desk, upload: &str, expected: bool) {
 }
 
 #[test]
-fn without_a_lifetime_everything_stays() {
+fn without_a_lifetime_nothing_expires() {
     let desk = Desk::new(InboxLimits::default());
     assert_eq!(desk.put("code/a", b"a").unwrap().expires, None);
     let upload = desk.start("code/part");
@@ -322,7 +322,7 @@ fn tenants_do_not_see_each_other() {
 }
 
 #[test]
-fn what_may_not_be_changes_nothing() {
+fn a_refused_change_changes_nothing() {
     let desk = Desk::for_a_day();
     desk.put("code/a", b"a").unwrap();
     let upload = desk.start("code/part");
@@ -381,15 +381,15 @@ fn what_may_not_be_changes_nothing() {
 }
 
 #[test]
-fn a_killed_process_leaves_nothing_behind() {
+fn a_restart_removes_files_of_a_killed_process() {
     let desk = Desk::for_a_day();
     let put = desk.put("code/a", b"kept").unwrap();
     let upload = desk.start("code/part");
     desk.part("code/part", &upload, 1, b"kept too");
     let before = desk.traces();
     let Desk { folder, catalog: first, seconds } = desk;
-    // Between its file and its row, between its row and the removal of the announcement, and
-    // between the row that is deleted and the removal of its file.
+    // The process is killed between storing a file and committing its row, between that commit and
+    // removing the intent file, and between deleting a row and removing its file.
     let pending = first.keep_in_inbox(Content::Memory(b"no row".as_slice().into())).unwrap();
     std::mem::forget(pending);
     let pending = first.keep_in_inbox(Content::Memory(b"with a row".as_slice().into())).unwrap();
@@ -413,7 +413,7 @@ fn a_killed_process_leaves_nothing_behind() {
     let desk = Desk { folder, catalog, seconds };
     assert_eq!(desk.get("code/a").unwrap(), b"kept");
     assert_eq!(desk.get("code/b").unwrap(), b"with a row");
-    assert_eq!(desk.files().len(), before.1.len() + 2, "one has a row, one is the sweep's");
+    assert_eq!(desk.files().len(), before.1.len() + 2, "one with a row, one to be swept");
     assert_eq!(desk.catalog.sweep_inbox().unwrap(), 0);
     assert_eq!(desk.files().len(), before.1.len() + 1);
     assert_eq!(desk.traces().0, before.0 + 10 + ROW);
@@ -424,7 +424,7 @@ fn first_of(catalog: &Catalog) -> InboxObject {
 }
 
 #[test]
-fn who_opens_an_object_while_it_is_replaced_gets_one_of_the_two_whole() {
+fn an_object_opened_while_it_is_replaced_is_complete() {
     let desk = Desk::for_a_day();
     let bytes = |number: usize| vec![b'x'; number];
     desk.put("code/a", &bytes(0)).unwrap();

@@ -1,4 +1,4 @@
-//! What holds for lists of objects and of uploads, and for what goes together.
+//! Tests of the lists of objects and uploads, and of deleting several objects.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn lists_go_by_prefix_and_page_in_the_order_of_bytes() {
 }
 
 #[test]
-fn a_list_goes_on_behind_a_common_start_whatever_is_in_it() {
+fn a_list_continues_after_a_common_prefix() {
     let desk = Desk::for_a_day();
     let last = char::MAX;
     let deep = [format!("a/{last}"), format!("a/{last}/b"), format!("a/{last}{last}")];
@@ -69,15 +69,15 @@ fn unfinished_uploads_are_listed_by_prefix_and_page_by_key_and_id() {
         (page.items.iter().map(name).collect::<Vec<_>>(), page.more)
     };
     let start = MultipartFrom::Start;
-    let after = |place: usize| MultipartFrom::After(all[place].0.clone(), all[place].1.clone());
+    let after = |index: usize| MultipartFrom::After(all[index].0.clone(), all[index].1.clone());
     let key = |key: &str| MultipartFrom::AfterKey(key.to_owned());
     assert_eq!(list("", start.clone(), 6), (all.clone(), false));
     assert_eq!(list("", start.clone(), 5), (all[..5].to_vec(), true));
     assert_eq!(list("", start.clone(), 0), (vec![], true));
     assert_eq!(list("b/", start.clone(), 9), (all[1..5].to_vec(), false));
     assert_eq!(list("b/1", start, 2), (all[1..3].to_vec(), true));
-    for place in 0..6 {
-        assert_eq!(list("", after(place), 9), (all[place + 1..].to_vec(), false));
+    for index in 0..6 {
+        assert_eq!(list("", after(index), 9), (all[index + 1..].to_vec(), false));
     }
     assert_eq!(list("b/", after(0), 2), (all[1..3].to_vec(), true));
     assert_eq!(list("b/", after(2), 9), (all[3..5].to_vec(), false));
@@ -92,7 +92,7 @@ fn unfinished_uploads_are_listed_by_prefix_and_page_by_key_and_id() {
 }
 
 #[test]
-fn objects_are_deleted_together_each_with_its_line() {
+fn deleting_several_objects_logs_each() {
     let desk = Desk::for_a_day();
     for name in ["code/old", "code/a", "code/b", "z/a"] {
         desk.put(name, b"123").unwrap();
@@ -125,7 +125,7 @@ fn objects_are_deleted_together_each_with_its_line() {
     for name in ["code/b", "z/a"] {
         assert!(is_missing(&desk.get(name).unwrap_err()));
     }
-    assert_eq!(desk.files().len(), 2, "the expired one is the sweep's");
+    assert_eq!(desk.files().len(), 2, "only the sweep removes the expired one");
     assert_eq!(desk.audit()[4..], ["a object/code/b", "a object/z/a"]);
     assert_eq!(sequence(), [1, 2, 3, 4, 5, 6]);
     desk.put("code/b", b"").unwrap();

@@ -1,4 +1,4 @@
-//! What holds for objects that are put in parts.
+//! Tests of multipart uploads.
 
 use super::*;
 use crate::domain::Multipart;
@@ -86,7 +86,7 @@ fn an_aborted_upload_leaves_nothing() {
 }
 
 #[test]
-fn a_tenant_has_so_many_unfinished_uploads_and_no_more() {
+fn the_unfinished_uploads_of_a_tenant_are_limited() {
     let desk = Desk::for_a_day();
     desk.start("code/a");
     let (started, expires) = desk.catalog.lifetime().unwrap();
@@ -119,7 +119,7 @@ fn an_upload_that_changes_while_it_is_copied_is_refused() {
     let desk = Desk::for_a_day();
     let upload = desk.start("code/part");
     let part = desk.part("code/part", &upload, 1, b"1");
-    // As if another request had removed the file between the look and the copy.
+    // As if another request had removed the file between the lookup and the copy.
     desk.catalog.store.inbox().remove(file_of(&desk, &upload, 1));
     let before = desk.traces();
     let refused = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
@@ -130,7 +130,7 @@ fn an_upload_that_changes_while_it_is_copied_is_refused() {
 }
 
 #[test]
-fn an_object_of_parts_has_a_limit_like_any_other() {
+fn an_object_of_parts_is_limited_in_size() {
     let desk = Desk::for_a_day();
     let upload = desk.start("code/part");
     let bytes = vec![b'x'; 400_000];
@@ -143,7 +143,7 @@ fn an_object_of_parts_has_a_limit_like_any_other() {
         let parts = named(numbers);
         desk.catalog.complete_multipart(&caller("a"), &at("code/part"), &upload, parts, limit)
     };
-    // Who copied before asking would miss it.
+    // A copy before the check of the limit would fail on this missing file.
     desk.catalog.store.inbox().remove(file_of(&desk, &upload, 2));
     let before = desk.traces();
     for (numbers, limit, sum) in
@@ -179,7 +179,7 @@ fn an_upload_is_completed_once_at_a_time() {
         desk.catalog.complete_multipart(&stranger, &at("code/part"), &upload, parts, 1 << 20);
     assert!(
         matches!(gone, Err(CatalogError::NotFound { what: Noun::Multipart, .. })),
-        "who does not have it learns nothing"
+        "another tenant does not learn of it"
     );
     let also = desk.catalog.put_part(&caller("a"), &at("code/part"), &other, 1, body).unwrap();
     desk.complete("code/part", &other, &[(1, &also.etag)]).unwrap();
@@ -201,5 +201,5 @@ fn an_upload_is_completed_once_at_a_time() {
     }
     assert_eq!((desk.get("code/part").unwrap().len(), desk.files().len()), (3 << 18, 1));
     let again = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
-    assert!(matches!(again, CatalogError::NotFound { .. }), "a refusal leaves nothing noted");
+    assert!(matches!(again, CatalogError::NotFound { .. }), "a refusal leaves no mark");
 }

@@ -1,8 +1,8 @@
-//! What holds for the room in the inbox.
+//! Tests of the limit of the inbox's size.
 
 use super::*;
 
-/// Whether the room does not suffice, and nothing is different from `before`.
+/// Asserts that the inbox is full for the attempt, and that its state is still `before`.
 #[track_caller]
 fn assert_full<T: std::fmt::Debug>(
     desk: &Desk,
@@ -20,7 +20,7 @@ fn assert_full<T: std::fmt::Debug>(
 }
 
 #[test]
-fn a_full_inbox_takes_what_is_no_larger_than_what_it_replaces() {
+fn a_full_inbox_accepts_a_replacement_that_is_not_larger() {
     let room = 10 + 3 * ROW;
     let desk = Desk::with_room(room);
     desk.put("code/a", b"123456").unwrap();
@@ -49,14 +49,14 @@ fn a_full_inbox_takes_what_is_no_larger_than_what_it_replaces() {
     desk.pass(DAY);
     desk.put("code/c", b"1234567890").unwrap();
     let (size, files, _) = desk.traces();
-    assert_eq!(size, 10 + ROW, "what is expired made room");
-    assert_eq!(files.len(), 3, "its files are the sweep's");
+    assert_eq!(size, 10 + ROW, "the expired objects were removed first");
+    assert_eq!(files.len(), 3, "the sweep removes their files");
     desk.catalog.sweep_inbox().unwrap();
     assert_eq!(desk.files().len(), 1);
 }
 
 #[test]
-fn what_is_empty_takes_room_too() {
+fn empty_objects_and_parts_count() {
     let room = 3 * ROW;
     let desk = Desk::with_room(room);
     let upload = desk.start("code/part");
@@ -92,7 +92,7 @@ fn what_is_empty_takes_room_too() {
 }
 
 #[test]
-fn what_made_room_is_logged_after_the_commit_and_not_when_it_is_undone() {
+fn removals_for_a_put_are_logged_only_after_the_commit() {
     let desk = Desk::with_room(ROW);
     desk.put("code/old", b"").unwrap();
     desk.pass(DAY);
