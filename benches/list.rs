@@ -1,10 +1,10 @@
-//! A page of 20 layers: asked for the first time, asked for again, and from a large catalog.
+//! Measures a page of 20 layers: requested for the first time, requested again, in a large catalog.
 //!
 //! Budgets: design.md section 9, the first three rows.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-// Each bench uses a part of it.
+// Each bench uses only some of the support functions.
 #[allow(dead_code, unreachable_pub)]
 mod support;
 
@@ -53,7 +53,7 @@ impl Catalog {
         self.folder.path().join("catalog.sqlite")
     }
 
-    /// Number of the first layer on the last page.
+    /// Returns the number of the first layer on the last page.
     fn last_page(&self) -> i64 {
         self.versions / VERSIONS_PER_LAYER - LAYERS_PER_PAGE
     }
@@ -64,7 +64,7 @@ fn against_limits(plan: Plan, versions: i64, table: &mut Table) {
     let limit = Process::limit(limits::PAGES, &catalog.file());
     let page = same_rows(&catalog, &limit);
     let pages = catalog.last_page();
-    // Pages all over the catalog, in no order.
+    // Pages spread over the whole catalog, in pseudo-random order.
     let stride = move |number: i64| number * 2_654_435_761 % pages;
     let server_asks = first_time(PATH, stride);
     let limit_asks = first_time(limits::PATH, stride);
@@ -108,7 +108,7 @@ fn against_limits(plan: Plan, versions: i64, table: &mut Table) {
 /// Compares a large catalog with a small one, at both ends of the list.
 fn by_size(plan: Plan, small: i64, large: i64, table: &mut Table) {
     let (small, large) = (Catalog::new(small), Catalog::new(large));
-    for (place, of_large, of_small) in
+    for (page, of_large, of_small) in
         [("first page", 0, 0), ("last page", large.last_page(), small.last_page())]
     {
         for (when, asks) in [
@@ -120,7 +120,7 @@ fn by_size(plan: Plan, small: i64, large: i64, table: &mut Table) {
         ] {
             let sides = [(&large.server, &asks[0]), (&small.server, &asks[1])];
             let compared = load::compare(plan, CONNECTIONS, sides);
-            let what = format!("{place}, {when}: {} / {} versions", large.versions, small.versions);
+            let what = format!("{page}, {when}: {} / {} versions", large.versions, small.versions);
             table.ratio(
                 &what,
                 micros(compared.rates[0].recip()),
@@ -132,7 +132,8 @@ fn by_size(plan: Plan, small: i64, large: i64, table: &mut Table) {
     }
 }
 
-/// The processor time says the same with less noise: the load shares the cores with the server.
+/// Adds a row of processor times: they show the same with less noise, because the load shares the
+/// cores with the server.
 fn costs(what: &str, compared: &Compared, table: &mut Table) {
     let [measured, limit] = compared.costs;
     table.ratio(
@@ -144,9 +145,10 @@ fn costs(what: &str, compared: &Compared, table: &mut Table) {
     );
 }
 
-/// Requests for the page that starts at the layer `start` of a running number; no two are equal.
+/// Returns requests, each different, for the page that starts at the layer `start(n)` for the n-th
+/// request.
 ///
-/// The token need not be a layer's name, only sort behind the layer before the page.
+/// The token need not be a layer's name; it only has to sort after the last layer before the page.
 fn first_time(path: &'static str, start: impl Fn(i64) -> i64 + Send + Sync + 'static) -> Requests {
     let number = AtomicI64::new(0);
     Arc::new(move |request| {
@@ -156,14 +158,14 @@ fn first_time(path: &'static str, start: impl Fn(i64) -> i64 + Send + Sync + 'st
     })
 }
 
-/// Requests for one page.
+/// Returns requests for one page, all equal.
 fn again(path: &str, start: i64) -> Requests {
     let token = before(start);
     let same = load::get(&format!("{path}?limit={LAYERS_PER_PAGE}&{TOKEN}={token}."));
     Arc::new(move |request| request.clone_from(&same))
 }
 
-/// Text right before the name of a layer.
+/// Returns a text that sorts immediately before the name of a layer.
 fn before(layer: i64) -> String {
     match layer {
         0 => "layer-".to_owned(),
@@ -171,7 +173,7 @@ fn before(layer: i64) -> String {
     }
 }
 
-/// Checks that the limit does the same work; returns the page.
+/// Checks that the limit returns the same fields; returns the page.
 fn same_rows(catalog: &Catalog, limit: &Process) -> Vec<u8> {
     let query = format!("?limit={LAYERS_PER_PAGE}&{TOKEN}={}.", before(0));
     let page = load::fetch(catalog.server.address, &format!("{PATH}{query}")).unwrap();

@@ -1,11 +1,11 @@
-//! Publishing 16 KiB durably: one client, eight, sixteen.
+//! Measures durable publishing of 16 KiB by one, eight and sixteen clients.
 //!
 //! Budgets: design.md section 9, "publish 16 KiB". The limit is "write, sync, rename, sync the
 //! folder, commit one row" on the same file system.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-// Each bench uses a part of it.
+// Each bench uses only some of the support functions.
 #[allow(dead_code, unreachable_pub)]
 mod support;
 
@@ -31,12 +31,12 @@ use support::{Plan, median, median_ratio};
 const SIZE: u64 = 16 << 10;
 const CLIENTS: [usize; 3] = [1, 8, 16];
 
-/// Layers that the versions are spread over.
+/// Number of layers among which the versions are distributed.
 const LAYERS: u64 = 100;
 
 fn main() {
     let Some(plan) = support::begin() else { return };
-    // Syncs come in bursts, so that a round is longer here.
+    // Syncs come in bursts, so a round is longer in this bench.
     let plan = Plan { round: 2 * plan.round, ..plan };
     let mut table = Table::new("publish: 16 KiB, every content new, every answer durable");
     let folder = support::folder();
@@ -53,7 +53,7 @@ fn main() {
         for (at, clients) in CLIENTS.into_iter().enumerate() {
             let round = load::round(server.address, clients, plan.round, &posts);
             let limit = rate(clients, plan.round, &contents, |number| limit.publish(number));
-            // The first round makes the code folder's subfolders.
+            // The first round creates the subfolders of the code folder.
             if number > 0 {
                 http[at].push(round.rate);
                 p99s[at].push(round.p99);
@@ -85,7 +85,7 @@ fn main() {
     table.print();
 }
 
-/// Requests that publish one new content each.
+/// Returns requests that each publish a new content.
 fn posts(contents: &Arc<AtomicU64>) -> Requests {
     let contents = Arc::clone(contents);
     Arc::new(move |request| {
@@ -101,7 +101,7 @@ fn posts(contents: &Arc<AtomicU64>) -> Requests {
     })
 }
 
-/// Publishes from several threads for a while; returns how many a second.
+/// Publishes from several threads for the time `length`; returns publications per second.
 fn rate(
     threads: usize,
     length: Duration,
@@ -122,7 +122,7 @@ fn rate(
     count.into_inner() as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// Write, sync, rename, sync the folder, commit one row: what no durable store can leave out.
+/// Write, sync, rename, sync the folder, commit one row: the minimum of a durable store.
 struct Limit {
     incoming: PathBuf,
     code: PathBuf,
@@ -162,7 +162,7 @@ impl Limit {
     }
 }
 
-/// The catalog's own use case, called without a request.
+/// The catalog's use case, called without HTTP.
 struct Inside {
     catalog: Catalog,
 }

@@ -1,11 +1,11 @@
-//! From the start of the process to its ready line, and downloads.
+//! Measures the time from the start of the process to its ready line, and downloads.
 //!
-//! Budgets: design.md section 9, "start to ready", "download 100 MiB", "release binary". In nginx's
-//! place stands a program that has the kernel send the file, as nginx does by `sendfile on`.
+//! Budgets: design.md section 9, "start to ready", "download 100 MiB", "release binary". A program
+//! that sends the file by `sendfile(2)` replaces nginx, which does the same with `sendfile on`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-// Each bench uses a part of it.
+// Each bench uses only some of the support functions.
 #[allow(dead_code, unreachable_pub)]
 mod support;
 

@@ -1,11 +1,11 @@
-//! Large uploads: how fast, raw and as base64, and how much memory they take.
+//! Measures the speed of large uploads, raw and as base64, and the server's memory.
 //!
-//! Budgets: design.md section 9, "publish 100 MiB" and "resident memory". The limit is the slower of
-//! what cannot be left out: all digests in one pass, and writing the file to disk.
+//! Budgets: design.md section 9, "publish 100 MiB" and "resident memory". The limit is the slower
+//! of the two necessary steps: all digests in one pass, and writing the file to disk.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-// Each bench uses a part of it.
+// Each bench uses only some of the support functions.
 #[allow(dead_code, unreachable_pub)]
 mod support;
 
@@ -23,10 +23,10 @@ use support::{Plan, load, median, median_ratio};
 
 const MIB: u64 = 1 << 20;
 
-/// Uploads that run at once when memory is measured: half of them raw, half base64.
+/// Concurrent uploads when memory is measured: half of them raw, half base64.
 const AT_ONCE: u64 = 8;
 
-/// Tencent's own limit would be 50 MiB.
+/// Raises the limit for Tencent's API, which is 50 MiB by default.
 const FLAGS: [&str; 2] = ["--max-upload", "300MiB"];
 
 fn main() {
@@ -137,7 +137,7 @@ fn timed(work: impl FnOnce()) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// A few mebibytes of noise, more than the processor's nearest caches hold.
+/// Returns a few mebibytes of noise, more than the processor's inner caches hold.
 fn pieces() -> Vec<Bytes> {
     let (mut zip, mut pieces) = (Zip::new(u64::MAX, 8 * MIB), Vec::new());
     loop {
@@ -150,7 +150,7 @@ fn pieces() -> Vec<Bytes> {
     }
 }
 
-/// Goes through the pieces again and again until `size` bytes have passed.
+/// Repeats the pieces up to `size` bytes.
 fn pass(pieces: &[Bytes], size: u64) -> impl Iterator<Item = Bytes> {
     pieces.iter().cloned().cycle().take(size.div_ceil(PIECE as u64) as usize)
 }

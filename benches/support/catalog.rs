@@ -1,7 +1,7 @@
-//! A data folder with many versions, written straight into the file.
+//! Creates a data folder with many versions, written directly to SQLite.
 //!
-//! The folder, its schema and its link secret come from the real binary's first start. Every version
-//! has a content of its own, as in life; only the files of these contents are missing.
+//! The first start of the real binary creates the folder, its schema and its link secret. Every
+//! version has its own content, as in practice; only the files of the contents are missing.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,15 +16,15 @@ pub const VERSIONS_PER_LAYER: i64 = 20;
 /// 2026-01-01T00:00:00Z in microseconds.
 const START: i64 = 1_767_225_600_000_000;
 
-/// Spreads small numbers over all bits.
+/// Multiplier that spreads small numbers over all bits.
 const SPREAD: i64 = 0x1E37_79B9_7F4A_7C15;
 
-/// The name of a layer, counted from 0; names sort as their numbers do.
+/// Returns the name of a layer, numbered from 0; names sort like their numbers.
 pub fn layer_name(number: i64) -> String {
     format!("layer-{number:06}")
 }
 
-/// Makes a data folder with `versions` versions, [`VERSIONS_PER_LAYER`] of each layer.
+/// Creates a data folder with `versions` versions, [`VERSIONS_PER_LAYER`] of each layer.
 pub fn seed(data: &Path, versions: i64) {
     let begun = Instant::now();
     Process::layerbase(data, &[]).stop();
@@ -34,13 +34,13 @@ pub fn seed(data: &Path, versions: i64) {
 }
 
 fn fill(connection: &mut Connection, versions: i64) -> rusqlite::Result<()> {
-    // Nothing is worth keeping if this breaks off; the server turns the journal on again.
+    // A partial result is useless, so no journal is needed; the server enables it again.
     connection.execute_batch(
         "PRAGMA foreign_keys = off; PRAGMA synchronous = off; PRAGMA journal_mode = off;
          PRAGMA cache_size = -200000",
     )?;
     let transaction = connection.transaction()?;
-    // Indexes in another order than the rows' are faster made at the end.
+    // Indexes in an order other than that of the rows are created faster at the end.
     let late: Vec<(String, String)> = transaction
         .prepare(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
@@ -88,7 +88,7 @@ fn insert_layers(connection: &Connection, versions: i64) -> rusqlite::Result<()>
     for row in 0..versions {
         let (id, number) = (row / VERSIONS_PER_LAYER + 1, row % VERSIONS_PER_LAYER + 1);
         let (created, sequence) = (START + row * 1_000_000, row + 1);
-        // Spread over the whole table, as real digests are.
+        // Spread over the whole table, like real digests.
         let code = sha256(row * 2_654_435_761 % versions, versions);
         let description = format!("shared helpers, build {row}");
         version.execute(params![
@@ -108,7 +108,7 @@ fn insert_layers(connection: &Connection, versions: i64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// A key that grows with its number, so that rows come in the table's order.
+/// Returns a digest that grows with its number, so that rows are inserted in the table's order.
 fn sha256(number: i64, of: i64) -> [u8; 32] {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&(i64::MAX / of * number).to_be_bytes());

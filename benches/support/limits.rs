@@ -1,8 +1,9 @@
-//! The limits that a server is compared with: bare programs that do the one thing and nothing else.
+//! The limits that a server is compared with: minimal programs that do only the measured work.
 //!
-//! A bench runs them as child processes, itself with other arguments, so that they get the same
-//! runtime, allocator and processor as the real server. They know no dialect, no tenant, no request
-//! id, no signature; a page's links are as long as the real ones and carry no valid signature.
+//! A bench starts its own program with other arguments as a child process, so that a limit has the
+//! same runtime, allocator and processor as the real server. Limits have no dialects, tenants,
+//! request ids or signatures; a page's links are as long as the real ones, without a valid
+//! signature.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -25,22 +26,22 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::io::ReaderStream;
 
-/// The argument that makes a bench one of these servers.
+/// The argument that makes a bench run as one of these servers.
 pub const COMMAND: &str = "limit";
 
-/// A page of layers: one prepared query and serialisation for each request.
+/// A page of layers: one prepared query and its serialisation for each request.
 pub const PAGES: &str = "pages";
 
-/// One answer out of memory.
+/// One response from memory.
 pub const MEMORY: &str = "memory";
 
 /// One file, read and written by axum.
 pub const FILE: &str = "file";
 
-/// One file, sent by the kernel, as nginx does.
+/// One file, sent by the kernel, as with nginx.
 pub const SENDFILE: &str = "sendfile";
 
-/// Where every limit answers.
+/// The path of every limit.
 pub const PATH: &str = "/limit";
 
 /// The layers of a page with their newest versions; the joins of `src/store/layers.rs`.
@@ -50,7 +51,7 @@ const QUERY: &str = "SELECT l.name, l.acl, v.number, v.description, v.license, v
     CROSS JOIN code c ON c.sha256 = v.code \
     WHERE l.tenant = ? AND l.newest IS NOT NULL AND l.name >= ? ORDER BY l.name LIMIT ?";
 
-/// Answers until it is killed; `arguments` are the kind and the file.
+/// Serves requests until it is killed; `arguments` are the kind and the file.
 pub fn serve(arguments: &[String]) {
     let [kind, path] = arguments else { panic!("a kind and a file are expected") };
     let path = PathBuf::from(path);
@@ -119,7 +120,7 @@ async fn pages(path: PathBuf, RawQuery(query): RawQuery) -> Response {
         let catalog = catalog.get_or_insert_with(|| {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let catalog = Connection::open_with_flags(&path, flags).expect("the catalog is there");
-            // Prepared once: without it SQLite prepares anew whenever LIMIT is bound.
+            // Without stable plans SQLite prepares the statement again whenever LIMIT is bound.
             let stable = catalog.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
             assert!(stable.is_ok_and(|stable| stable), "plans are stable");
             catalog
@@ -191,7 +192,7 @@ async fn file(path: PathBuf) -> Response {
     response.body(body).expect("the header is valid")
 }
 
-/// `std::io::copy` from a file to a socket is `sendfile(2)` on Linux.
+/// Serves a file with `std::io::copy`, which is `sendfile(2)` from a file to a socket on Linux.
 fn sendfile(path: &Path) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     println!("limit ready on http://{}", listener.local_addr().expect("it is bound"));
@@ -203,7 +204,7 @@ fn sendfile(path: &Path) {
         let length = file.metadata().expect("it is open").len();
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
         let _ = stream.write_all(head.as_bytes());
-        // The client may be gone by now.
+        // The client may have disconnected.
         let _ = std::io::copy(&mut file, &mut stream);
     }
 }

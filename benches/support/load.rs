@@ -1,7 +1,8 @@
-//! Load: many small requests over kept connections, and one large upload or download at a time.
+//! Load: many small requests over persistent connections, or one large upload or download at a
+//! time.
 //!
-//! Raw HTTP/1.1 and as cheap as it gets, for it runs on the same cores as what it measures. Expects
-//! answers with a `content-length`, and panics at the first one that is not a success.
+//! Raw HTTP/1.1 at minimal cost, because the load runs on the same cores as the server. Expects
+//! responses with a `content-length`, and panics at the first one that is not a success.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,27 +20,27 @@ use super::{Plan, median, median_ratio};
 /// Bytes read at a time.
 const BUFFER: usize = 128 << 10;
 
-/// Replaces a buffer's content by the next request to send, whole.
+/// Replaces a buffer's content by the next complete request.
 pub type Requests = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
 
-/// What one round of requests came to.
+/// The results of one round of requests.
 pub struct Round {
-    /// Requests answered per second.
+    /// Completed requests per second.
     pub rate: f64,
-    /// Seconds that one answer in a hundred took longer than.
+    /// 99th percentile of the response times, in seconds.
     pub p99: f64,
-    /// Requests answered.
+    /// Completed requests.
     pub count: usize,
 }
 
-/// Sends requests over `connections`, each its next one when the one before is answered.
+/// Sends requests over `connections` connections, each one request at a time.
 pub fn round(
     address: SocketAddr,
     connections: usize,
     length: Duration,
     requests: &Requests,
 ) -> Round {
-    // One thread: the other core is the server's.
+    // One thread, so that the other core is free for the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let runtime = runtime.expect("a runtime can be started");
     let start = Arc::new(Barrier::new(connections + 1));
@@ -77,7 +78,7 @@ async fn converse(
         stream.write_all(&request).await.expect("the server reads");
         let (mut filled, mut total) = (0, usize::MAX);
         while filled < total {
-            // A body that is longer than the buffer is only counted.
+            // A body longer than the buffer is counted but not stored.
             let free = if filled < BUFFER { filled } else { 0 };
             let read = stream.read(&mut answer[free..]).await.expect("the server answers");
             assert!(read > 0, "the server hung up");
@@ -93,7 +94,7 @@ async fn converse(
     times
 }
 
-/// Length of head and body, once the head is there.
+/// Returns the length of head and body, once the head is complete.
 fn total_length(answer: &[u8]) -> Option<usize> {
     let head_end = memmem::find(answer, b"\r\n\r\n")? + 4;
     let head = &answer[..head_end];
@@ -105,21 +106,21 @@ fn total_length(answer: &[u8]) -> Option<usize> {
     Some(head_end + digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
 }
 
-/// Two servers under the same load, the one that is measured first.
+/// The results of two servers under the same load; the measured server is the first.
 pub struct Compared {
-    /// Requests per second of both.
+    /// Requests per second of each.
     pub rates: [f64; 2],
-    /// First rate to second.
+    /// First rate divided by the second.
     pub ratio: f64,
-    /// 99th percentiles of both, in seconds.
+    /// 99th percentile of each, in seconds.
     pub p99s: [f64; 2],
-    /// First percentile to second.
+    /// First percentile divided by the second.
     pub p99_ratio: f64,
-    /// Processor time of both per request, in seconds.
+    /// Processor time of each per request, in seconds.
     pub costs: [f64; 2],
 }
 
-/// Measures two servers in turns, so that a machine that others slow down slows both.
+/// Measures two servers in turns, so that other load on the machine slows both equally.
 pub fn compare(plan: Plan, connections: usize, sides: [(&Process, &Requests); 2]) -> Compared {
     let (mut rates, mut p99s, mut costs) =
         <([Vec<f64>; 2], [Vec<f64>; 2], [Vec<f64>; 2])>::default();
@@ -129,7 +130,7 @@ pub fn compare(plan: Plan, connections: usize, sides: [(&Process, &Requests); 2]
             let (process, requests) = sides[side];
             let spent = process.processor_time();
             let round = round(process.address, connections, plan.round, requests);
-            // The first round only warms up.
+            // The first round is a warm-up.
             if number > 0 {
                 let spent = process.processor_time() - spent;
                 rates[side].push(round.rate);
@@ -147,19 +148,19 @@ pub fn compare(plan: Plan, connections: usize, sides: [(&Process, &Requests); 2]
     }
 }
 
-/// A request without a body.
+/// Returns a request without a body.
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes()
 }
 
-/// Fetches a small answer's body.
+/// Fetches the body of a small response.
 pub fn fetch(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(&get(path))?;
     read_answer(&mut stream)
 }
 
-/// Downloads and forgets; returns the number of bytes.
+/// Downloads and discards the bytes; returns their number.
 pub fn download(address: SocketAddr, path: &str) -> io::Result<usize> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(&get(path))?;
@@ -196,7 +197,7 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Publishes an archive through the native API, its bytes as they are; returns the answer.
+/// Publishes an archive through the native API as the raw body; returns the response's body.
 pub fn publish_raw(address: SocketAddr, layer: &str, zip: &mut Zip) -> io::Result<Vec<u8>> {
     let length = zip.size();
     let path = format!("/api/v1/layers/{layer}/versions");
@@ -243,7 +244,7 @@ pub fn publish_base64(address: SocketAddr, layer: &str, zip: &mut Zip) -> io::Re
     }
     stream.write_all(after.as_bytes())?;
     let answer = read_answer(&mut stream)?;
-    // Tencent refuses with the status of success.
+    // Tencent's API returns errors with the status 200.
     let refused = memmem::find(&answer, b"\"Error\"").is_some();
     assert!(!refused, "refused: {}", String::from_utf8_lossy(&answer));
     Ok(answer)

@@ -1,6 +1,6 @@
-//! What the benches share: how one is begun, its rounds, and the parts below.
+//! Shared by the benches: the command line, the rounds, medians, and the modules below.
 //!
-//! Knows nothing of a budget; each bench states its own.
+//! Must not know the budgets; each bench states its own.
 
 pub mod catalog;
 pub mod limits;
@@ -13,21 +13,21 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// How thoroughly to measure.
+/// The number and length of the rounds.
 #[derive(Clone, Copy)]
 pub struct Plan {
-    /// A run that only shows that the bench works: few rounds, small sizes.
+    /// Whether the run only shows that the bench works: few rounds, small sizes.
     pub quick: bool,
-    /// Times that each thing is measured; the median counts.
+    /// Number of rounds; the median of the rounds is the result.
     pub rounds: usize,
-    /// How long requests are sent in one round.
+    /// Length of one round.
     pub round: Duration,
 }
 
-/// Reads the command line; `None` when there is nothing to measure in this process.
+/// Reads the command line; returns `None` when this process has nothing to measure.
 ///
-/// A bench runs itself again as the server that its limit is measured on (see [`limits`]), and does
-/// nothing under `cargo test --all-targets`, which leaves `--bench` out.
+/// A bench starts its own program again as the server of a limit (see [`limits`]). It does nothing
+/// under `cargo test --all-targets`, which does not pass `--bench`.
 pub fn begin() -> Option<Plan> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -47,12 +47,12 @@ pub fn begin() -> Option<Plan> {
     })
 }
 
-/// Makes a folder below `target/`, so that servers and limits write to one file system.
+/// Creates a folder in `target/`, so that servers and limits write to the same file system.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target/tmp can be written")
 }
 
-/// The middle of some numbers.
+/// Returns the median.
 pub fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();
     numbers.sort_by(f64::total_cmp);
@@ -63,8 +63,9 @@ pub fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// The median of `a / b` taken round by round, which a machine that slows down and recovers moves
-/// less than the ratio of the medians.
+/// Returns the median of the ratios `a / b` of each round.
+///
+/// If the machine slows down for some rounds, this changes less than the ratio of the medians.
 pub fn median_ratio(a: &[f64], b: &[f64]) -> f64 {
     median(a.iter().zip(b).map(|(a, b)| a / b))
 }

@@ -1,6 +1,6 @@
-//! Servers as child processes: the real binary and the limits, treated alike.
+//! Servers as child processes: the real binary and the limits.
 //!
-//! Each prints `… ready on http://address` and is watched through `/proc`.
+//! Each prints `… ready on http://address`; its memory and processor time are read from `/proc`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use super::limits;
 
-/// The server under test, built with the profile of the bench.
+/// Path of the server under test, built with the profile of the bench.
 pub const LAYERBASE: &str = env!("CARGO_BIN_EXE_layerbase");
 
-/// A running server; it is killed with the value, unless it was stopped.
+/// A running server; dropping the value kills it.
 pub struct Process {
     child: Child,
-    /// Where it answers.
+    /// Its address.
     pub address: SocketAddr,
-    /// From its start to its ready line.
+    /// Time from its start to its ready line.
     pub started_in: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Process {
     pub fn layerbase(data: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new(LAYERBASE);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
-        // What the machine's owner has set is not measured.
+        // The environment must not change the measured settings.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LAYERBASE_") {
                 command.env_remove(name);
@@ -37,7 +37,7 @@ impl Process {
         Self::start(command)
     }
 
-    /// Starts one of [`limits`], from this very program.
+    /// Starts one of [`limits`], which is this program with other arguments.
     pub fn limit(kind: &str, path: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
         command.args([limits::COMMAND, kind]).arg(path);
@@ -57,7 +57,7 @@ impl Process {
         Self { child, address, started_in }
     }
 
-    /// Asks the server to end and waits until it did.
+    /// Sends SIGTERM to the server and waits until it has ended.
     pub fn stop(mut self) {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status();
@@ -65,22 +65,22 @@ impl Process {
         self.child.wait().expect("a child can be waited for");
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory in bytes.
     pub fn resident(&self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// The most resident memory since the start or [`Process::forget_peak`], in bytes.
+    /// Returns the peak resident memory since the start or [`Process::forget_peak`], in bytes.
     pub fn peak(&self) -> u64 {
         self.status("VmHWM:")
     }
 
-    /// Makes the peak start anew.
+    /// Resets the peak.
     pub fn forget_peak(&self) {
         fs::write(self.proc("clear_refs"), "5").expect("our own child's peak can be reset");
     }
 
-    /// Processor time of all its threads, to the nanosecond.
+    /// Returns the processor time of all its threads, in nanosecond resolution.
     pub fn processor_time(&self) -> Duration {
         let Ok(threads) = fs::read_dir(self.proc("task")) else { return Duration::ZERO };
         let spent = threads.flatten().filter_map(|thread| {

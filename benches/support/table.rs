@@ -1,13 +1,13 @@
-//! The one table that a bench prints: measured, limit, ratio, budget.
+//! The table that a bench prints: measured, limit, ratio, budget.
 
-/// What a ratio, or a value without a limit, must be.
+/// The bound of a ratio, or of a value without a limit.
 #[derive(Clone, Copy)]
 pub enum Budget {
-    /// At least this.
+    /// At least this value.
     AtLeast(f64),
-    /// At most this.
+    /// At most this value.
     AtMost(f64),
-    /// Nothing; the row is for information.
+    /// None; the row is for information.
     None,
 }
 
@@ -30,14 +30,14 @@ impl Budget {
     }
 }
 
-/// Rows in the order they were measured.
+/// Rows in the order of measurement.
 pub struct Table {
     title: String,
     rows: Vec<[String; 6]>,
 }
 
 impl Table {
-    /// Starts an empty table.
+    /// Creates an empty table.
     pub fn new(title: impl Into<String>) -> Self {
         let heads = ["what", "measured", "limit", "ratio", "budget", "met"];
         Self { title: title.into(), rows: vec![heads.map(str::to_owned)] }
@@ -64,7 +64,7 @@ impl Table {
         ]);
     }
 
-    /// Adds a value whose budget is absolute, in the unit of `unit`.
+    /// Adds a value with an absolute budget; both are in `unit`.
     pub fn value(&mut self, what: &str, value: f64, unit: &str, budget: Budget) {
         eprintln!("  {what}: {value:.1} {unit}");
         let bound = match budget {
@@ -75,7 +75,7 @@ impl Table {
         self.rows.push([what.to_owned(), measured, "-".to_owned(), "-".to_owned(), bound, met]);
     }
 
-    /// Writes it to standard output, as Markdown.
+    /// Prints the table to standard output as Markdown.
     pub fn print(&self) {
         let width = |column: usize| {
             self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -94,22 +94,22 @@ impl Table {
     }
 }
 
-/// Spells a number of requests per second.
+/// Formats a rate as requests per second.
 pub fn per_second(rate: f64) -> String {
     format!("{rate:.0}/s")
 }
 
-/// Spells seconds as milliseconds.
+/// Formats seconds as milliseconds.
 pub fn millis(seconds: f64) -> String {
     format!("{:.2} ms", seconds * 1e3)
 }
 
-/// Spells seconds as microseconds.
+/// Formats seconds as microseconds.
 pub fn micros(seconds: f64) -> String {
     format!("{:.1} us", seconds * 1e6)
 }
 
-/// Spells the rate at which `bytes` took `seconds`.
+/// Formats the rate of `bytes` in `seconds`.
 pub fn mebibytes_per_second(bytes: u64, seconds: f64) -> String {
     format!("{:.0} MiB/s", bytes as f64 / f64::from(1 << 20) / seconds)
 }

@@ -1,14 +1,14 @@
-//! Incompressible archives of any size, made while they are sent; none is ever in memory whole.
+//! Incompressible archives of any size, generated while they are sent, never wholly in memory.
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// The one entry's name.
+/// Name of the only entry.
 const NAME: &[u8] = b"data.bin";
 
 const LOCAL_HEADER: u64 = 30 + NAME.len() as u64;
 const TRAILER: u64 = 46 + NAME.len() as u64 + 22;
 
-/// Bytes that [`Zip::read`] gives at a time: a multiple of three, so that base64 needs no state.
+/// Bytes that [`Zip::read`] returns at a time: a multiple of three, so that base64 needs no state.
 pub const PIECE: usize = 48 << 10;
 
 /// A stored archive of exactly `size` bytes with one entry of noise.
@@ -22,24 +22,24 @@ pub struct Zip {
 }
 
 impl Zip {
-    /// Another seed makes another content.
+    /// Creates an archive; different seeds give different contents.
     pub fn new(seed: u64, size: u64) -> Self {
         let data = size - LOCAL_HEADER - TRAILER;
         let (head, tail) = frame(data, checksum(seed, data));
         Self { seed, size, head, tail, at: 0, noise: Noise::new(seed) }
     }
 
-    /// The length of the archive.
+    /// Returns the length of the archive.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Goes back to the start.
+    /// Returns to the start.
     pub fn rewind(&mut self) {
         (self.at, self.noise) = (0, Noise::new(self.seed));
     }
 
-    /// Puts the next [`PIECE`] bytes into `piece`, fewer at the end, none behind it.
+    /// Reads the next [`PIECE`] bytes into `piece`: fewer at the end, none after it.
     pub fn read(&mut self, piece: &mut Vec<u8>) {
         piece.clear();
         if self.at == 0 {
@@ -59,7 +59,7 @@ impl Zip {
         self.at += piece.len() as u64;
     }
 
-    /// All of it, for small ones.
+    /// Returns all bytes, for small archives.
     pub fn bytes(mut self) -> Vec<u8> {
         let (mut all, mut piece) = (Vec::with_capacity(self.size as usize), Vec::new());
         loop {
@@ -84,7 +84,8 @@ fn checksum(seed: u64, length: u64) -> u32 {
     digest.finalize() as u32
 }
 
-/// The local header, and the directory with its end (APPNOTE.TXT sections 4.3.7, 4.3.12, 4.3.16).
+/// Returns the local header, and the directory with its end record (APPNOTE.TXT sections 4.3.7,
+/// 4.3.12, 4.3.16).
 fn frame(length: u64, checksum: u32) -> (Vec<u8>, Vec<u8>) {
     let length = u32::try_from(length).expect("below 4 GiB no ZIP64 is needed");
     let mut common = Vec::new();
@@ -110,10 +111,10 @@ fn frame(length: u64, checksum: u32) -> (Vec<u8>, Vec<u8>) {
     (head, tail)
 }
 
-/// Bytes without a pattern, several gigabytes a second (xorshift64*).
+/// Pseudo-random bytes, several gigabytes per second (xorshift64*).
 struct Noise {
     state: u64,
-    /// Bytes of the last word that are not used yet.
+    /// The last word, and how many of its bytes are used.
     rest: ([u8; 8], usize),
 }
 
