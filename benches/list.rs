@@ -165,7 +165,7 @@ fn again(path: &str, start: i64) -> Requests {
     Arc::new(move |request| request.clone_from(&same))
 }
 
-/// Returns a text that sorts immediately before the name of a layer.
+/// Returns a text that, with any suffix, sorts directly before the name of a layer.
 fn before(layer: i64) -> String {
     match layer {
         0 => "layer-".to_owned(),
