@@ -2,8 +2,8 @@
 
     examples/run one_catalog.py [http://127.0.0.1:8470] [alibaba|ctyun|huawei|openyuanrong|tencent]
 
-The same bytes appear under five names for a checksum: the example downloads them wherever a
-cloud gives a link, and compares every checksum with one computed here.
+Each cloud returns a different checksum of the same bytes. The example compares every checksum with
+one computed here, and downloads the bytes if the cloud returns a link.
 """
 
 import importlib
@@ -16,12 +16,12 @@ NAME = "one-catalog"
 
 
 def cloud(name):
-    """The example of one cloud: all five have `publish` and `find`."""
+    """Returns the example of one cloud; all five have `publish` and `find`."""
     return importlib.import_module(f"{name}.publish_and_list")
 
 
 def line(name, row, content):
-    """One line of the final table; True when everything in it is right."""
+    """Returns one line of the final table, and True if all its values are right."""
     right = row.checksum == shared.checksum(row.kind, content) and row.size in (None, len(content))
     link = "no link"
     if row.link:
@@ -50,7 +50,7 @@ def main():
 
 
 def table(rows):
-    """The layer's own table, straight from the package that was published."""
+    """Formats rows with the table function of the published package itself."""
     sys.path.insert(0, str(shared.HERE / "package" / "python"))
     return importlib.import_module("textkit").table(rows)
 

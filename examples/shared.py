@@ -1,4 +1,4 @@
-"""What the examples share: the server's address, the zip, its checksums, readable lines."""
+"""Shared by the examples: the server's address, the zip, its checksums, readable output."""
 
 import hashlib
 import io
@@ -11,22 +11,22 @@ from collections import namedtuple
 from pathlib import Path
 from urllib.parse import urlsplit
 
-# The vendors' clients honour proxy variables even for the local machine.
+# The vendors' clients use the proxy variables even for the local machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 HERE = Path(__file__).resolve().parent
 LAYER = "textkit"
 DESCRIPTION = "slugs, sizes and tables"
-# Any pair does while the server runs with its default `--auth off`.
-# `LAYERBASE_KEY=<key id>.<secret>` is the key for a server with `--auth on`, as for the command line.
+# A server with the default `--auth off` accepts any pair.
+# For a server with `--auth on`, set `LAYERBASE_KEY=<key id>.<secret>`, as for the command line.
 KEY_ID, KEY_SECRET = os.environ.get("LAYERBASE_KEY", "AKEXAMPLE0001.SKEXAMPLE0001secret").split(".", 1)
 
-# One layer version as one cloud shows it; `size` and `link` are None where the cloud has no such field.
+# One layer version as one cloud returns it; `size` and `link` are None if the cloud has no such field.
 Row = namedtuple("Row", "name version size kind checksum link")
 
 
 def server():
-    """The first argument or the default address; ends the script with a hint when nobody answers."""
+    """Returns the first argument or the default address; exits with a hint if no server answers there."""
     url = (sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8470").rstrip("/")
     address = urlsplit(url)
     try:
@@ -51,7 +51,7 @@ def function_zip():
 
 
 def pack(*folders):
-    """Packs folders into one zip; equal files give equal bytes: sorted, stored, one fixed time."""
+    """Packs folders into one zip. Equal files give equal bytes: sorted, stored, with a fixed time."""
     files = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*.py")}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -63,7 +63,7 @@ def pack(*folders):
 
 
 def checksum(kind, content):
-    """The checksum of these bytes as one cloud spells it."""
+    """Returns the checksum of the bytes in one cloud's format."""
     if kind == "crc64":
         return crc64(content)
     if kind == "quoted md5":
@@ -72,7 +72,7 @@ def checksum(kind, content):
 
 
 def crc64(content):
-    """CRC-64/XZ as an unsigned decimal."""
+    """Returns the CRC-64/XZ as an unsigned decimal."""
     crc = 0xFFFF_FFFF_FFFF_FFFF
     for byte in content:
         crc ^= byte
@@ -82,14 +82,14 @@ def crc64(content):
 
 
 def download(url):
-    """A download link needs no key and no special client."""
+    """Downloads from a link, which needs no key and no special client."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=30) as answer:
         return answer.read()
 
 
 def show(title, **lines):
-    """A heading and one aligned line for each field."""
+    """Prints a heading and one aligned line for each field."""
     print(title)
     for key, value in lines.items():
         print(f"  {key.replace('_', ' '):<10} {value}")

@@ -17,7 +17,7 @@ def client(url):
 
 
 def publish(url, name, content):
-    """Sends the zip with its CRC-64; the server refuses bytes that arrived differently."""
+    """Sends the zip with its CRC-64; the server refuses bytes with another checksum."""
     code = models.InputCodeLocation(zip_file=base64.b64encode(content).decode(), checksum=shared.crc64(content))
     body = models.CreateLayerVersionInput(code=code, compatible_runtime=["python3.10"],
                                           description=shared.DESCRIPTION, license="Apache-2.0")
@@ -25,7 +25,7 @@ def publish(url, name, content):
 
 
 def find(url, name):
-    """The newest version, from the list of layers."""
+    """Returns the newest version, from the list of layers."""
     page = client(url).list_layers(models.ListLayersRequest(prefix=name, limit=1)).body
     layer = page.layers[0]
     return shared.Row(layer.layer_name, layer.version, layer.code_size, "crc64", layer.code_checksum,

@@ -2,7 +2,7 @@
 
     examples/run ctyun/publish_and_list.py [http://127.0.0.1:8470]
 
-The vendor has no SDK module for function compute; its core signs and sends any path.
+The vendor has no SDK module for function compute; the SDK's core signs and sends any request.
 """
 
 import base64
@@ -16,7 +16,7 @@ REGION = "local-region-1"
 
 
 def call(url, method, path, **more):
-    """One signed request; hands back `returnObj`."""
+    """Sends one signed request; returns `returnObj`."""
     with contextlib.redirect_stdout(io.StringIO()):  # The core prints every request.
         answer = CtyunClient(verify_tls=False).request(
             f"{url}/openapi/v1/{path}", method, headers={"regionId": REGION},
@@ -37,7 +37,7 @@ def versions(url, name):
 
 
 def find(url, name):
-    """The newest version; this cloud has no download link for layers."""
+    """Returns the newest version; this cloud has no download link for layers."""
     layer = versions(url, name)[0]
     return shared.Row(layer["layerName"], layer["version"], layer["codeSize"], "quoted md5", layer["codeChecksum"], None)
 

@@ -27,7 +27,7 @@ def publish(url, name, content):
 
 
 def find(url, name):
-    """The newest version: the list gives the dependency's id, the id gives its versions."""
+    """Returns the newest version: the list has the dependency's id, and the id selects its versions."""
     graph = client(url)
     depend_id = graph.list_dependencies(fgs.ListDependenciesRequest(name=name)).dependencies[0].id
     row = graph.list_dependency_version(fgs.ListDependencyVersionRequest(depend_id=depend_id)).dependencies[0]
@@ -35,7 +35,7 @@ def find(url, name):
 
 
 def publish_function(url, content):
-    """Creates a function, names its first version, lets the server name the second."""
+    """Creates a function and two versions: the first with a given name, the second named by the server."""
     graph, code = client(url), fgs.FuncCode(file=base64.b64encode(content).decode())
     body = fgs.CreateFunctionRequestBody(
         func_name=f"slug-{secrets.token_hex(3)}", package="default", runtime="Python3.10", timeout=3,
@@ -44,7 +44,7 @@ def publish_function(url, content):
     named = fgs.CreateFunctionVersionRequestBody(version="v1.0", description="the first one")
     graph.create_function_version(fgs.CreateFunctionVersionRequest(function_urn=urn, body=named))
 
-    # An unchanged function cannot be published again; the second version brings the package along.
+    # An unchanged function cannot be published again, so the second version includes the package.
     changed = shared.pack(shared.HERE / "function", shared.HERE / "package" / "python")
     update = fgs.UpdateFunctionCodeRequestBody(
         code_type="zip", code_filename="index.zip", func_code=fgs.FuncCode(file=base64.b64encode(changed).decode()))

@@ -1,8 +1,8 @@
-"""Puts a zip into the inbox with boto3 and has CTyun's client make a layer of it.
+"""Puts a zip into the inbox with boto3, then publishes a layer from it with CTyun's client.
 
     examples/run inbox/publish_and_list.py [http://127.0.0.1:8470]
 
-CTyun documents no other way for layers than an object in its store; every other cloud has one too.
+CTyun documents only an object in its store as the code of a layer; every other cloud accepts one too.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ BUCKET = "examples"
 
 
 def ctyun():
-    """The other example, for its signed calls."""
+    """Loads the example of CTyun, for its signed requests."""
     spec = importlib.util.spec_from_file_location("ctyun", shared.HERE / "ctyun" / "publish_and_list.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

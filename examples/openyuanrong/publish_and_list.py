@@ -2,8 +2,8 @@
 
     examples/run openyuanrong/publish_and_list.py [http://127.0.0.1:8470]
 
-`yrcli` has no command for layers, uploads and the list of versions; those are plain requests,
-the way the vendor documents them with curl.
+`yrcli` has no commands for layers, uploads and the list of versions. These are plain requests,
+as the vendor documents them with curl.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def call(url, method, path, headers=None, body=None):
 
 
 def upload(url, method, path, content, parameters="", **headers):
-    """Sends a zip: its size in one content type, the multipart form in another."""
+    """Sends a zip as a multipart form; one header declares its size, another the form's content type."""
     headers = {key.replace("_", "-"): value for key, value in headers.items()}
     headers["Content-Type"] = f"application/vnd.yuanrong+attachment;file-size={len(content)}{parameters}"
     headers["X-Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
@@ -45,7 +45,7 @@ def publish(url, name, content):
 
 
 def find(url, name):
-    """The newest version, from the list of layers; this cloud has no download link."""
+    """Returns the newest version, from the list of layers; this cloud has no download link."""
     listed = call(url, "GET", f"/function-repository/v1/layers?ownerFlag=1&layerName={name}")["result"]
     rows = [row for row in listed["layerVersions"] if row["name"] == name]
     newest = max(rows, key=lambda row: row["versionNumber"])
@@ -53,7 +53,7 @@ def find(url, name):
 
 
 def deploy(url, name):
-    """Registers the function with the vendor's command line."""
+    """Registers the function with the vendor's command-line client."""
     function = {"name": name, "runtime": "python3.10", "kind": "faas", "handler": "index.handler", "cpu": 500,
                 "memory": 256, "timeout": 30, "storageType": "local", "codePath": "/opt/functions/slug"}
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,7 @@ def deploy(url, name):
 
 
 def publish_function(url, name, content):
-    """Uploads code into the head and publishes it twice."""
+    """Uploads code to the head and publishes it twice."""
     head = call(url, "GET", f"/serverless/v1/functions/{name}?versionNumber=latest")["function"]
     upload(url, "PUT", f"functions/{name}/code", content, f";revision-id={head['revisionId']}",
            X_Version="latest", X_Kind="faas")

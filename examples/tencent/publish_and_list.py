@@ -34,7 +34,7 @@ def versions(url, name):
 
 
 def find(url, name):
-    """The newest version; this cloud shows checksum and link for a single version only."""
+    """Returns the newest version; this cloud returns checksum and link only for a single version."""
     ask = models.GetLayerVersionRequest()
     ask.LayerName, ask.LayerVersion = name, versions(url, name)[0]
     layer = client(url).GetLayerVersion(ask)
