@@ -43,8 +43,8 @@ impl Folder {
     }
 }
 
-/// Whether opening failed because the path has no file that may be opened: the file is missing, a
-/// part of the path is a link, a folder is a file, or the name is impossible.
+/// Whether opening failed because the path has no file that may be opened: it is missing, a part of
+/// the path is a link, a parent is not a folder, or no file can have the name.
 fn is_absence(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
     let kind = error.kind();
@@ -95,8 +95,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    //! Other systems lack such a call, so each part of the path is checked before the file is
-    //! opened.
+    //! Other systems lack such a call: each part of the path is checked before the file is opened.
 
     use std::fs::{self, File};
     use std::io;

@@ -55,7 +55,7 @@ impl Buckets {
         Self { folder: config.data.join("buckets"), mapped: mapped.collect() }
     }
 
-    /// Finds an object for a tenant.
+    /// Opens an object for a tenant.
     ///
     /// `NotFound` of a `Bucket` that does not exist or is not open to the tenant, and of an
     /// `Object`; `InvalidValue` for a key that could lead out of the bucket; `BucketUnavailable`

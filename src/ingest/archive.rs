@@ -57,8 +57,7 @@ pub fn inspect<R: Read + Seek>(
     }
     let mut paths = Paths::new(RandomState::new(), directory.capacity());
     let unpacked = check_directory(&mut zip, &directory, &mut paths, limits)?;
-    // Local headers that differ from the directory hide files from readers that use only one of
-    // them.
+    // Local headers that differ from the directory hide files from readers that use only one.
     check_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
     Ok(Inspection { entries: directory.entries, unpacked })
 }
@@ -79,8 +78,7 @@ fn check_directory<R: Read + Seek>(
             return Err(not_zip("it has two directories"));
         }
         let name = entry.name().map_err(unreadable)?;
-        // Checked before the second pass seeks there: an impossible offset would look like a disk
-        // error.
+        // Checked before the second pass seeks there, where it would look like a disk error.
         if entry.header_start() >= directory.start {
             return Err(not_zip(format!("entry {name:?} begins behind the directory")));
         }

@@ -135,8 +135,7 @@ impl<'w> Scanner<'w> {
     fn copy(&mut self, text: &[u8]) -> Result<(), CatalogError> {
         let len = self.out.skeleton.len() + text.len();
         if len > self.fields_max {
-            // An earlier error comes first: the refused text may be what makes the skeleton too
-            // long.
+            // An earlier error comes first: the refused text may make the skeleton too long.
             return Err(self.out.refusal.take().unwrap_or(CatalogError::LimitExceeded {
                 what: Limit::BodySize,
                 limit: self.fields_max as u64,
@@ -260,8 +259,7 @@ impl<'w> Scanner<'w> {
     fn code(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
         let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
         self.state = ScanState::Code;
-        // JSON forbids control characters in a string; lenient base64 would accept some as white
-        // space.
+        // JSON forbids control characters in a string; lenient base64 would skip white space.
         let control = text[..at].iter().fold(0, |found, byte| found | u8::from(*byte < b' ')) != 0;
         if control {
             self.spoil(&text[..at])?;
