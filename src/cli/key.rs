@@ -177,9 +177,10 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
         Some(id) => id.clone(),
         None => KeyId::parse(format!("{ID_START}{}", random_text(ID_LETTERS, ID_REST)?))?,
     };
-    let secret = match add.secret_stdin {
-        true => Secret::parse(line(io::stdin())?)?,
-        false => Secret::parse(random_text(SECRET_LETTERS, SECRET_LENGTH)?)?,
+    let secret = if add.secret_stdin {
+        Secret::parse(line(io::stdin())?)?
+    } else {
+        Secret::parse(random_text(SECRET_LETTERS, SECRET_LENGTH)?)?
     };
     let role = Role::parse(&add.role)
         .ok_or_else(|| Failure::usage(format!("'{}' is not a role", add.role)))?;
@@ -339,10 +340,10 @@ fn line(input: impl Read) -> Result<String, Failure> {
         .map_err(|error| Failure::usage(format!("standard input is no secret: {error}")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
-    match line.contains('\n') {
-        true => Err(Failure::usage("standard input must be the secret, on one line")),
-        false => Ok(line.to_owned()),
+    if line.contains('\n') {
+        return Err(Failure::usage("standard input must be the secret, on one line"));
     }
+    Ok(line.to_owned())
 }
 
 #[cfg(test)]

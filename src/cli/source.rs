@@ -35,10 +35,10 @@ impl Source {
 
     /// Refuses a command that needs code and names none.
     pub(super) fn must_be(&self) -> Result<(), Failure> {
-        match self.is_none() {
-            true => Err(Failure::usage("no code: name a PATH, or --bucket and --object")),
-            false => Ok(()),
+        if self.is_none() {
+            return Err(Failure::usage("no code: name a PATH, or --bucket and --object"));
         }
+        Ok(())
     }
 
     /// Sends the code, or says where it is, or sends neither; returns the JSON answer.

@@ -21,9 +21,10 @@ fn layer(version: u64) -> String {
 }
 
 fn function(version: &str, code: bool) -> String {
-    let (size, sha256) = match code {
-        true => (CODE.len().to_string(), format!("\"{}\"", hex::encode(Sha256::digest(CODE)))),
-        false => ("null".to_owned(), "null".to_owned()),
+    let (size, sha256) = if code {
+        (CODE.len().to_string(), format!("\"{}\"", hex::encode(Sha256::digest(CODE))))
+    } else {
+        ("null".to_owned(), "null".to_owned())
     };
     format!(
         "{{\"name\":\"hello\",\"group\":\"default\",\"version\":{version},\"version_name\":\"v-one\",\

@@ -33,9 +33,10 @@ pub(super) async fn readyz(app: &App, last: &LastLook) -> (StatusCode, &'static 
         None => look(app).await,
     };
     *last = known.or(Some((now, is_ready)));
-    match is_ready {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the log\n"),
+    if is_ready {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the log\n")
     }
 }
 
