@@ -31,21 +31,21 @@ pub(super) struct Tables {
 
 /// Parses a file's text; every error names the file and the line.
 pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
-    let place = Place { name, text };
+    let document = Document { name, text };
     let table = DeTable::parse(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| place.line(span.start));
-        ConfigError::invalid(&place.at(line), "this is not TOML", error.message())
+        let line = error.span().map_or(1, |span| document.line(span.start));
+        ConfigError::invalid(&document.at(line), "this is not TOML", error.message())
     })?;
     let mut file = File::default();
     for (key, value) in table.get_ref() {
-        let origin = place.origin(key);
+        let origin = document.origin(key);
         match &**key.get_ref() {
             "tenants" => {
-                file.tables.tenants = tenants(&place, value)?;
+                file.tables.tenants = tenants(&document, value)?;
                 continue;
             }
             "buckets" => {
-                file.tables.buckets = tables_of_buckets(&place, value)?;
+                file.tables.buckets = tables_of_buckets(&document, value)?;
                 continue;
             }
             _ => {}
@@ -64,12 +64,12 @@ pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
 }
 
 /// A file's name and text, to tell where a key stands.
-struct Place<'a> {
+struct Document<'a> {
     name: &'a str,
     text: &'a str,
 }
 
-impl Place<'_> {
+impl Document<'_> {
     fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().iter().take(offset);
         1 + before.filter(|byte| **byte == b'\n').count()
@@ -85,22 +85,26 @@ impl Place<'_> {
 }
 
 fn tenants(
-    place: &Place<'_>,
+    document: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
 ) -> Result<BTreeMap<String, CloudIds>, ConfigError> {
     let table = value.get_ref().as_table().ok_or_else(|| {
-        ConfigError::invalid(&place.origin(value), "tenants", "must be a table: [tenants.default]")
+        ConfigError::invalid(
+            &document.origin(value),
+            "tenants",
+            "must be a table: [tenants.default]",
+        )
     })?;
     let mut tenants = BTreeMap::new();
     for (id, value) in table {
-        let origin = place.origin(id);
+        let origin = document.origin(id);
         let name = format!("tenants.{}", id.get_ref());
         let fields = value.get_ref().as_table().ok_or_else(|| {
             ConfigError::invalid(&origin, &name, &format!("must be a table: [{name}]"))
         })?;
         let mut ids = CloudIds::default();
         for (key, value) in fields {
-            let origin = place.origin(key);
+            let origin = document.origin(key);
             let text = scalar(&origin, key.get_ref(), value.get_ref())?;
             match ids.set(key.get_ref(), &text) {
                 Some(Ok(())) => {}
@@ -120,15 +124,15 @@ fn tenants(
 }
 
 fn tables_of_buckets(
-    place: &Place<'_>,
+    document: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
 ) -> Result<Vec<Table>, ConfigError> {
     let table = value.get_ref().as_table().ok_or_else(|| {
-        ConfigError::invalid(&place.origin(value), "buckets", "must be a table: [buckets.NAME]")
+        ConfigError::invalid(&document.origin(value), "buckets", "must be a table: [buckets.NAME]")
     })?;
     let mut tables = Vec::new();
     for (name, value) in table {
-        let origin = place.origin(name);
+        let origin = document.origin(name);
         let name = name.get_ref().to_string();
         let keys = value.get_ref().as_table().ok_or_else(|| {
             let name = format!("buckets.{name}");
@@ -136,7 +140,7 @@ fn tables_of_buckets(
         })?;
         let mut fields = BTreeMap::new();
         for (key, value) in keys {
-            let origin = place.origin(key);
+            let origin = document.origin(key);
             let known = buckets::FIELDS.into_iter().find(|known| known == key.get_ref());
             let Some(known) = known else {
                 return Err(unknown(&origin, key.get_ref(), buckets::FIELDS.into_iter()));

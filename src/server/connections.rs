@@ -19,8 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::pace::{Noted, Pace, Patience, Told};
 use super::signals::Hangups;
+use super::timeouts::{Timeouts, TrackedBody, TrackedStream, Watchdog};
 use super::tls::Tls;
 use crate::config::Config;
 use crate::dialects;
@@ -42,7 +42,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     connections: usize,
-    patience: Patience,
+    timeouts: Timeouts,
     max_head: usize,
 }
 
@@ -50,7 +50,7 @@ impl Limits {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             connections: config.max_connections,
-            patience: Patience { head: config.head_timeout, stall: STALL_MAX },
+            timeouts: Timeouts { head: config.head_timeout, stall: STALL_MAX },
             max_head: config.max_head,
         }
     }
@@ -58,7 +58,7 @@ impl Limits {
     /// HTTP/1 as these limits have it; a head that is too large is answered 431.
     fn http(self) -> http1::Builder {
         let mut http = http1::Builder::new();
-        // The times are kept here, see `pace`.
+        // The times are kept here, see `timeouts`.
         http.header_read_timeout(None).max_header_size(self.max_head).max_buf_size(self.max_head);
         http
     }
@@ -104,7 +104,7 @@ impl Connections {
             };
             let tls = self.tls.as_ref().map(Tls::acceptor);
             let (http, service) = (http.clone(), service.clone());
-            let connection = Connection { http, service, patience: self.limits.patience };
+            let connection = Connection { http, service, timeouts: self.limits.timeouts };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
@@ -161,7 +161,7 @@ fn reload(tls: Option<&mut Tls>) {
 struct Connection {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl Connection {
@@ -191,18 +191,18 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let pace = Pace::new();
-        let stream = TokioIo::new(Noted::new(stream, Arc::clone(&pace)));
+        let watchdog = Watchdog::new();
+        let stream = TokioIo::new(TrackedStream::new(stream, Arc::clone(&watchdog)));
         let answer = service_fn(|mut request| {
             dialects::reroute(&mut request);
-            let (answering, response) = (pace.begin(), self.service.call(request));
+            let (in_flight, response) = (watchdog.request_began(), self.service.call(request));
             async move {
-                let told = |body| Told { body, _answering: answering };
-                response.await.map(|response| response.map(told))
+                let tracked = |body| TrackedBody { body, _in_flight: in_flight };
+                response.await.map(|response| response.map(tracked))
             }
         });
         let mut talk = pin!(self.http.serve_connection(stream, answer));
-        let mut used_up = pin!(pace.used_up(self.patience));
+        let mut timed_out = pin!(watchdog.timed_out(self.timeouts));
         let mut is_last = false;
         let ended = loop {
             tokio::select! {
@@ -213,7 +213,7 @@ impl Connection {
                     is_last = true;
                     talk.as_mut().graceful_shutdown();
                 }
-                () = used_up.as_mut() => {
+                () = timed_out.as_mut() => {
                     tracing::debug!("a client took too long");
                     return;
                 }
@@ -239,7 +239,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             connections: 1,
-            patience: Patience { head: Duration::from_secs(30), stall: Duration::from_millis(50) },
+            timeouts: Timeouts { head: Duration::from_secs(30), stall: Duration::from_millis(50) },
             max_head: 64 << 10,
         };
         // More than both sides' systems keep ready.

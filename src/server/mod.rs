@@ -5,8 +5,8 @@
 mod connections;
 mod downloads;
 mod health;
-mod pace;
 mod signals;
+mod timeouts;
 mod tls;
 mod upkeep;
 
