@@ -1,7 +1,7 @@
-//! Connections: accepted up to a number, each held to its times and sizes, ended in order.
+//! Connections: the limit on their number, their timeouts and sizes, the graceful shutdown.
 //!
-//! Knows streams, TLS and HTTP/1 as a protocol. Must not know what is asked or answered, beyond
-//! handing each request to [`dialects::reroute`].
+//! Knows streams, TLS and HTTP/1 as a protocol. Must not know what a request or response means; it
+//! hands each request to [`dialects::reroute`].
 
 use std::future::Future;
 use std::io;
@@ -25,20 +25,20 @@ use super::tls::Tls;
 use crate::config::Config;
 use crate::dialects;
 
-/// How long requests that run at the end may take to finish.
+/// How long requests in flight may take to finish after a shutdown has begun.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long a client may take for its part of a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client may take nothing of its answer. What the system keeps ready for a slow client
-/// is some mebibytes, of which a part must have gone before more is taken.
+/// How long a client may read nothing of its response. The system buffers some mebibytes for a slow
+/// client; it accepts more only after the client has read a part of them.
 const STALL_MAX: Duration = Duration::from_secs(300);
 
-/// How long nothing is accepted after the system had no more room for a connection.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long the server accepts nothing after the system could not open another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What every connection is held to.
+/// The limits of the listener and of each connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     connections: usize,
@@ -55,16 +55,16 @@ impl Limits {
         }
     }
 
-    /// HTTP/1 as these limits have it; a head that is too large is answered 431.
+    /// Returns HTTP/1 with these limits; a request with too large a head gets a 431.
     fn http(self) -> http1::Builder {
         let mut http = http1::Builder::new();
-        // The times are kept here, see `timeouts`.
+        // hyper's own timer stays off: `timeouts` covers the head too.
         http.header_read_timeout(None).max_header_size(self.max_head).max_buf_size(self.max_head);
         http
     }
 }
 
-/// A listener, and what is done with those who come.
+/// A listener and the settings of the connections that it accepts.
 pub(super) struct Connections {
     listener: TcpListener,
     limits: Limits,
@@ -73,7 +73,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Accepts nothing yet.
+    /// Takes the listener; `serve` accepts the first connection.
     pub(super) fn new(
         listener: TcpListener,
         limits: Limits,
@@ -83,10 +83,10 @@ impl Connections {
         Self { listener, limits, tls, hangups }
     }
 
-    /// Serves until `stop` resolves, then accepts nobody, hangs up on those who ask nothing, and
-    /// lets the others finish for up to [`GRACE`].
+    /// Serves until `stop` resolves. Then accepts no connection, closes the idle ones, and lets
+    /// requests in flight finish for up to [`GRACE`].
     pub(super) async fn serve(mut self, router: Router, stop: impl Future<Output = ()>) {
-        // The number is at most 1,000,000.
+        // The configuration allows at most 1,000,000.
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let (stopping, stopped) = watch::channel(());
@@ -111,7 +111,7 @@ impl Connections {
                 drop(permit);
             });
         }
-        // Whoever still waits is refused, and not left to hang.
+        // The system refuses clients that are not accepted yet, instead of letting them hang.
         drop(self.listener);
         drop(stopping);
         if tokio::time::timeout(GRACE, room.acquire_many(all)).await.is_err() {
@@ -120,28 +120,28 @@ impl Connections {
     }
 }
 
-/// Waits until there is room for a connection, then for the connection.
+/// Waits for a permit, then for a connection.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
 ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so that there always is a permit.
+    // The semaphore is never closed, so this is never an error.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
-            Err(error) if gone_again(&error) => {}
-            // Out of file descriptors, most likely: others must end first.
+            Err(error) if is_client_abort(&error) => {}
+            // Most likely no file descriptor is left; other connections must end first.
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Whether it was the client who gave up before it was accepted.
-fn gone_again(error: &io::Error) -> bool {
+/// Whether the client gave up before it was accepted.
+fn is_client_abort(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
@@ -157,7 +157,7 @@ fn reload(tls: Option<&mut Tls>) {
     }
 }
 
-/// One client.
+/// The settings of one connection.
 struct Connection {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
@@ -165,14 +165,14 @@ struct Connection {
 }
 
 impl Connection {
-    /// Answers what is asked on a stream until either side has enough.
+    /// Serves requests on a stream until the client or a shutdown ends it.
     async fn serve(
         self,
         stream: TcpStream,
         tls: Option<TlsAcceptor>,
         mut stopped: watch::Receiver<()>,
     ) {
-        // Answers are written whole; waiting to fill packets only delays them.
+        // Responses are written whole; waiting to fill packets would only delay them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return self.exchange(stream, stopped).await };
         let handshake = tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream));
@@ -208,7 +208,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 ended = talk.as_mut() => break ended,
-                // There is nothing to be sent there: this is the sender's end.
+                // No value is ever sent on this channel: it changes when the sender is dropped.
                 _ = stopped.changed(), if !is_last => {
                     is_last = true;
                     talk.as_mut().graceful_shutdown();
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn who_takes_nothing_of_an_answer_does_not_keep_others_out_for_ever() {
+    async fn a_stalled_client_loses_its_connection_to_another() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
@@ -242,7 +242,7 @@ mod tests {
             timeouts: Timeouts { head: Duration::from_secs(30), stall: Duration::from_millis(50) },
             max_head: 64 << 10,
         };
-        // More than both sides' systems keep ready.
+        // More than the systems of both sides buffer.
         let large = get(|| async { vec![0; 64 << 20] });
         let router = Router::new().route("/large", large).route("/small", get(|| async {}));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();

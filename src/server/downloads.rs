@@ -1,4 +1,6 @@
-//! Download links: checks the capability and streams the file.
+//! Download links: verifies the link's signature and streams the file.
+//!
+//! Knows HTTP ranges and `ETag`. Must not know keys or tenants: the link is the permission.
 
 use std::io::SeekFrom;
 use std::path::Path;
@@ -18,12 +20,12 @@ use crate::app::App;
 use crate::dialects::links::{self, LinkRefusal};
 use crate::domain::{Artifact, CatalogError};
 
-/// Bytes that are read from the file at a time.
+/// Bytes of one read from the file.
 const CHUNK: usize = 128 << 10;
 
 /// Serves `/code/{sha256}/{file}?tenant=…&expires=…&signature=…`.
 ///
-/// Refusals are XML in the manner of the clouds' object stores, for that is where their links lead
+/// Errors are XML as the clouds' object stores write it, since the clouds' own links lead to those
 /// (tencent.md section 3.3).
 pub(super) async fn download(
     State(app): State<App>,
@@ -72,9 +74,9 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
-/// Streams a kept content, or the one range of it that was asked for (RFC 9110 sections 13 and 14).
+/// Streams a stored content, or the one requested range of it (RFC 9110 sections 13 and 14).
 ///
-/// A content never changes under its name, so that its SHA-256 is its strong `ETag`.
+/// The content of a digest never changes, so its SHA-256 is a strong `ETag`.
 async fn serve_code(
     code: &Artifact,
     path: &Path,
@@ -152,9 +154,9 @@ fn matches_etag(stated: &str, etag: &str) -> bool {
     stated.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
 }
 
-/// Reads a `Range` header: first and last byte, or that it cannot be satisfied.
+/// Parses a `Range` header into first and last byte; `Err` if it cannot be satisfied.
 ///
-/// `None` for what a server may ignore: malformed headers and several ranges at once.
+/// `None` if a server may ignore the header: it is malformed, or names several ranges.
 fn one_range(header: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
     let ranges = http_range_header::parse_range_header(header).ok()?;
     if ranges.ranges.len() != 1 {
@@ -169,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_as_the_standard_says() {
+    fn ranges_are_parsed_as_in_rfc_9110() {
         for (header, expected) in [
             ("bytes=0-4", Some(Ok((0, 4)))),
             ("bytes=5-", Some(Ok((5, 9)))),

@@ -1,4 +1,6 @@
-//! Whether the process lives, and whether it can do its work.
+//! Liveness and readiness: whether the process runs, and whether it can read and write data.
+//!
+//! Must not know what the catalog checks.
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -6,31 +8,32 @@ use tokio::sync::Mutex;
 
 use crate::app::App;
 
-/// How long one look answers for all who ask: anyone may, and each look writes.
-const LOOK_PERIOD: SignedDuration = SignedDuration::from_secs(1);
+/// How long the result of a check is reused: any client may ask, and each check writes.
+const CHECK_PERIOD: SignedDuration = SignedDuration::from_secs(1);
 
-/// When the server last looked whether it is ready, and whether it was.
+/// The time and the result of the last readiness check.
 #[derive(Default)]
-pub(super) struct LastLook(Mutex<Option<(Timestamp, bool)>>);
+pub(super) struct LastCheck(Mutex<Option<(Timestamp, bool)>>);
 
-/// Answers as long as the process does.
+/// Always returns 200.
 pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// Answers 200 when rows can be read and written and uploads can gather, 503 otherwise: as of the
-/// last look while that is less than a second old. Who asks during a look waits for it.
-pub(super) async fn readyz(app: &App, last: &LastLook) -> (StatusCode, &'static str) {
+/// Returns 200 when rows can be read and written and uploads can be staged, 503 otherwise.
+///
+/// The last check counts while it is less than a second old. Requests during a check wait for it.
+pub(super) async fn readyz(app: &App, last: &LastCheck) -> (StatusCode, &'static str) {
     let mut last = last.0.lock().await;
     let now = app.clock().now();
     let is_fresh = |at: &Timestamp| {
         let age = now.duration_since(*at);
-        !age.is_negative() && age < LOOK_PERIOD
+        !age.is_negative() && age < CHECK_PERIOD
     };
     let known = last.filter(|(at, _)| is_fresh(at));
     let is_ready = match known {
         Some((_, is_ready)) => is_ready,
-        None => look(app).await,
+        None => check(app).await,
     };
     *last = known.or(Some((now, is_ready)));
     if is_ready {
@@ -40,7 +43,7 @@ pub(super) async fn readyz(app: &App, last: &LastLook) -> (StatusCode, &'static 
     }
 }
 
-async fn look(app: &App) -> bool {
+async fn check(app: &App) -> bool {
     let checked = app.blocking(|catalog| catalog.check()).await;
     if let Err(failure) = &checked {
         tracing::error!(error = ?failure, "not ready");

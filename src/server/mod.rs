@@ -1,6 +1,6 @@
 //! One listener for all dialects: binding, routing, the fallback.
 //!
-//! Knows of dialects only what their trait says, and nothing of any cloud.
+//! Knows dialects by their trait alone, and no cloud.
 
 mod connections;
 mod downloads;
@@ -34,7 +34,7 @@ pub use signals::stop_signal;
 use tls::Tls;
 pub use tls::TlsError;
 
-/// Why the server does not start, or stops by itself.
+/// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The data folder cannot be used.
@@ -48,7 +48,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -100,18 +100,18 @@ impl Server {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Answers until `stop` resolves, then finishes what runs, within a limit; keeps the data
-    /// folder up meanwhile.
+    /// Serves until `stop` resolves, then lets requests in flight finish, within a limit. Sweeps
+    /// the inbox meanwhile.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = self.connections.serve(self.router, stop) => {}
-            never = upkeep::keep_up(self.app) => match never {},
+            never = upkeep::run(self.app) => match never {},
         }
     }
 }
 
 fn router(app: &App) -> Router {
-    let last = Arc::new(health::LastLook::default());
+    let last = Arc::new(health::LastCheck::default());
     let readyz = move |State(app): State<App>| {
         let last = Arc::clone(&last);
         async move { health::readyz(&app, &last).await }
@@ -127,7 +127,7 @@ fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// The dialects that are switched on, in the order in which they are asked about unknown paths.
+/// Returns the enabled dialects, in the order in which they may claim a request to an unknown path.
 fn dialects_of(config: &Config) -> impl Iterator<Item = &'static dyn Dialect> {
     DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|on| on == dialect.name()))
 }
@@ -140,11 +140,11 @@ async fn unknown_method(State(app): State<App>, request: Request) -> Response {
     refuse(&app, request, Refusal::UnknownMethod).await
 }
 
-/// Has the dialect that a stray request belongs to refuse it, among those that are switched on.
+/// Has the enabled dialect that recognizes a stray request refuse it.
 async fn refuse(app: &App, request: Request, refusal: Refusal) -> Response {
     let (head, body) = request.into_parts();
-    // Who is still sending would find his connection reset instead of the answer; who waits to hear
-    // so before he sends has nothing to be thrown away.
+    // A client that is still sending would see its connection reset instead of the response. One
+    // that sent `Expect` has sent no body yet.
     if !head.headers.contains_key(EXPECT) {
         app.throw_away(body).await;
     }

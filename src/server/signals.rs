@@ -1,11 +1,11 @@
-//! What the operating system asks of the process: to end, to read its certificate again.
+//! The process's signals: SIGTERM and SIGINT to end, SIGHUP to read the certificate again.
 //!
-//! Knows signals. What is done about them is the caller's business.
+//! Must not know how the caller acts on them.
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Resolves when the process is asked to end: SIGTERM or SIGINT.
+/// Resolves on SIGTERM or SIGINT.
 pub async fn stop_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
@@ -22,14 +22,14 @@ pub async fn stop_signal() {
     let _ = interrupt.await;
 }
 
-/// The SIGHUPs of the process, which would end it if nobody listened.
+/// The SIGHUPs of the process; without a listener they would end it.
 pub(super) struct Hangups {
     #[cfg(unix)]
     signal: Option<Signal>,
 }
 
 impl Hangups {
-    /// Listens from now on.
+    /// Starts to listen.
     pub(super) fn listen() -> Self {
         #[cfg(unix)]
         let signal = signal(SignalKind::hangup())
@@ -41,7 +41,7 @@ impl Hangups {
         }
     }
 
-    /// Waits for the next one; for ever where there are none.
+    /// Waits for the next SIGHUP; forever on a system without them.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         if let Some(signal) = &mut self.signal

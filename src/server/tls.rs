@@ -1,4 +1,4 @@
-//! The certificate: two PEM files in, what a handshake needs out, and the same again on demand.
+//! The certificate: reads two PEM files into a TLS acceptor, and again on demand.
 //!
 //! Knows rustls and nothing of connections or requests.
 
@@ -13,10 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
 
-/// Why a certificate and its key cannot be served with.
+/// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or holds nothing of its kind.
+    /// A file cannot be read, or does not hold the expected PEM section.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file.
@@ -24,37 +24,37 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Each file is in order, and they do not go together.
+    /// Each file is valid, but they cannot be used together.
     #[error("{} and {} cannot be used together", files.cert.display(), files.key.display())]
     Pair {
         /// Both files.
         files: TlsFiles,
-        /// What does not fit.
+        /// The reason.
         source: rustls::Error,
     },
 }
 
-/// A certificate in use.
+/// The certificate in use.
 pub(super) struct Tls {
     files: TlsFiles,
     acceptor: TlsAcceptor,
 }
 
 impl Tls {
-    /// Reads the files and checks that the key is the certificate's.
+    /// Reads the files and checks that the key belongs to the certificate.
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let acceptor = acceptor(&files)?;
         Ok(Self { files, acceptor })
     }
 
-    /// Reads the files again; what is in use stays where that fails. Connections that were made
-    /// before are not touched.
+    /// Reads the files again; on failure the certificate in use stays. Existing connections are
+    /// not affected.
     pub(super) fn reload(&mut self) -> Result<(), TlsError> {
         self.acceptor = acceptor(&self.files)?;
         Ok(())
     }
 
-    /// Returns what makes a connection out of a stream.
+    /// Returns the acceptor for new connections.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.acceptor.clone()
     }
@@ -85,7 +85,7 @@ fn refuse(path: &Path, kind: &str, error: &pem::Error) -> TlsError {
     let reason = match error {
         pem::Error::Io(error) => error.to_string(),
         pem::Error::NoItemsFound => format!("has no PEM {kind}"),
-        // The parser's own words may quote what it read, and that may be a key.
+        // The parser's own text may quote the input, which may be a private key.
         _ => format!("is not a PEM {kind}"),
     };
     TlsError::File { path: path.to_owned(), reason }

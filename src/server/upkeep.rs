@@ -1,7 +1,7 @@
-//! What the server does by itself, at its start and from time to time: the inbox is rid of what is
-//! expired.
+//! Background work of the server, at its start and once a minute: sweeps expired objects from the
+//! inbox.
 //!
-//! Knows when; what is expired is the catalog's to say.
+//! Knows the schedule. The catalog decides what is expired.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
 
-/// How long something may lie in the inbox after it expired. No answer shows it meanwhile.
+/// How long an expired object may stay in the inbox. Reads do not see it meanwhile.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Keeps the data folder up until it is dropped, which waits for a stretch that runs and no longer.
-pub(super) async fn keep_up(app: App) -> Infallible {
+/// Sweeps the inbox until the future is dropped. A batch that is already running still finishes.
+pub(super) async fn run(app: App) -> Infallible {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
