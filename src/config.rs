@@ -1,7 +1,7 @@
-//! The settings of `serve`: flag over environment over file over default, then the start rules.
+//! The settings of `serve`: flag over environment over file over default, then the checks.
 //!
-//! Knows where a setting may come from and which combinations are refused. Must not know the
-//! command line's grammar (`cli`) nor do anything with a setting but check it.
+//! Knows the sources of a setting and which combinations are refused. Must not know the command
+//! line's grammar (`cli`) nor do anything with a setting but check it.
 
 mod buckets;
 pub mod duration;
@@ -21,7 +21,7 @@ use gathered::Gathered;
 
 use crate::domain::{BucketName, CloudIds};
 
-/// The settings that have a flag, a variable and a key in the file, all of one name.
+/// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
 pub const KEYS: [&str; 27] = [
@@ -54,108 +54,107 @@ pub const KEYS: [&str; 27] = [
     "tls_key",
 ];
 
-/// Every dialect that the binary speaks, by the name of its folder.
+/// Every dialect of the binary, by the name of its folder.
 pub const DIALECTS: [&str; 7] =
     ["alibaba", "ctyun", "huawei", "native", "openyuanrong", "s3", "tencent"];
 
-/// The file that is read when none is named and it exists.
+/// The file that is read, if it exists, when no other is named.
 pub const DEFAULT_FILE: &str = "layerbase.toml";
 
-/// Everything `serve` needs to know, checked.
+/// All settings of `serve`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The folder that holds the catalog and the code.
     pub data: PathBuf,
-    /// Where to accept connections; port 0 picks a free one.
+    /// The address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// Whether clients must sign.
+    /// Whether requests must carry a valid signature.
     pub auth: Auth,
-    /// Whether `auth` may be off on an address that others can reach.
+    /// Whether `auth` may be off on an address that other machines can reach.
     pub allow_anonymous: bool,
-    /// The dialects to answer, sorted and without repetition; never empty.
+    /// The enabled dialects, sorted and without repetition; never empty.
     pub dialects: Vec<String>,
-    /// Most bytes of one uploaded zip; `None` leaves each dialect its own vendor's limit.
+    /// Most bytes of one uploaded zip; `None` applies the limit of each dialect's vendor.
     pub max_upload: Option<u64>,
     /// The address that download links start with, without a slash at the end.
     pub public_url: Option<String>,
-    /// The region that is echoed and put into identifiers.
+    /// The region in responses and identifiers.
     pub region: String,
-    /// Most bytes of all entries of a zip unpacked.
+    /// Most bytes of all entries of a zip, unpacked.
     pub max_unpacked: u64,
     /// Most entries of a zip.
     pub max_entries: u64,
     /// The certificate and the key to serve https with; `None` serves plain http.
     pub tls: Option<TlsFiles>,
-    /// How long a client may take to send a request's head, and how long a connection may wait
+    /// How long a client may take to send a request's head, and how long a connection may be idle
     /// between two requests; above zero.
     pub head_timeout: Duration,
     /// Most bytes of a request's head, from 8 KiB to 1 MiB.
     pub max_head: usize,
-    /// How long a client may take to send a whole body; `None` lets it take any time, as long as
-    /// it never falls silent.
+    /// How long a client may take to send a whole body; `None` sets no limit, apart from the one on
+    /// a client that sends nothing.
     pub body_timeout: Option<Duration>,
-    /// How long the copy of one object out of a bucket may take; `None` lets it take any time.
+    /// How long the copy of one object out of a bucket may take; `None` sets no limit.
     pub fetch_timeout: Option<Duration>,
-    /// Most bytes of any request's body, whatever its cloud would take; `None` leaves each
-    /// operation its own limit.
+    /// Most bytes of any request's body, whatever its cloud's limit; `None` applies each
+    /// operation's own.
     pub max_body: Option<u64>,
-    /// Most connections at a time, from 1 to 1,000,000; further ones wait to be accepted.
+    /// Most open connections, from 1 to 1,000,000; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Most requests that are worked on at a time, from 1 to 1,000,000.
+    /// Most requests handled at a time, from 1 to 1,000,000.
     pub max_requests: usize,
-    /// Most uploads that are worked on at a time, from 1 to 1,000,000.
+    /// Most uploads handled at a time, from 1 to 1,000,000.
     pub max_uploads: usize,
-    /// Most requests per second of one key, above 0; `None` does not count them.
+    /// Most requests per second of one key, above 0; `None` sets no limit.
     pub rate_limit: Option<u32>,
-    /// Most bytes that the code of all versions of one tenant may have; `None` does not count
-    /// them.
+    /// Most bytes of the code of all versions of one tenant; `None` sets no limit.
     pub max_tenant_code: Option<u64>,
-    /// How long an object stays in the inbox; `None`: until somebody deletes it.
+    /// How long an object stays in the inbox; `None`: until a client deletes it.
     pub inbox_lifetime: Option<Duration>,
-    /// Most bytes of all objects in the inbox, and of uploads and parts that are to become some, of
-    /// all tenants; each counts 4,096 more than its bytes. `None` does not limit them.
+    /// Most bytes of all objects, unfinished uploads and parts in the inbox, of all tenants; each
+    /// counts 4,096 more than its bytes. `None` sets no limit.
     pub inbox_max: Option<u64>,
-    /// How far the date of a CTyun request may be from the server's; `None` does not compare
+    /// How far the date of a CTyun request may be from the server's time; `None` does not compare
     /// them, because CTyun's own clients send local time.
     pub ctyun_skew: Option<Duration>,
-    /// How log lines look.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Which log lines are written, in the words of `tracing`'s filter.
+    /// Which log lines are written, in the syntax of `tracing`'s filter.
     pub log: String,
-    /// How a tenant is called in each cloud, where the derived names do not do.
+    /// The ids of tenants in each cloud that replace the derived ones.
     pub tenants: BTreeMap<String, CloudIds>,
-    /// The buckets that are not folders of their own name in the data folder.
+    /// The configured buckets; any other is a folder of its name in the data folder.
     pub buckets: BTreeMap<BucketName, Bucket>,
 }
 
 /// Whether requests must carry a valid signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Everyone is the default tenant.
+    /// Every client is the default tenant.
     Off,
-    /// Each dialect verifies its clients' signatures.
+    /// Each dialect verifies the signatures of its clients.
     On,
 }
 
 /// The files to serve https with, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificate, followed by those that lead to its root.
+    /// The server's certificate, followed by its intermediate certificates.
     pub cert: PathBuf,
     /// The certificate's private key.
     pub key: PathBuf,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// Where a setting was read.
+/// The source of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The command line.
@@ -164,7 +163,7 @@ pub enum Origin {
     Environment(&'static str),
     /// A line of the file.
     File {
-        /// The file as it was named.
+        /// The file's name as given.
         name: String,
         /// Counted from 1.
         line: usize,
@@ -181,27 +180,27 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why there is no configuration to start with.
+/// Why the configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A value breaks a rule.
     #[error("{origin}: {what} {rule}")]
     Invalid {
-        /// Where it stands.
+        /// The source of the value.
         origin: Origin,
-        /// The setting, or what was found instead.
+        /// The setting and its value, or what else is wrong.
         what: String,
         /// The rule.
         rule: String,
     },
-    /// The file has a key that means nothing.
+    /// The file has an unknown key.
     #[error("{origin}: unknown key '{key}'; the nearest known key is '{nearest}'")]
     UnknownKey {
-        /// Where it stands.
+        /// The line of the key.
         origin: Origin,
         /// The key.
         key: String,
-        /// The known key that looks most like it.
+        /// The most similar known key.
         nearest: &'static str,
     },
     /// The file cannot be read.
@@ -209,16 +208,16 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The settings are well formed and are refused together.
+    /// The settings are well formed, but their combination is refused.
     #[error("{reason}")]
     Refused {
         /// Why.
         reason: String,
-        /// The ways on.
-        ways_on: String,
+        /// What the operator can set instead.
+        remedies: String,
     },
 }
 
@@ -233,17 +232,17 @@ pub fn flag(key: &str) -> String {
     format!("--{}", key.replace('_', "-"))
 }
 
-/// The environment's variable that carries a setting.
+/// The environment variable that carries a setting.
 pub fn variable(key: &str) -> String {
     format!("LAYERBASE_{}", key.to_uppercase())
 }
 
-/// What the command line said: the file to read and the flags that were given, as text.
+/// The settings of the command line: the file to read and the given flags, as text.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--config FILE`.
     pub config: Option<PathBuf>,
-    /// The given flags by their element of [`KEYS`].
+    /// The given flags, by element of [`KEYS`].
     pub values: BTreeMap<&'static str, String>,
 }
 
@@ -251,8 +250,8 @@ impl Config {
     /// Gathers the settings from all sources and checks them.
     ///
     /// `environment` looks a variable up; an empty one counts as unset. `folder` is where
-    /// [`DEFAULT_FILE`] is looked for. `ConfigError::Refused` means that the settings are well
-    /// formed and must not be served; every other error is a mistake in what was written.
+    /// [`DEFAULT_FILE`] is looked for. Fails with `ConfigError::Refused` if the settings are well
+    /// formed but unsafe together; every other error is a mistake in one of them.
     pub fn load(
         flags: &Flags,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -265,8 +264,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Returns the data folder of a server that would be started here, for commands that work on
-    /// it: whether the other settings may be served does not matter to them.
+    /// Returns the data folder that `serve` would use, for commands that work on it; the other
+    /// settings are not checked.
     pub fn load_data(
         flags: &Flags,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -275,12 +274,12 @@ impl Config {
         gather(flags, environment, folder)?.0.data()
     }
 
-    /// Returns the scheme of the URLs that the server answers on.
+    /// Returns the scheme of the server's URLs.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Refuses what must not be served.
+    /// Refuses combinations of settings that are unsafe.
     fn check(&self) -> Result<(), ConfigError> {
         let address = self.listen.ip().to_canonical();
         let open = self.auth == Auth::Off && !self.allow_anonymous;
@@ -291,7 +290,7 @@ impl Config {
                      there could read, publish and delete",
                     self.listen
                 ),
-                ways_on: "ask for signatures with --auth on (after `layerbase key add`), or \
+                remedies: "ask for signatures with --auth on (after `layerbase key add`), or \
                           accept everyone with --auth off --allow-anonymous; \
                           --listen 127.0.0.1:8470 keeps it on this machine"
                     .to_owned(),
@@ -301,7 +300,7 @@ impl Config {
     }
 }
 
-/// Takes each setting from its strongest source, and the tables from the file.
+/// Takes each setting from its source with the highest precedence, and the tables from the file.
 fn gather(
     flags: &Flags,
     environment: impl Fn(&str) -> Option<OsString>,

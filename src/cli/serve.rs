@@ -261,7 +261,7 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let what = error.to_string();
         match error {
-            ConfigError::Refused { ways_on, .. } => Self::refused(what).hint(ways_on),
+            ConfigError::Refused { remedies, .. } => Self::refused(what).hint(remedies),
             ConfigError::Invalid { .. } | ConfigError::UnknownKey { .. } => Self::usage(what),
             ConfigError::Unreadable { .. } => Self::usage(what),
         }

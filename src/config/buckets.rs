@@ -1,6 +1,6 @@
-//! The table `[buckets.NAME]`: where the code lies that requests name and do not send.
+//! The table `[buckets.NAME]`: where the server finds code that a request refers to.
 //!
-//! Knows each key's form and rule. Whether a folder or a storage is there shows when it is used.
+//! Knows the form and the rule of each key. Does not look whether a folder or a storage exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -25,27 +25,28 @@ pub(super) const FIELDS: [&str; 12] = [
     "tenants",
 ];
 
-/// The region that a storage is signed to which has none.
+/// The region that requests are signed for when the table names none.
 const REGION: &str = "us-east-1";
 
-/// Longest key id, in bytes.
+/// Most bytes of a key id.
 const KEY_ID_MAX: usize = 128;
 
-/// One bucket of the settings.
+/// One configured bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Where its objects are.
+    /// The location of its objects.
     pub place: BucketLocation,
-    /// Who may read it; `None` is everybody. A tenant's openYuanrong products count as the tenant.
+    /// The tenants that may read it; `None` is all. A subtenant (an openYuanrong product) counts as
+    /// its tenant.
     pub tenants: Option<BTreeSet<TenantId>>,
 }
 
-/// Where a bucket's objects are.
+/// The location of a bucket's objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BucketLocation {
-    /// In a folder of this machine, or in what a link by that name leads to.
+    /// A folder on this machine, or the target of a link by that name.
     Folder(PathBuf),
-    /// In a storage that speaks S3.
+    /// A storage that speaks S3.
     Storage(Storage),
 }
 
@@ -56,24 +57,24 @@ pub struct Storage {
     pub endpoint: String,
     /// The region that requests are signed for.
     pub region: String,
-    /// The bucket's name there.
+    /// The bucket's name in the storage.
     pub bucket: BucketName,
-    /// What to sign with; `None` sends requests without a signature.
+    /// The key to sign with; `None` sends requests without a signature.
     pub key: Option<StorageKey>,
-    /// Whether the bucket's name is the path's first part, and not the host's.
+    /// Whether the bucket's name is the first part of the path instead of the host.
     pub path_style: bool,
 }
 
-/// A storage's key for this server.
+/// The access key that this server uses at a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageKey {
-    /// The public half.
+    /// The key's id.
     pub id: String,
-    /// The private half.
+    /// The key's secret.
     pub secret: Secret,
 }
 
-/// One table of the file as text, with the line each key stands on.
+/// One table of the file as text, with the line of each key.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: String,
@@ -81,7 +82,7 @@ pub(super) struct Table {
     pub(super) fields: BTreeMap<&'static str, (String, Origin)>,
 }
 
-/// Checks all tables. `environment` looks variables up that hold keys.
+/// Checks all tables; `environment` looks up the variables that hold keys.
 pub(super) fn parse(
     tables: &[Table],
     environment: impl Fn(&str) -> Option<OsString>,
@@ -148,8 +149,8 @@ impl Table {
         Ok(Bucket { place, tenants })
     }
 
-    /// Scheme, host and port. Without https anyone on the way can read and change the code, so
-    /// that plain http is said twice.
+    /// Returns scheme, host and port. Plain http also needs `allow_http`: any machine on the way
+    /// can read and change the code.
     fn endpoint(&self) -> Result<String, ConfigError> {
         let rule = "must be http:// or https:// with a host, perhaps a port, and nothing behind";
         let endpoint = self.get("endpoint", rule, |text| {
@@ -168,7 +169,7 @@ impl Table {
         Ok(endpoint)
     }
 
-    /// Both halves of the storage's key, each from one place, or neither.
+    /// Returns id and secret of the storage's key, each from exactly one source, or neither.
     fn key(
         &self,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -195,7 +196,7 @@ impl Table {
             let rule = "must be 1 to 128 printable ASCII characters without blanks";
             return Err(self.wrong(id.0, rule));
         }
-        // The refusal has the rule in it, never the secret.
+        // The refusal names the rule, never the secret.
         let secret = Secret::parse(secret.1).map_err(|refusal| {
             let rule = refusal.to_string();
             self.wrong(secret.0, rule.strip_prefix("secret ").unwrap_or(&rule))
@@ -203,7 +204,7 @@ impl Table {
         Ok(Some(StorageKey { id: id.1, secret }))
     }
 
-    /// One half of the key: the text itself, or where it is to be read; with the key that said so.
+    /// Returns the key's id or secret, from whichever of `keys` is set, with that key's name.
     fn half(
         &self,
         keys: &[&'static str],
@@ -235,7 +236,7 @@ impl Table {
         self.get(key, "must be true or false", |text| text.parse().ok())
     }
 
-    /// Parses one key, when it is there.
+    /// Parses one key, if it is set.
     fn get<T>(
         &self,
         key: &'static str,
@@ -248,7 +249,7 @@ impl Table {
         }
     }
 
-    /// Never has a value in it: it could be a secret in a wrong place.
+    /// Builds an error without the value, which could be a secret under the wrong key.
     fn wrong(&self, key: &str, rule: &str) -> ConfigError {
         let origin = self.fields.get(key).map_or(&self.origin, |(_, origin)| origin);
         ConfigError::invalid(origin, &format!("buckets.{}.{key}", self.name), rule)

@@ -1,19 +1,18 @@
-//! Lengths of time as people write them.
+//! Parses durations as people write them.
 //!
-//! Knows nothing of settings or of what is timed.
+//! Knows nothing of settings.
 
 use std::time::Duration;
 
 /// The forms that [`parse`] accepts, for help and error texts.
 pub const FORMS: &str = "a whole number with a unit: ms, s, m, h or d, such as 90s, 15m or 1h";
 
-/// The longest that is accepted, in days: far above any use, far below what clocks can add.
+/// Longest accepted duration in days: far above any use, and far from overflowing a clock.
 const DAYS_MAX: u64 = 365;
 
-/// Parses a length of time; `None` for anything that is not one of [`FORMS`] or is longer than a
-/// year.
+/// Parses a duration; `None` if it is not one of [`FORMS`] or is longer than a year.
 ///
-/// The unit must be there, in small letters, and one space may stand before it.
+/// The unit is required and in lower case; one space may precede it.
 pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -35,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_are_the_usual_ones() {
+    fn units_are_parsed() {
         for (text, milliseconds) in [
             ("0s", 0),
             ("250ms", 250),
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_length_of_time() {
+    fn other_forms_are_refused() {
         for text in ["", "s", "30", "1.5h", "-1s", "+1s", "1 min", "1M", "1  s", "1s ", "366d"] {
             assert_eq!(parse(text), None, "{text:?}");
         }

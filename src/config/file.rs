@@ -1,7 +1,7 @@
-//! `layerbase.toml`: its keys as text with the line each stands on, and the tables of tenants and buckets.
+//! `layerbase.toml`: its keys as text with their lines, and the tables of tenants and buckets.
 //!
-//! Knows the file's shape and nothing of what a value means: `config` parses the texts with the
-//! same code that reads flags and the environment.
+//! Knows the file's structure. Must not know what a value means: `config` parses the texts with the
+//! same code as those of flags and the environment.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::buckets::{self, Table};
 use super::{ConfigError, KEYS, Origin};
 use crate::domain::CloudIds;
 
-/// What one file says.
+/// The settings of one file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The scalar settings, keyed by an element of [`KEYS`].
@@ -20,12 +20,12 @@ pub(super) struct File {
     pub(super) tables: Tables,
 }
 
-/// What has no flag and no variable.
+/// The settings without a flag or variable.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    /// The table `[tenants.ID]`.
+    /// The tables `[tenants.ID]`.
     pub(super) tenants: BTreeMap<String, CloudIds>,
-    /// The table `[buckets.NAME]`, not yet checked.
+    /// The tables `[buckets.NAME]`, not yet checked.
     pub(super) buckets: Vec<Table>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
     Ok(file)
 }
 
-/// A file's name and text, to tell where a key stands.
+/// A file's name and text, from which the line of a key is found.
 struct Document<'a> {
     name: &'a str,
     text: &'a str,
@@ -152,7 +152,7 @@ fn tables_of_buckets(
     Ok(tables)
 }
 
-/// Turns a value into the text that a flag would have carried; a list becomes `a,b`.
+/// Turns a value into the text that its flag would have; a list becomes `a,b`.
 fn scalar(origin: &Origin, key: &str, value: &DeValue<'_>) -> Result<String, ConfigError> {
     let wrong = || ConfigError::invalid(origin, key, "must be text, a whole number or true/false");
     match value {

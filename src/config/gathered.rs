@@ -1,6 +1,6 @@
-//! The settings as text, each from its strongest source, turned into a [`Config`].
+//! Turns the gathered settings from text into a [`Config`].
 //!
-//! Knows each setting's default, form and rule. Which settings go together is `config`'s to say.
+//! Knows the default, the form and the rule of each setting. `config` checks their combinations.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -12,14 +12,14 @@ use super::{
     duration, flag, size,
 };
 
-/// How many of anything may be allowed at a time.
+/// The range of limits on connections, requests and uploads.
 const COUNT: RangeInclusive<usize> = 1..=1_000_000;
 
-/// Bytes of a head: hyper takes no smaller limit than the first, and reads bodies in pieces of up
-/// to this limit too, of which every connection may have one in memory.
+/// The range of the limit on a head, in bytes. hyper refuses a smaller limit than 8 KiB. It also
+/// reads bodies in pieces of up to this limit, and each connection may hold one piece in memory.
 const HEAD: RangeInclusive<u64> = 8 << 10..=1 << 20;
 
-/// The settings as text, each from its strongest source.
+/// The settings as text, each from its source with the highest precedence.
 pub(super) struct Gathered {
     pub(super) values: BTreeMap<&'static str, (String, Origin)>,
 }
@@ -153,7 +153,7 @@ impl Gathered {
         })
     }
 
-    /// Parses one setting, or its default, which always parses.
+    /// Parses one setting, or its default, which is always valid.
     fn get<T>(
         &self,
         key: &'static str,
@@ -168,7 +168,7 @@ impl Gathered {
         }
     }
 
-    /// Both files of TLS, or neither.
+    /// Returns both files of TLS, or neither.
     fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
         let file = |key| {
             let path = |text: &str| (!text.is_empty()).then(|| Some(PathBuf::from(text)));
@@ -188,14 +188,14 @@ impl Gathered {
         }
     }
 
-    /// How many at a time.
+    /// Parses a number of things at a time.
     fn count(&self, key: &'static str, default: &str) -> Result<usize, ConfigError> {
         self.get(key, "must be a whole number from 1 to 1000000", default, |text| {
             text.parse().ok().filter(|number| COUNT.contains(number))
         })
     }
 
-    /// A length of time above 0, or `None` for the word `none`.
+    /// Parses a duration above 0; `none` is `None`.
     fn time(&self, key: &'static str, default: &str) -> Result<Option<Duration>, ConfigError> {
         let rule = format!("must be above 0 and {}; or 'none'", duration::FORMS);
         self.get(key, &rule, default, |text| match text {
@@ -204,7 +204,7 @@ impl Gathered {
         })
     }
 
-    /// A size above 0, or `None` for the word `none`.
+    /// Parses a size above 0; `none` is `None`.
     fn size(&self, key: &'static str, default: &str) -> Result<Option<u64>, ConfigError> {
         let rule = format!("must be above 0 and one of: {}; or 'none'", size::FORMS);
         self.get(key, &rule, default, |text| match text {

@@ -1,15 +1,15 @@
-//! Sizes as people write them, turned into bytes.
+//! Parses sizes as people write them into bytes.
 //!
-//! Knows nothing of settings or of what is measured.
+//! Knows nothing of settings.
 
 /// The forms that [`parse`] accepts, for help and error texts.
 pub const FORMS: &str = "plain bytes (52428800), or a whole number with a unit: \
     K M G T or KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s, in any letter case";
 
-/// Parses a size; `None` for anything that is not one of [`FORMS`] or does not fit 64 bits.
+/// Parses a size; `None` if it is not one of [`FORMS`] or does not fit 64 bits.
 ///
-/// A bare `B` means bytes, and one space may stand before the unit. Fractions are not accepted:
-/// a limit should be read the same by everyone.
+/// A bare `B` means bytes, and one space may precede the unit. Fractions are refused, so
+/// that a limit has one reading.
 pub fn parse(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -35,7 +35,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn units_count_in_1024s_and_their_si_twins_in_1000s() {
+    fn binary_units_count_in_1024s_and_si_units_in_1000s() {
         for (text, bytes) in [
             ("0", 0),
             ("52428800", 52_428_800),
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_size() {
+    fn other_forms_are_refused() {
         for text in
             ["", "MiB", "-1", "+1", "1.5GiB", "1  MiB", "1MiB ", "1e3", "10 parsecs", "16777216T"]
         {

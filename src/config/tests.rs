@@ -1,8 +1,8 @@
-//! The settings' sources, rules and refusals; sets no variable and needs no folder but a new one.
+//! The sources, rules and refusals of settings. Sets no variable; each test has a new folder.
 
 use super::*;
 
-/// One start's surroundings.
+/// The sources of one start's settings.
 #[derive(Default)]
 struct Start {
     flags: Vec<(&'static str, &'static str)>,
@@ -25,7 +25,7 @@ impl Start {
         Config::load(&flags, environment, folder.path())
     }
 
-    /// The error's text, with the new folder's name cut away.
+    /// Returns the error's text without the name of the temporary folder.
     fn error(&self) -> String {
         let text = self.load().unwrap_err().to_string();
         match text.find(DEFAULT_FILE) {
@@ -44,7 +44,7 @@ fn file(text: &'static str) -> Start {
 }
 
 #[test]
-fn without_any_source_the_defaults_serve_this_machine_alone() {
+fn the_defaults_serve_this_machine_alone() {
     let config = Start::default().load().unwrap();
     assert_eq!(config.data, PathBuf::from("./layerbase-data"));
     assert_eq!(config.listen, "127.0.0.1:8470".parse().unwrap());
@@ -82,7 +82,7 @@ fn https_takes_a_certificate_and_a_key() {
 
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
-    // Every key in the order flag, environment, file; each is a valid value of its own.
+    // For each key, values for flag, environment and file.
     let table: [(&str, [&str; 3]); 25] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
@@ -110,7 +110,7 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("rate_limit", ["1", "2", "3"]),
         ("region", ["a", "b", "c"]),
     ];
-    // The two files of TLS only go together, and have a test of their own.
+    // The two files of TLS must be given together, and have a test of their own.
     let with_tls = table.iter().map(|(key, _)| *key).chain(["tls_cert", "tls_key"]);
     assert_eq!(with_tls.collect::<Vec<_>>(), KEYS);
     for (key, texts) in table {
@@ -133,7 +133,7 @@ fn flag_wins_over_environment_over_file_over_default() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let environment = vec![("LAYERBASE_PUBLIC_URL", ""), ("LAYERBASE_CONFIG", "")];
     let start = Start { environment, ..Start::default() };
     assert_eq!(start.load().unwrap(), Start::default().load().unwrap());
@@ -154,7 +154,7 @@ fn a_named_file_must_exist_and_the_flag_names_it_before_the_variable() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_its_line_and_the_nearest_key() {
+fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
     for (text, expected) in [
         (
             "\n\nregoin = \"x\"",
@@ -178,7 +178,7 @@ fn an_unknown_key_is_told_with_its_line_and_the_nearest_key() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_is_told_with_its_line() {
+fn a_file_that_is_not_toml_is_reported_with_its_line() {
     let error = file("region = \"a\"\nlisten 5").error();
     assert!(error.starts_with("layerbase.toml:2: this is not TOML"), "{error}");
 }
@@ -232,7 +232,7 @@ fn a_bad_value_names_its_source_and_the_rule() {
 }
 
 #[test]
-fn dialects_are_a_list_in_any_order_and_unknown_ones_are_told_the_known() {
+fn dialects_are_a_list_in_any_order_and_unknown_ones_are_refused() {
     let config = file("dialects = [\"tencent\", \"native\", \"tencent\"]").load().unwrap();
     assert_eq!(config.dialects, ["native", "tencent"]);
     let config = flags(&[("dialects", "huawei, ctyun")]).load().unwrap();
@@ -245,7 +245,7 @@ fn dialects_are_a_list_in_any_order_and_unknown_ones_are_told_the_known() {
 }
 
 #[test]
-fn sizes_and_urls_are_read_as_documented() {
+fn sizes_and_urls_are_parsed_as_documented() {
     let start = flags(&[("max_upload", "64MiB"), ("max_unpacked", "none")]);
     let config = start.load().unwrap();
     assert_eq!((config.max_upload, config.max_unpacked), (Some(64 << 20), u64::MAX));
@@ -258,7 +258,7 @@ fn sizes_and_urls_are_read_as_documented() {
 }
 
 #[test]
-fn tenants_are_read_and_checked() {
+fn tenants_are_parsed_and_checked() {
     let config = file(
         "[tenants.default]\nalibaba_account = \"1234567890123456\"\nctyun_tenant = 7000\n\
          ctyun_account = \"0123456789ABCDEF0123456789abcdef\"\nhuawei_domain = \"d0\"\n\
@@ -286,13 +286,13 @@ fn tenants_are_read_and_checked() {
 }
 
 #[test]
-fn an_open_address_without_authentication_is_refused_with_both_ways_on() {
+fn an_open_address_without_authentication_is_refused_with_both_remedies() {
     for listen in ["0.0.0.0:8470", "192.0.2.1:1", "[::]:8470", "[::ffff:192.0.2.1]:1"] {
         let error = flags(&[("listen", listen)]).load().unwrap_err();
-        let ConfigError::Refused { reason, ways_on } = error else { panic!("{error}") };
+        let ConfigError::Refused { reason, remedies } = error else { panic!("{error}") };
         assert!(reason.contains(listen), "{reason}");
-        assert!(ways_on.contains("--auth on (after `layerbase key add`)"), "{ways_on}");
-        assert!(ways_on.contains("--auth off --allow-anonymous"), "{ways_on}");
+        assert!(remedies.contains("--auth on (after `layerbase key add`)"), "{remedies}");
+        assert!(remedies.contains("--auth off --allow-anonymous"), "{remedies}");
         let open = flags(&[("listen", listen), ("allow_anonymous", "true")]);
         assert!(open.load().is_ok());
         let signed = flags(&[("listen", listen), ("auth", "on")]).load().unwrap();
@@ -304,7 +304,7 @@ fn an_open_address_without_authentication_is_refused_with_both_ways_on() {
 }
 
 #[test]
-fn the_data_folder_is_known_whatever_else_is_set() {
+fn the_data_folder_does_not_depend_on_other_settings() {
     let folder = tempfile::tempdir().unwrap();
     let text = "listen = \"0.0.0.0:1\"\ndata = \"from-file\"\nmax_upload = \"much\"\n";
     std::fs::write(folder.path().join(DEFAULT_FILE), text).unwrap();

@@ -15,7 +15,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
     Config::load(&Flags::default(), environment, folder.path())
 }
 
-/// The one bucket `b` of a text.
+/// Returns the bucket `b` with these fields.
 fn bucket(fields: &str) -> Bucket {
     let config = load(&format!("[buckets.b]\n{fields}")).unwrap();
     config.buckets[&BucketName::parse("b").unwrap()].clone()
@@ -73,7 +73,7 @@ fn a_key_comes_from_the_file_the_environment_or_a_file_of_its_own() {
 }
 
 #[test]
-fn what_makes_no_bucket_is_refused_with_its_line() {
+fn invalid_buckets_are_refused_with_their_line() {
     let https = "endpoint = \"https://a\"\n";
     for (fields, line, rule) in [
         ("", 1, "[buckets.b] needs a folder, or the endpoint of a storage that speaks S3"),
