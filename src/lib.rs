@@ -1,6 +1,6 @@
-//! Layerbase stands in for the layer and function-version APIs of five clouds.
+//! Layerbase serves the layer and function-version APIs of five clouds.
 //!
-//! One process owns one SQLite file and one code folder and answers the vendors' own SDKs.
+//! One process owns one SQLite file and one code folder and serves the vendors' own SDKs.
 //! `ARCHITECTURE.md` has the map; the modules below are in reading order.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

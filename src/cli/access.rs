@@ -1,7 +1,6 @@
-//! How a server is reached: its address, whom to believe that it is the one, the key to show it.
+//! Access to a server: its address, the trusted certificates, the key to send.
 //!
-//! Knows files, certificates and the form of a key. What is asked of the server is `client`'s
-//! business.
+//! Knows files, certificates and the form of a key. Must not know requests (`client`).
 
 use std::fs;
 use std::path::Path;
@@ -16,27 +15,27 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use super::failure::Failure;
 use crate::domain::KeyId;
 
-/// The variable that carries a key.
+/// The environment variable that carries a key.
 pub(super) const KEY: &str = "LAYERBASE_KEY";
 
-/// Most bytes of a key's file, far above any key.
+/// Most bytes read of a key file, far above any key.
 const KEY_MAX: u64 = 4096;
 
-/// Where the server is and what it takes to talk to it.
+/// The server's address and what a connection to it needs.
 #[derive(Debug, Default)]
 pub(super) struct Access {
-    /// The server's URL, as it was given.
+    /// The server's URL as given.
     pub(super) server: String,
-    /// A file of certificates to believe beside the system's.
+    /// A file of certificates to trust beside the system's.
     pub(super) ca: Option<String>,
-    /// What proves who asks.
+    /// The key to send with each request.
     pub(super) key: Option<Key>,
 }
 
 impl Access {
-    /// Returns whom an https server is believed by.
+    /// Returns the TLS settings with the trusted root certificates.
     pub(super) fn tls(&self) -> Result<TlsConfig, Failure> {
-        // What the system cannot read is missing for those servers alone that it would vouch for.
+        // Certificates that cannot be loaded are left out: only servers under them are affected.
         let mut roots = rustls_native_certs::load_native_certs().certs;
         if let Some(path) = &self.ca {
             roots.extend(certificates(path)?);
@@ -62,12 +61,12 @@ fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     }
 }
 
-/// A key's id and secret, as they are sent; shown to nobody.
+/// A key's id and secret as they are sent; never printed.
 #[derive(Clone)]
 pub(super) struct Key(HeaderValue);
 
 impl Key {
-    /// Reads `<key id>.<secret>`; `origin` is what a mistake is blamed on.
+    /// Parses `<key id>.<secret>`; errors name `origin`.
     pub(super) fn parse(text: &str, origin: &str) -> Result<Self, Failure> {
         let text = text.trim();
         let formed = text.split_once('.').is_some_and(|(id, secret)| {
@@ -77,7 +76,7 @@ impl Key {
         });
         let header = HeaderValue::try_from(format!("Bearer {text}")).ok().filter(|_| formed);
         let Some(mut header) = header else {
-            // The text is not repeated: a secret with a mistake in it is a secret all the same.
+            // The error does not repeat the text: even a mistyped secret must not be printed.
             return Err(Failure::usage(format!("{origin} is not a key")).hint(
                 "write it as <key id>.<secret>: the token that `layerbase key add` printed, which \
                  is the field token with --json",
@@ -87,7 +86,7 @@ impl Key {
         Ok(Self(header))
     }
 
-    /// Reads a key's file, which holds the key and nothing else.
+    /// Reads a key file, which holds the key and nothing else.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let origin = path.display().to_string();
         let failed = |error: std::io::Error| Failure::usage(format!("{origin}: {error}"));
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_an_id_and_a_secret_and_is_never_shown() {
+    fn a_key_is_an_id_and_a_secret_and_is_never_printed() {
         let key = Key::parse(" AKID.s3cret/+=.x\n", KEY).unwrap();
         assert_eq!(key.header(), "Bearer AKID.s3cret/+=.x");
         assert!(!format!("{key:?} {:?}", key.header()).contains("s3cret"));
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_used_are_named() {
+    fn errors_name_the_unusable_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pem");
         let access = Access { ca: Some(path.display().to_string()), ..Access::default() };

@@ -1,7 +1,7 @@
-//! The native API over HTTP: addresses, uploads as a stream, pages, problem documents.
+//! A client of the native API: URLs, streamed uploads, pages, problem documents.
 //!
-//! Knows paths, statuses and how errors look on the wire. Must not know commands, tables or what
-//! the fields of an answer mean.
+//! Knows paths, statuses and the wire form of errors. Must not know commands, tables or what the
+//! fields of a response mean.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -19,33 +19,33 @@ use ureq::{Agent, Body, RequestBuilder, SendBody};
 use super::access::{Access, KEY, Key};
 use super::failure::{Failure, Kind};
 
-/// What RFC 3986 leaves as it is, in a path's segment as in a query's value.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// All but the unreserved characters of RFC 3986, in a path segment and in a query value.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Items asked for in one page; the server allows up to 1000.
+/// Items per page; the server allows up to 1000.
 const PAGE: &str = "500";
 
-/// Largest answer that is read into memory, far above any page.
+/// Most bytes of a response that is read into memory, far above any page.
 const ANSWER_MAX: u64 = 64 << 20;
 
-/// From this size on an upload waits for the server's word before it sends the body, so that a
-/// refusal arrives as a refusal and not as a broken connection.
-const ASK_FIRST: u64 = 1 << 20;
+/// From this size on, an upload sends `Expect: 100-continue`. A refusal then arrives as a response
+/// and not as a broken connection.
+const EXPECT_MIN: u64 = 1 << 20;
 
-/// How long an answer may take to a request whose code the server fetches: a minute above its
-/// `fetch_timeout`, where nothing else is said.
+/// How long the response may take when the server fetches the code: a minute above the default
+/// `fetch_timeout`.
 const FETCH_MAX: Duration = Duration::from_secs(16 * 60);
 
-/// How an upload is addressed.
+/// The method of an upload.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Upload {
-    /// Makes something new.
+    /// Creates a version or a function.
     Post,
-    /// Changes what is there.
+    /// Changes an existing function.
     Put,
 }
 
-/// A connection to one server.
+/// A client of one server.
 pub(super) struct Client {
     agent: Agent,
     base: String,
@@ -53,11 +53,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Checks the server's address, and reads whom to believe where it is an https one; nothing
-    /// is sent yet.
+    /// Checks the server's address and, for https, loads the trusted certificates. Sends nothing.
     pub(super) fn new(access: &Access) -> Result<Self, Failure> {
         let base = check_address(&access.server)?;
-        // It was parsed a moment ago.
+        // `check_address` has parsed it already.
         let uri: Uri = base.parse().map_err(|_| bad_server(base))?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -65,21 +64,21 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_await_100(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(Duration::from_secs(300)))
-            // Wherever an answer leads, the key is for this server alone.
+            // A redirect must not carry the key to another server.
             .redirect_auth_headers(RedirectAuthHeaders::Never);
         if uri.scheme_str() == Some("https") {
             config = config.tls_config(access.tls()?);
         }
         if is_loopback(uri.host().unwrap_or_default()) {
-            // A proxy meant for the internet cannot reach our own machine.
+            // A proxy for the internet cannot reach this machine.
             config = config.proxy(None);
         }
         let key = access.key.clone();
         Ok(Self { agent: config.build().into(), base: base.to_owned(), key })
     }
 
-    /// Shows the key, if there is one.
-    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+    /// Adds the key to a request, if there is one.
+    fn with_key<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
         match &self.key {
             Some(key) => request.header(header::AUTHORIZATION, key.header()),
             None => request,
@@ -88,20 +87,19 @@ impl Client {
 
     /// Fetches one JSON document, as text.
     pub(super) fn get(&self, path: &[&str], query: &Query) -> Result<String, Failure> {
-        let answer = self.signed(self.agent.get(self.url(path, query))).call();
+        let answer = self.with_key(self.agent.get(self.url(path, query))).call();
         text(self.accept(answer)?)
     }
 
     /// Deletes one thing.
     pub(super) fn delete(&self, path: &[&str], query: &Query) -> Result<(), Failure> {
-        let answer = self.signed(self.agent.delete(self.url(path, query))).call();
+        let answer = self.with_key(self.agent.delete(self.url(path, query))).call();
         self.accept(answer).map(|_| ())
     }
 
     /// Sends code, or no body, and returns the JSON answer.
     ///
-    /// The answer's `sha256` is compared with the bytes that were sent, so that what the server
-    /// keeps is what was on this side.
+    /// Fails unless the `sha256` of the answer is that of the sent bytes.
     pub(super) fn upload(
         &self,
         upload: Upload,
@@ -110,7 +108,7 @@ impl Client {
         code: Option<Code<'_>>,
     ) -> Result<String, Failure> {
         let url = self.url(path, query);
-        let request = self.signed(match upload {
+        let request = self.with_key(match upload {
             Upload::Post => self.agent.post(url),
             Upload::Put => self.agent.put(url),
         });
@@ -122,7 +120,7 @@ impl Client {
         let mut request = request
             .header(header::CONTENT_TYPE, "application/zip")
             .header(header::CONTENT_LENGTH, length);
-        if length >= ASK_FIRST {
+        if length >= EXPECT_MIN {
             request = request.header(header::EXPECT, "100-continue");
         }
         let mut sending = Sending { code, left: length, sha256: Sha256::new() };
@@ -139,12 +137,12 @@ impl Client {
         }
     }
 
-    /// Asks for something new that needs no code, and returns the JSON answer.
+    /// Sends a POST without code, and returns the JSON answer.
     pub(super) fn send(&self, path: &[&str], query: &Query) -> Result<String, Failure> {
         self.upload(Upload::Post, path, query, None)
     }
 
-    /// Fetches a whole list, page by page, and hands each item over as it was received.
+    /// Fetches a whole list, page by page, and passes each item on unchanged.
     pub(super) fn pages(
         &self,
         path: &[&str],
@@ -174,7 +172,7 @@ impl Client {
     /// Opens the bytes of one content.
     pub(super) fn code(&self, sha256: &str) -> Result<impl Read + use<>, Failure> {
         let url = self.url(&["code", sha256], &Query::default());
-        let answer = self.signed(self.agent.get(url)).call();
+        let answer = self.with_key(self.agent.get(url)).call();
         Ok(self.accept(answer)?.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
@@ -183,24 +181,24 @@ impl Client {
         let mut url = format!("{}/api/v1", self.base);
         for segment in path {
             url.push('/');
-            url.extend(utf8_percent_encode(segment, RESERVED));
+            url.extend(utf8_percent_encode(segment, ENCODED));
         }
         for (index, (name, value)) in query.0.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
             url.push_str(name);
             url.push('=');
-            url.extend(utf8_percent_encode(value, RESERVED));
+            url.extend(utf8_percent_encode(value, ENCODED));
         }
         url
     }
 
-    /// Turns everything but success into a failure.
+    /// Turns every status but success into a failure.
     fn accept(
         &self,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, Failure> {
         let answer = answer.map_err(|error| self.unreachable(&error))?;
-        if answer.status().is_success() { Ok(answer) } else { Err(self.problem(answer)) }
+        if answer.status().is_success() { Ok(answer) } else { Err(self.failure(answer)) }
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
@@ -212,7 +210,7 @@ impl Client {
                 ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
             );
         let failure = Failure::failed(format!("cannot talk to {}: {error}", self.base));
-        if let Some(hint) = distrust(error) {
+        if let Some(hint) = certificate_hint(error) {
             failure.hint(hint)
         } else if refused || absent {
             failure.hint("start one with `layerbase serve` or name it with --server")
@@ -223,9 +221,9 @@ impl Client {
         }
     }
 
-    fn problem(&self, answer: Response<Body>) -> Failure {
+    fn failure(&self, answer: Response<Body>) -> Failure {
         let status = answer.status();
-        let failure = self.told(answer);
+        let failure = self.problem(answer);
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return failure;
         }
@@ -242,8 +240,8 @@ impl Client {
         Failure { kind: Kind::Refused, ..failure }.hint(hint)
     }
 
-    /// What the server says in its own words, where it has some.
-    fn told(&self, answer: Response<Body>) -> Failure {
+    /// Builds a failure from the problem document of an answer, if it has one.
+    fn problem(&self, answer: Response<Body>) -> Failure {
         let status = answer.status();
         let problem: Option<Problem> =
             text(answer).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -269,8 +267,8 @@ impl Client {
     }
 }
 
-/// What to do about a server that is not believed to be itself; `None` for any other failure.
-fn distrust(error: &ureq::Error) -> Option<&'static str> {
+/// Returns a hint for a certificate that is not trusted; `None` for any other failure.
+fn certificate_hint(error: &ureq::Error) -> Option<&'static str> {
     let cause = match error {
         ureq::Error::Rustls(cause) => cause,
         ureq::Error::Io(error) => error.get_ref()?.downcast_ref()?,
@@ -293,7 +291,7 @@ fn distrust(error: &ureq::Error) -> Option<&'static str> {
     }
 }
 
-/// The query of a request, in order.
+/// The query of a request; keeps its order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(&'static str, String)>);
 
@@ -317,15 +315,15 @@ impl Query {
     }
 }
 
-/// Code on its way: where it is read, how much of it there is, who watches.
+/// Code to send: its reader, its size and the progress bar.
 pub(super) struct Code<'a> {
     pub(super) reader: &'a mut dyn Read,
     pub(super) size: u64,
     pub(super) bar: &'a ProgressBar,
 }
 
-/// Reads exactly the announced bytes; a file that became shorter ends the request, since an HTTP
-/// client could only wait for the rest for ever.
+/// Reads exactly the announced bytes. A file that became shorter is an error: the server would wait
+/// for the missing bytes.
 struct Sending<'a> {
     code: Code<'a>,
     left: u64,
@@ -362,7 +360,7 @@ struct Stored {
     sha256: Option<String>,
 }
 
-/// RFC 9457, with our code and request id.
+/// A problem document (RFC 9457) with two fields of our own, `code` and `request_id`.
 #[derive(Deserialize)]
 struct Problem {
     title: String,
@@ -371,7 +369,7 @@ struct Problem {
     request_id: Option<String>,
 }
 
-/// Reads an answer's fields.
+/// Parses the fields of an answer.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))

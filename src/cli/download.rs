@@ -1,6 +1,6 @@
-//! Code on its way back: beside its target first, checked, then renamed.
+//! Downloads code into a temporary file beside its target, checks the digest, renames the file.
 //!
-//! Knows digests and files. Must not know which command wants the code nor how a version looks.
+//! Knows digests and files. Must not know commands or the fields of a version.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::output::{self, Output};
 
-/// Where pulled code goes.
+/// The target of a download.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
     /// Write to FILE, into a folder, or to standard output with '-' [default: NAME-VERSION.zip]
@@ -38,13 +38,13 @@ impl Target {
     }
 }
 
-/// One content as the server describes it.
+/// The digest and size of a content, from the server.
 pub(super) struct Content<'a> {
     pub(super) sha256: &'a str,
     pub(super) size: u64,
 }
 
-/// Downloads a content and returns the file that holds it, `None` for standard output.
+/// Downloads a content and returns its file, `None` for standard output.
 pub(super) fn save(
     client: &Client,
     output: &mut Output<'_>,
@@ -68,7 +68,7 @@ pub(super) fn save(
         _ => Path::new("."),
     };
     let failed = |error: &io::Error| Failure::file(path.display(), error);
-    let mut file = beside(folder).map_err(|error| failed(&error))?;
+    let mut file = temporary_in(folder).map_err(|error| failed(&error))?;
     let mut reader = client.code(content.sha256)?;
     copy(&mut reader, content, &bar, |bytes| {
         file.write_all(bytes).map_err(|error| failed(&error))
@@ -81,7 +81,7 @@ pub(super) fn save(
     Ok(Some(path))
 }
 
-/// Tells what was pulled: the version's JSON to programs, the file's name to people.
+/// Prints the result: the version's JSON for programs, the file's name for people.
 pub(super) fn report(
     output: &mut Output<'_>,
     answer: &str,
@@ -89,7 +89,7 @@ pub(super) fn report(
     saved: Option<PathBuf>,
 ) -> Result<(), Failure> {
     match saved {
-        // Standard output holds the code and nothing else.
+        // Standard output carries the code alone.
         None => Ok(()),
         Some(_) if output.json() => output.line(answer),
         Some(path) => {
@@ -99,7 +99,7 @@ pub(super) fn report(
     }
 }
 
-/// Copies and checks; what was written is only good when this succeeds.
+/// Copies a content and checks its digest; on failure the written bytes are invalid.
 fn copy(
     reader: &mut impl Read,
     content: &Content<'_>,
@@ -130,8 +130,8 @@ fn copy(
     )))
 }
 
-/// Makes a temporary file that, renamed, has the rights of any new file.
-fn beside(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// Makes a temporary file with the permissions of any new file, which it keeps when renamed.
+fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".layerbase-");
     #[cfg(unix)]

@@ -1,11 +1,11 @@
-//! How a command ends when it does not succeed: the exit code, the sentence, the hint.
+//! The failure of a command: its exit code, its message, its hint.
 //!
-//! Knows nothing of clap, HTTP or files; those who do build a `Failure` and return it.
+//! Must not know clap, HTTP or files; the modules that do build a `Failure` and return it.
 
 use std::fmt::Display;
 use std::io;
 
-/// Why a command stops, with the exit code that programs read.
+/// Why a command fails.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) kind: Kind,
@@ -16,15 +16,15 @@ pub(super) struct Failure {
 /// The exit codes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The reader of our output went away: nothing is wrong.
+    /// The reader of standard output closed it; this is not an error.
     Closed = 0,
-    /// A fault of the machine, the network or the server.
+    /// An error of the machine, the network or the server.
     Failed = 1,
     /// The command line or the configuration is not well formed.
     Usage = 2,
-    /// The server has no such thing.
+    /// The named thing does not exist.
     NotFound = 3,
-    /// The request was understood and turned down.
+    /// The request was well formed and refused.
     Refused = 4,
 }
 
@@ -49,12 +49,12 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// A file or folder that cannot be read or written.
+    /// Reports a file or folder that cannot be read or written.
     pub(super) fn file(what: impl Display, error: &io::Error) -> Self {
         Self::failed(format!("{what}: {error}"))
     }
 
-    /// Standard output that cannot be written; a reader that went away ends the command quietly.
+    /// Reports an error of standard output; a closed pipe ends the command without a message.
     pub(super) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::new(Kind::Closed, "")

@@ -1,7 +1,7 @@
-//! The data folder, for commands that work on it themselves: where it is, its catalog, chance.
+//! The data folder for commands that work on it directly: its path, its catalog, random bytes.
 //!
-//! Also while a server has the folder: what changes here, that server honours at once. Knows no
-//! key and no tenant.
+//! A server may be running on the folder; it applies changes at its next request. Must not know
+//! keys or tenants.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::domain::CatalogError;
 use crate::server::ServeError;
 use crate::store::{OpenError, Store};
 
-/// Which folder.
+/// The flags that name the data folder.
 #[derive(Debug, Args)]
 pub(super) struct DataFolder {
     /// The folder of the catalog and the code, as `serve` has it [env: LAYERBASE_DATA]
@@ -30,12 +30,12 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Names the folder.
+    /// Returns the folder of this name.
     pub(super) fn at(folder: String) -> Self {
         Self { data: Some(folder), config: None }
     }
 
-    /// Opens the catalog; `NotFound` where there is none.
+    /// Opens the catalog; fails with `NotFound` if there is none.
     pub(super) fn open(&self) -> Result<Catalog, Failure> {
         let folder = self.path()?;
         if has_catalog(&folder) {
@@ -46,7 +46,7 @@ impl DataFolder {
             .hint("name the server's folder with --data, or make one with `layerbase key add`"))
     }
 
-    /// Opens the catalog and makes what is missing of the folder.
+    /// Opens the catalog; creates the folder and the catalog if they are missing.
     pub(super) fn open_or_make(&self, output: &mut Output<'_>) -> Result<Catalog, Failure> {
         let folder = self.path()?;
         let is_new = !has_catalog(&folder);
@@ -81,7 +81,7 @@ fn open(folder: &Path) -> Result<Catalog, Failure> {
     Ok(Catalog::new(store, clock, IdSource::random()))
 }
 
-/// Fills an array from the system's source of secrets.
+/// Returns random bytes from the system, fit for secrets.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)

@@ -1,7 +1,7 @@
-//! `layerbase function …`: create, change, publish, list, pull and remove functions.
+//! `layerbase function …`: create, change, publish, list, pull and delete functions.
 //!
-//! Knows the command line and the native API's paths and parameters. How a function is shown is
-//! told in `show`; packing, HTTP and the form of output are others' work.
+//! Knows the command line and the native API's paths and parameters. `show` formats functions.
+//! Must not know packing, HTTP or the form of output.
 
 mod show;
 
@@ -26,7 +26,7 @@ pub(super) struct FunctionArgs {
     command: FunctionCommand,
 }
 
-/// What can be done with functions.
+/// The commands about functions.
 #[derive(Debug, Subcommand)]
 enum FunctionCommand {
     /// Create a function from a zip, a folder or an object in a bucket
@@ -126,7 +126,7 @@ Examples:
   layerbase function pull hello 2 -o hello.zip
   layerbase function pull hello release-1 -o - | bsdtar -tf -";
 
-/// The settings that both creating and changing take.
+/// The settings that both `create` and `update` take.
 #[derive(Debug, Default, Args)]
 struct Settings {
     /// Memory in MiB
@@ -176,13 +176,13 @@ pub(super) fn run(
     query.push("group", arguments.group.as_str());
     match &arguments.command {
         FunctionCommand::Create { function, source, runtime, handler, settings } => {
-            source.must_be()?;
+            source.require()?;
             query.push("runtime", runtime);
             query.push("handler", handler);
             settings.push(&mut query);
             let path = ["functions", function.as_str()];
             let answer = source.upload(Upload::Post, &path, query, client, output)?;
-            tell("created", &answer, output)
+            report("created", &answer, output)
         }
         FunctionCommand::Update { function, source, runtime, handler, settings } => {
             let bare = query.len();
@@ -194,14 +194,14 @@ pub(super) fn run(
             }
             let path = ["functions", function.as_str()];
             let answer = source.upload(Upload::Put, &path, query, client, output)?;
-            tell("updated", &answer, output)
+            report("updated", &answer, output)
         }
         FunctionCommand::Publish { function, version_name, description } => {
             query.push_some("name", version_name.as_ref().map(VersionName::as_str));
             query.push_some("description", description.as_deref());
             let path = ["functions", function.as_str(), "versions"];
             let answer = client.send(&path, &query)?;
-            tell("published", &answer, output)
+            report("published", &answer, output)
         }
         FunctionCommand::Ls => {
             let columns = show::Columns::Heads;
@@ -232,8 +232,8 @@ pub(super) fn run(
     }
 }
 
-/// Tells what a change made of the function.
-fn tell(verb: &str, answer: &str, output: &mut Output<'_>) -> Result<(), Failure> {
+/// Prints a changed function.
+fn report(verb: &str, answer: &str, output: &mut Output<'_>) -> Result<(), Failure> {
     if output.json() {
         return output.line(answer);
     }

@@ -1,7 +1,7 @@
-//! `layerbase key`: who is let in by a server that runs with `--auth on`.
+//! `layerbase key …`: the keys that a server with `--auth on` accepts.
 //!
-//! Works on the data folder, and shows a secret once: when the key is made. A token that is made
-//! from it does not tell it.
+//! Works on the data folder. Prints a secret once, when the key is made; a token made from the
+//! secret does not reveal it.
 
 use std::io::{self, Read};
 
@@ -18,7 +18,7 @@ use crate::config::duration;
 use crate::dialects::openyuanrong_token;
 use crate::domain::{CatalogError, Key, KeyId, Noun, Role, Secret, TenantId, parse_key_tenant};
 
-/// What every generated id starts with.
+/// The prefix of every generated id.
 const ID_START: &str = "LB";
 
 const ID_REST: usize = 18;
@@ -27,10 +27,10 @@ const SECRET_LENGTH: usize = 40;
 const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const SECRET_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Most bytes of standard input that are read for a secret, more than any may have.
+/// Most bytes of standard input that are read for a secret, more than any secret may have.
 const INPUT_MAX: u64 = 4096;
 
-/// The commands about keys, and the folder that they work on.
+/// The commands about keys and the data folder.
 #[derive(Debug, Args)]
 pub(super) struct KeyArgs {
     #[command(flatten)]
@@ -95,7 +95,7 @@ struct Add {
     secret_stdin: bool,
 }
 
-/// What `layerbase key --help` ends with.
+/// The end of `layerbase key --help`.
 pub(super) const HELP: &str = "\
 Examples:
   layerbase key add
@@ -158,7 +158,7 @@ pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Fa
     }
 }
 
-/// A new key as its owner sees it, once.
+/// A new key as it is printed, once.
 #[derive(Serialize)]
 struct Made<'a> {
     id: &'a str,
@@ -190,7 +190,7 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
     if is_new {
         output.note(&format!("there was no tenant {} before", add.tenant));
     }
-    // Who brought the secret has it, and perhaps a log of what is printed.
+    // The operator has a secret from standard input already; the output may end up in a log.
     let secret = (!add.secret_stdin).then(|| key.secret.reveal());
     let made = Made {
         id: key.id.as_str(),
@@ -243,7 +243,7 @@ fn token(
     output.line(&token)
 }
 
-/// A key as lists show it.
+/// A key in a list, without its secret.
 #[derive(Serialize)]
 struct Listed {
     id: String,
@@ -322,18 +322,18 @@ fn random_text(letters: &[u8], length: usize) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Turns random bytes into letters, each as likely as any other: bytes beyond the last whole
-/// multiple of the letters' number are left out.
+/// Turns random bytes into uniformly distributed letters: skips bytes at or above the largest
+/// multiple of the number of letters.
 fn spell<'a>(letters: &'a [u8], bytes: &'a [u8]) -> impl Iterator<Item = char> + use<'a> {
     let even = 256 - 256 % letters.len();
     let fair = bytes.iter().map(|byte| usize::from(*byte)).filter(move |byte| *byte < even);
     fair.map(|byte| char::from(letters[byte % letters.len()]))
 }
 
-/// Reads the one line of an input, without its end.
+/// Reads the single line of an input, without its line end.
 fn line(input: impl Read) -> Result<String, Failure> {
     let mut text = String::new();
-    // The text is not repeated: a secret with a mistake in it is a secret all the same.
+    // The error does not repeat the text: even a mistyped secret must not be printed.
     input
         .take(INPUT_MAX)
         .read_to_string(&mut text)

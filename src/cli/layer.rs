@@ -1,6 +1,6 @@
-//! `layerbase layer …`: publish, list, show, pull and remove layers of a running server.
+//! `layerbase layer …`: publish, list, show, pull and delete layers of a running server.
 //!
-//! Knows the native API's layer answers. Packing, HTTP and the form of output are others' work.
+//! Knows the native API's answers about layers. Must not know packing, HTTP or the form of output.
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use super::pack;
 use super::source::Source;
 use crate::domain::{LayerName, VersionNumber};
 
-/// What can be done with layers.
+/// The commands about layers.
 #[derive(Debug, Subcommand)]
 pub(super) enum LayerCommand {
     /// Publish a new version of a layer from a zip, a folder or an object in a bucket
@@ -99,7 +99,7 @@ pub(super) struct Selected {
     version: String,
 }
 
-/// A layer version as the server tells it, as far as people are shown it.
+/// The displayed fields of a layer version in an answer.
 #[derive(Deserialize)]
 struct LayerVersion {
     name: String,
@@ -161,7 +161,7 @@ pub(super) fn run(
 }
 
 fn publish(publish: &Publish, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
-    publish.source.must_be()?;
+    publish.source.require()?;
     let mut query = Query::default();
     query.push_all("runtime", &publish.runtime);
     query.push_some("description", publish.description.as_deref());
@@ -181,7 +181,7 @@ fn publish(publish: &Publish, client: &Client, output: &mut Output<'_>) -> Resul
     ))
 }
 
-/// What tells the rows of a list apart.
+/// The column that identifies the rows of a list.
 #[derive(Clone, Copy, PartialEq)]
 enum Column {
     Name,
@@ -235,7 +235,7 @@ fn show(selected: &Selected, client: &Client, output: &mut Output<'_>) -> Result
     }
     let version: LayerVersion = client::parse(&answer)?;
     let unpacked = output::size(version.unpacked_size);
-    let created = output.moment(&version.created_at);
+    let created = output.time(&version.created_at);
     output.fields(&[
         ("name", version.name),
         ("version", version.version.to_string()),
@@ -273,7 +273,7 @@ fn name(text: &str) -> Result<LayerName, String> {
     LayerName::parse(text).map_err(|error| error.to_string())
 }
 
-/// Parses a version's number.
+/// Parses a version number.
 pub(super) fn number(text: &str) -> Result<VersionNumber, String> {
     VersionNumber::parse(text).ok_or_else(|| "a version is a whole number from 1".to_owned())
 }

@@ -1,7 +1,7 @@
-//! `layerbase log`: who changed what, as the server tells it to a key, or as the data folder has it.
+//! `layerbase log`: prints the audit log, from the server or from the data folder.
 //!
-//! Knows the lines' fields. Which of them a key may read is the server's to say; whoever may read
-//! the data folder may read all.
+//! Knows the fields of a line. The server decides which lines a key may read; the data folder has
+//! all of them.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,10 @@ use super::output::{self, Output};
 use crate::catalog::Catalog;
 use crate::domain::{AuditEntry, CatalogError, TenantId, parse_key_tenant};
 
-/// Lines asked for in one page; the server allows up to 1000.
+/// Lines per page; the server allows up to 1000.
 const PAGE: u64 = 500;
 
-/// Which lines.
+/// The flags that select lines.
 #[derive(Debug, Args)]
 pub(super) struct Log {
     /// Only changes after the one with this number
@@ -35,7 +35,7 @@ pub(super) struct Log {
     tenant: Option<TenantId>,
 }
 
-/// What `layerbase log --help` ends with.
+/// The end of `layerbase log --help`.
 pub(super) const HELP: &str = "\
 Examples:
   layerbase log
@@ -59,7 +59,7 @@ struct Page<'a> {
     next: Option<String>,
 }
 
-/// A line, as the server has it in its JSON.
+/// A line in the server's JSON.
 #[derive(Deserialize, Serialize)]
 struct Change {
     sequence: u64,
@@ -87,13 +87,13 @@ impl From<AuditEntry> for Change {
     }
 }
 
-/// Where the lines come from.
+/// The source of the lines.
 enum Source {
     Server(Client),
     Folder(Box<Catalog>),
 }
 
-/// Prints the log; `client` is made where a server is asked.
+/// Prints the log; calls `client` only to read it from a server.
 pub(super) fn run(
     log: &Log,
     client: impl FnOnce() -> Result<Client, Failure>,
@@ -156,7 +156,7 @@ fn list(
     Ok(())
 }
 
-/// Fetches the lines page by page and hands each over as it was received.
+/// Fetches the lines from the server, page by page, and passes each on unchanged.
 fn fetch(
     log: &Log,
     client: &Client,

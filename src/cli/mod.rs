@@ -1,7 +1,7 @@
 //! The command line: its grammar, the dispatch to one file per command group, the exit code.
 //!
-//! Knows clap and the program's surroundings (arguments, standard streams, the clock). Must not
-//! know HTTP, files or what any command does.
+//! Knows clap and the process (arguments, standard streams, the clock). Must not know HTTP, files
+//! or what any command does.
 
 mod access;
 mod client;
@@ -127,7 +127,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         Err(error) => {
-            // A reader that went away is no failure.
+            // A closed standard output is not a failure.
             let _ = explain(&error);
             return ExitCode::from(if error.use_stderr() { Kind::Usage as u8 } else { 0 });
         }
@@ -138,7 +138,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut output = Output::new(&mut results, &mut notes, form, Timestamp::now());
     let done = dispatch(&line, &mut output).and_then(|()| output.flush());
     let Err(failure) = done else { return ExitCode::SUCCESS };
-    // What was printed before the failure still belongs to the reader.
+    // The output before the failure is still wanted.
     let _ = output.flush();
     if failure.kind != Kind::Closed {
         let _ = report(&mut notes, &failure);
@@ -155,7 +155,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Tenant(arguments) => tenant::run(arguments, output),
         Command::Log(log) => log::run(log, || Client::new(&access(line)?), output),
         Command::Env(env) => {
-            // An id that is one cannot end the comment that it is printed in.
+            // A valid id has no line break, so it cannot end the comment it is printed in.
             let id = key_in_environment().map(|key| {
                 Key::parse(&key, KEY)?;
                 Ok::<_, Failure>(KeyId::parse(key.split('.').next().unwrap_or_default())?)
@@ -164,7 +164,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
             env::run(env, client::check_address(server(line))?, id.as_ref(), output)
         }
         Command::Completions { shell } => {
-            // The generator panics where it cannot write, so it writes to memory.
+            // The generator panics when it cannot write, so it writes to memory.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut CommandLine::command(), "layerbase", &mut script);
             output.bytes(&script)
@@ -172,7 +172,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
     }
 }
 
-/// The server to talk to; an empty variable is as good as none, as everywhere.
+/// Returns the server's address; an empty variable counts as unset, as everywhere.
 fn server(line: &CommandLine) -> &str {
     if line.server.is_empty() { DEFAULT_SERVER } else { &line.server }
 }
@@ -183,7 +183,7 @@ fn key_in_environment() -> Option<String> {
 }
 
 fn access(line: &CommandLine) -> Result<Access, Failure> {
-    // A secret is never an argument: others on the machine can read those.
+    // A secret is never an argument: other users of the machine can read arguments.
     let key = match (&line.key_file, key_in_environment()) {
         (Some(path), _) => Some(Key::read(path)?),
         (None, Some(key)) => Some(Key::parse(&key, KEY)?),
@@ -193,7 +193,7 @@ fn access(line: &CommandLine) -> Result<Access, Failure> {
     Ok(Access { server: server(line).to_owned(), ca, key })
 }
 
-/// Prints help as clap does, and its errors under our name like all others.
+/// Prints clap's help as it is, and its errors with the prefix of all our errors.
 fn explain(error: &clap::Error) -> io::Result<()> {
     let text = error.render().to_string();
     match text.strip_prefix("error: ") {

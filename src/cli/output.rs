@@ -1,7 +1,7 @@
-//! What people and programs see: tables, JSON, notes, progress bars, human sizes and times.
+//! The output: tables, JSON, notes, progress bars, readable sizes and times.
 //!
-//! Knows no command and no server. Results go to standard output, everything else to standard
-//! error, so that output can be piped.
+//! Results go to standard output, everything else to standard error, so that output can be piped.
+//! Must not know commands or the server.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -15,7 +15,7 @@ use super::failure::Failure;
 /// Widest column of a table; longer text ends in `…`.
 const COLUMN_MAX: usize = 48;
 
-/// Where results and notes go, and in which form.
+/// The writers of results and notes, and the form of the output.
 pub(super) struct Output<'a> {
     results: &'a mut dyn Write,
     notes: &'a mut dyn Write,
@@ -42,7 +42,7 @@ impl<'a> Output<'a> {
         Self { results, notes, form, now }
     }
 
-    /// The time that ages are told from.
+    /// Returns the time that ages are counted to.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
@@ -65,15 +65,15 @@ impl<'a> Output<'a> {
         self.results.flush().map_err(|error| Failure::output(&error))
     }
 
-    /// Tells a person something that is no result; says nothing to programs.
+    /// Writes a note that is not part of the result; none with `--json` or `--quiet`.
     pub(super) fn note(&mut self, text: &str) {
         if !self.form.json && !self.form.quiet {
-            // A note that nobody can read is not worth failing for.
+            // A note that cannot be written is no reason to fail.
             let _ = writeln!(self.notes, "{text}");
         }
     }
 
-    /// Writes the items that `all` hands over as one JSON array, each as it is received.
+    /// Writes the items that `all` passes on as one JSON array, each as soon as it arrives.
     pub(super) fn array<F>(&mut self, all: F) -> Result<(), Failure>
     where
         F: FnOnce(&mut dyn FnMut(&RawValue) -> Result<(), Failure>) -> Result<(), Failure>,
@@ -111,7 +111,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Writes the fields of one thing, a line each; empty ones are left out.
+    /// Writes the fields of one thing, one per line, without the empty ones.
     pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), Failure> {
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, text) in fields.iter().filter(|(_, text)| !text.is_empty()) {
@@ -120,26 +120,26 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Writes a moment as its distance from now, or as a date when that is long ago.
-    pub(super) fn age(&self, moment: &str) -> String {
-        match moment.parse::<Timestamp>() {
-            Ok(moment) => age(self.now.duration_since(moment), moment),
-            Err(_) => moment.to_owned(),
+    /// Formats a time as its distance from now, or as a date from 30 days ago on.
+    pub(super) fn age(&self, time: &str) -> String {
+        match time.parse::<Timestamp>() {
+            Ok(time) => age(self.now.duration_since(time), time),
+            Err(_) => time.to_owned(),
         }
     }
 
-    /// Writes a moment in full, with its distance from now.
-    pub(super) fn moment(&self, moment: &str) -> String {
-        match moment.parse::<Timestamp>() {
+    /// Formats a time in full, with its distance from now.
+    pub(super) fn time(&self, time: &str) -> String {
+        match time.parse::<Timestamp>() {
             Ok(parsed) => {
                 let text = parsed.strftime("%Y-%m-%d %H:%M:%S UTC");
                 format!("{text} ({})", age(self.now.duration_since(parsed), parsed))
             }
-            Err(_) => moment.to_owned(),
+            Err(_) => time.to_owned(),
         }
     }
 
-    /// Starts a bar on standard error; it stays hidden where nobody would watch it.
+    /// Starts a progress bar on standard error; it is hidden unless standard error is a terminal.
     pub(super) fn bar(&self, what: &str, length: Option<u64>) -> ProgressBar {
         let watched = !self.form.json && !self.form.quiet && io::stderr().is_terminal();
         let target =
@@ -152,12 +152,12 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Writes a number of bytes in the largest binary unit that it fills.
+/// Formats a number of bytes in the largest binary unit that it fills.
 pub(super) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB"] {
-        // Half a tenth below 1024 would be printed as 1024.0 of the smaller unit.
+        // From 1023.95 on, the smaller unit would round up to 1024.0.
         if value < 1023.95 {
             break;
         }
@@ -167,21 +167,21 @@ pub(super) fn size(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
-fn age(distance: SignedDuration, moment: Timestamp) -> String {
+fn age(distance: SignedDuration, time: Timestamp) -> String {
     let seconds = distance.as_secs();
     let (number, unit) = match seconds {
-        // A server's clock may run a little before ours.
+        // The server's clock may be a little ahead.
         -60..60 => return "just now".to_owned(),
         60..3_600 => (seconds / 60, "minute"),
         3_600..86_400 => (seconds / 3_600, "hour"),
         86_400..2_592_000 => (seconds / 86_400, "day"),
-        _ => return moment.strftime("%Y-%m-%d").to_string(),
+        _ => return time.strftime("%Y-%m-%d").to_string(),
     };
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {unit}{plural} ago")
 }
 
-/// Makes text safe for a terminal: one line, no control or direction-changing characters.
+/// Makes text safe for a terminal: replaces control and direction-changing characters by spaces.
 pub(super) fn plain(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_are_for_people() {
+    fn sizes_and_times_are_readable() {
         for (bytes, text) in [
             (0, "0 B"),
             (1023, "1023 B"),
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(size(bytes), text);
         }
         written(Form::default(), |output| {
-            for (moment, text) in [
+            for (time, text) in [
                 ("2026-11-21T12:00:30Z", "just now"),
                 ("2026-11-21T11:59:00Z", "1 minute ago"),
                 ("2026-11-21T09:00:00.5Z", "2 hours ago"),
@@ -260,10 +260,10 @@ mod tests {
                 ("2026-01-02T09:00:00Z", "2026-01-02"),
                 ("soon", "soon"),
             ] {
-                assert_eq!(output.age(moment), text);
+                assert_eq!(output.age(time), text);
             }
             let text = "2026-11-21 11:59:00 UTC (1 minute ago)";
-            assert_eq!(output.moment("2026-11-21T11:59:00Z"), text);
+            assert_eq!(output.time("2026-11-21T11:59:00Z"), text);
         });
     }
 
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_failure() {
+    fn a_closed_pipe_is_no_failure() {
         let closed = Failure::output(&io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(closed.kind, Kind::Closed);
         let full = Failure::output(&io::Error::from(io::ErrorKind::StorageFull));

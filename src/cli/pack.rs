@@ -1,8 +1,8 @@
-//! A PATH turned into the zip that is sent: a zip as it is, a folder packed byte-stable.
+//! Turns a PATH into the zip to send: a zip is sent unchanged, a folder is packed reproducibly.
 //!
-//! Equal folders give equal bytes, whatever their times, umask, place or order of enumeration:
-//! entries stand in the order of their path's bytes, carry 1980-01-01, 0644 or 0755 and one
-//! compression level. Knows nothing of the server; what an archive may hold is decided there.
+//! Equal folders give equal bytes, whatever their times, umask, path or order of enumeration:
+//! entries are in the order of their path's bytes, with the date 1980-01-01, mode 0644 or 0755 and
+//! one compression level. Must not know the server, which decides what an archive may contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
@@ -15,20 +15,20 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 use super::failure::Failure;
 
-/// The file of a folder that says, in gitignore's syntax, what is left out below it.
+/// The file of a folder that lists, in gitignore's syntax, what is left out below it.
 pub(super) const IGNORE_FILE: &str = ".layerbaseignore";
 
-/// Fixed for ever within one release, since it decides the bytes and so the checksum.
+/// The compression level. It must not change within a release, since the checksum depends on it.
 const LEVEL: i64 = 6;
 
-/// A zip, ready to be read from its start.
+/// A zip, positioned at its start.
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) file: File,
     pub(super) size: u64,
 }
 
-/// Opens what PATH names; a folder is packed into a nameless temporary file first.
+/// Opens a zip, or packs a folder into an unnamed temporary file.
 pub(super) fn open(path: &Path) -> Result<Package, Failure> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -58,7 +58,7 @@ fn zip(path: &Path) -> Result<File, Failure> {
     }
 }
 
-/// What one path of the folder becomes in the archive.
+/// The entry of the archive for one path of the folder.
 enum Entry {
     File { executable: bool },
     Link { target: String },
@@ -107,7 +107,7 @@ fn add<W: Write + Seek>(
     Ok(())
 }
 
-/// Lists what is packed, by its path with forward slashes.
+/// Lists the entries to pack, by their path with forward slashes.
 fn collect(root: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
@@ -117,7 +117,7 @@ fn collect(root: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
     for found in walk {
         let found = found.map_err(|error| Failure::failed(error.to_string()))?;
         if let Some(error) = found.error() {
-            // A pattern that is not understood would silently pack what it meant to leave out.
+            // Ignoring an invalid pattern would pack the files that it meant to leave out.
             return Err(Failure::usage(error.to_string()));
         }
         let path = found.path();
@@ -130,7 +130,7 @@ fn collect(root: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
             .ok_or_else(|| refused(path, "its name is not UTF-8 or holds a backslash"))?;
         entries.insert(name, entry(root, path, &metadata)?);
     }
-    // A folder with something in it is made by its contents; only empty ones need an entry.
+    // Only empty folders need an entry; unpacking creates the others for their files.
     let filled: BTreeSet<String> = entries
         .keys()
         .filter_map(|name| name.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
@@ -160,10 +160,10 @@ fn entry(root: &Path, path: &Path, metadata: &Metadata) -> Result<Entry, Failure
     }
 }
 
-/// Tells whether a link's target leaves the tree, read as text or followed on this disk.
+/// Returns whether a link's target is outside the tree, by its text or when followed on this disk.
 ///
-/// As text, because the archive is unpacked elsewhere; on the disk too, because a link to a
-/// folder makes `folder/..` mean something else than the text says.
+/// By its text, because the archive is unpacked elsewhere. On the disk too, because `folder/..`
+/// is not the parent by text when `folder` is a link.
 fn leaves(root: &Path, link: &Path, target: &Path) -> bool {
     let mut depth: usize = link
         .parent()
@@ -180,7 +180,7 @@ fn leaves(root: &Path, link: &Path, target: &Path) -> bool {
     link.canonicalize().is_ok_and(|followed| !followed.starts_with(root))
 }
 
-/// Writes a path with forward slashes; `None` if it is not the same text on every system.
+/// Formats a path with forward slashes; `None` if it is not UTF-8 or has a backslash.
 fn portable(path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> = path
         .components()
@@ -195,7 +195,7 @@ fn refused(path: &Path, why: &str) -> Failure {
 
 #[cfg(unix)]
 fn executable(metadata: &Metadata) -> bool {
-    // The owner's bit alone: the others' depend on the umask.
+    // Only the owner's bit: the other bits depend on the umask.
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0
 }
 
@@ -204,7 +204,7 @@ fn executable(_: &Metadata) -> bool {
     false
 }
 
-/// Names the file that a pull writes when none is given.
+/// Returns the default name of a downloaded file.
 pub(super) fn file_name(name: &str, version: &str) -> PathBuf {
     let safe = |c: char| if "\\:*?\"<>|".contains(c) { '_' } else { c };
     PathBuf::from(format!("{name}-{version}.zip").chars().map(safe).collect::<String>())

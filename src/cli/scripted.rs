@@ -1,17 +1,17 @@
-//! A server for tests that answers from a closure and remembers what it was asked.
+//! A server for tests that answers from a closure and records its requests.
 //!
-//! Knows just enough HTTP/1.1 for one request a connection; the real server is tested elsewhere.
+//! Knows just enough HTTP/1.1 for one request per connection; the real server is tested elsewhere.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// One request as it arrived.
+/// One received request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// Path and query, undecoded.
+    /// Path and query, not decoded.
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
@@ -34,7 +34,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    /// Starts a server on a free port. `refuse_early` tells whether it answers before the body.
+    /// Starts a server on a free port. With `refuse_early` it answers before it reads the body.
     pub(super) fn start(
         refuse_early: bool,
         answer: impl Fn(&Request) -> Answer + Send + 'static,
@@ -61,7 +61,7 @@ impl Scripted {
         Self { url, requests }
     }
 
-    /// Returns what was asked so far.
+    /// Returns the requests so far.
     pub(super) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }

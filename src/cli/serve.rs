@@ -1,7 +1,6 @@
 //! `layerbase serve`: settings, logging, runtime, and one call into the server.
 //!
-//! Knows how a flag is spelled and what each exit code means for a start. What a setting does is
-//! the server's business.
+//! Knows the flags and the exit codes of a start. Must not know what a setting does.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,14 +16,14 @@ use crate::config::{Auth, Config, ConfigError, DIALECTS, Flags, LogFormat};
 use crate::server::{self, Clock, IdSource, ServeError, Server};
 use crate::store::OpenError;
 
-/// Most threads for work that blocks: scans, writes, downloads from slow disks. None of them waits
-/// for a client.
+/// Most threads for blocking work: scans, writes, downloads from slow disks. None of them waits for
+/// a client.
 const BLOCKING_THREADS: usize = 64;
 
-/// Open files beside those of connections: the catalog on each thread, uploads, downloads.
-const FILES_BESIDE: u64 = 512;
+/// Open files apart from connections: the catalog on each thread, uploads, downloads.
+const OTHER_FILES: u64 = 512;
 
-/// The flags of `serve`; each is a key of the file and a variable of the environment too.
+/// The flags of `serve`; each is also a key of the file and an environment variable.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Where to accept connections; port 0 picks a free one [env: LAYERBASE_LISTEN]
@@ -128,7 +127,7 @@ pub(super) struct Serve {
     config: Option<PathBuf>,
 }
 
-/// What `layerbase serve --help` ends with.
+/// The end of `layerbase serve --help`.
 pub(super) const HELP: &str = "\
 Examples:
   layerbase serve
@@ -166,7 +165,7 @@ limit.
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
 
 impl Serve {
-    /// Gathers the flags that were given.
+    /// Collects the given flags.
     fn flags(&self) -> Flags {
         let mut values = BTreeMap::new();
         let given = [
@@ -211,7 +210,7 @@ impl Serve {
     }
 }
 
-/// Serves until the process is told to stop.
+/// Serves until SIGTERM or SIGINT.
 pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure> {
     let config = Config::load(&serve.flags(), |name| std::env::var_os(name), Path::new(""))?;
     log(&config)?;
@@ -247,7 +246,7 @@ impl From<ServeError> for Failure {
             source = error.source();
         }
         match error {
-            // Starting would do harm, or the folder is not ours to use.
+            // Starting would do harm, or the folder belongs to another program.
             ServeError::Open(
                 OpenError::Locked(_) | OpenError::NewerSchema { .. } | OpenError::Foreign(_),
             ) => Self::refused(what).hint("name another folder with --data"),
@@ -268,16 +267,16 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Whether CTyun's requests are verified and have no end.
+/// Whether a captured CTyun request stays valid forever.
 fn is_replayable(config: &Config) -> bool {
     let is_served = config.dialects.iter().any(|dialect| dialect == "ctyun");
     config.auth == Auth::On && is_served && config.ctyun_skew.is_none()
 }
 
-/// Takes as many open files as the system lets this process have: each connection is one, and what
-/// a shell allows at first is often fewer than `connections`.
+/// Raises the limit on open files as far as the system permits: each connection needs one, and a
+/// shell's default is often lower than `connections`.
 fn allow_open_files(connections: usize) {
-    let wanted = connections as u64 + FILES_BESIDE;
+    let wanted = connections as u64 + OTHER_FILES;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(allowed) if allowed >= wanted => {}
         Ok(allowed) => tracing::warn!(allowed, wanted, "few open files for this max_connections"),
@@ -290,8 +289,8 @@ fn log(config: &Config) -> Result<(), Failure> {
         .log
         .parse()
         .map_err(|error| Failure::usage(format!("log filter '{}': {error}", config.log)))?;
-    // It calls a client's mistake an error and writes requests down whole; what it does is logged
-    // by those who ask it.
+    // These crates log a client's mistake as an error, or a whole request. Their callers log the
+    // outcome.
     let filter =
         filter.with_target("s3s", LevelFilter::OFF).with_target("object_store", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -353,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_an_end_are_warned_of() {
+    fn replayable_requests_are_warned_of() {
         let is_warned = |settings: &[(&'static str, &str)]| {
             let values = settings.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
             let flags = Flags { config: None, values };

@@ -1,7 +1,7 @@
-//! Where a command takes code from: a zip or a folder of this machine, or an object in a bucket of
-//! the server's.
+//! The source of a command's code: a zip or a folder on this machine, or an object in one of the
+//! server's buckets.
 //!
-//! Knows the native API's parameters of a reference. Packing and HTTP are others' work.
+//! Knows the native API's parameters for a reference. Must not know packing or HTTP.
 
 use std::path::PathBuf;
 
@@ -28,20 +28,20 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Whether the command names no code at all.
+    /// Whether the command names no code.
     pub(super) fn is_none(&self) -> bool {
         self.path.is_none() && self.bucket.is_none()
     }
 
-    /// Refuses a command that needs code and names none.
-    pub(super) fn must_be(&self) -> Result<(), Failure> {
+    /// Fails if the command names no code.
+    pub(super) fn require(&self) -> Result<(), Failure> {
         if self.is_none() {
             return Err(Failure::usage("no code: name a PATH, or --bucket and --object"));
         }
         Ok(())
     }
 
-    /// Sends the code, or says where it is, or sends neither; returns the JSON answer.
+    /// Sends the code, or its reference, or neither; returns the JSON answer.
     pub(super) fn upload(
         &self,
         upload: Upload,

@@ -1,4 +1,4 @@
-//! Whole commands against a scripted server, from the command line to what is printed.
+//! Whole commands against a scripted server, from the command line to the output.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn json(status: u16, body: impl Into<String>) -> Answer {
     (status, "application/json", body.into().into_bytes())
 }
 
-/// A server that knows one layer of two versions and two functions, one without code.
+/// A server with one layer of two versions and two functions, one without code.
 fn server() -> Scripted {
     Scripted::start(false, |request| {
         let path = request.target.split('?').next().unwrap();
@@ -68,7 +68,7 @@ fn server() -> Scripted {
     })
 }
 
-/// Runs one command line; `{url}` is not needed, the server is added.
+/// Runs one command line with `--server` added; returns results and notes.
 fn layerbase(server: &Scripted, arguments: &[&str]) -> Result<(String, String), Failure> {
     let line = ["layerbase", "--server", &server.url].into_iter().chain(arguments.iter().copied());
     let line =
@@ -89,12 +89,12 @@ fn kind(server: &Scripted, arguments: &[&str]) -> Kind {
 }
 
 #[test]
-fn the_grammar_is_sound() {
+fn the_grammar_is_valid() {
     CommandLine::command().debug_assert();
 }
 
 #[test]
-fn publishing_a_layer_sends_its_parameters_and_tells_the_version() {
+fn publishing_a_layer_sends_its_parameters_and_prints_the_version() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
     let zip = folder.path().join("a.zip");
@@ -147,7 +147,7 @@ fn lists_are_tables_for_people_and_one_array_for_programs() {
 }
 
 #[test]
-fn one_version_is_shown_whole() {
+fn one_version_is_shown_with_all_fields() {
     let server = server();
     let text = printed(&server, &["layer", "show", "py-deps", "latest"]);
     assert!(text.contains("\nsize         9 B (9 bytes)\n"), "{text}");
@@ -160,7 +160,7 @@ fn one_version_is_shown_whole() {
 }
 
 #[test]
-fn pulling_writes_a_checked_file_and_never_over_another() {
+fn pulling_writes_a_checked_file_and_overwrites_none() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
@@ -251,7 +251,7 @@ fn functions_are_created_changed_published_and_pulled() {
 }
 
 #[test]
-fn wrong_usage_is_told_before_anything_is_sent() {
+fn wrong_usage_is_refused_before_anything_is_sent() {
     let server = server();
     for arguments in [
         &["layer", "publish", "a/b", "."][..],

@@ -46,7 +46,7 @@ fn segments_and_values_are_encoded() {
 }
 
 #[test]
-fn only_http_and_https_addresses_are_servers() {
+fn only_http_and_https_addresses_are_accepted() {
     for good in ["http://localhost", "http://127.0.0.1:8470/", "http://[::1]:1/x"] {
         assert!(Client::new(&access(good)).is_ok(), "{good}");
     }
@@ -58,7 +58,7 @@ fn only_http_and_https_addresses_are_servers() {
 }
 
 #[test]
-fn uploads_carry_their_length_and_large_ones_ask_first() {
+fn uploads_carry_their_length_and_large_ones_expect_100_continue() {
     let server = Scripted::start(false, |request| stored(&request.body));
     for size in [0, 10, (1 << 20) - 1, 1 << 20, 5_000_000] {
         let bytes: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
@@ -69,7 +69,7 @@ fn uploads_carry_their_length_and_large_ones_ask_first() {
         assert_eq!(request.header("content-type"), Some("application/zip"));
         assert_eq!(request.header("content-length"), Some(size.to_string().as_str()));
         assert_eq!(request.header("transfer-encoding"), None);
-        assert_eq!(request.header("expect").is_some(), size >= ASK_FIRST);
+        assert_eq!(request.header("expect").is_some(), size >= EXPECT_MIN);
         assert_eq!(request.body, bytes);
     }
 }
@@ -96,7 +96,7 @@ fn a_file_that_became_shorter_ends_the_upload() {
 }
 
 #[test]
-fn other_bytes_on_the_server_are_a_failure() {
+fn a_different_digest_from_the_server_is_a_failure() {
     let server = Scripted::start(false, |_| stored(b"else"));
     let failure = upload(&server, b"PK", 2).unwrap_err();
     assert!(failure.kind == Kind::Failed && failure.what.contains("other bytes"), "{failure:?}");
@@ -112,7 +112,7 @@ fn an_empty_body_is_sent_with_its_length() {
 }
 
 #[test]
-fn pages_are_followed_to_the_last_and_a_loop_is_noticed() {
+fn pages_are_followed_to_the_last_and_a_loop_is_refused() {
     let server = Scripted::start(false, |request| {
         let body = match request.target.split("after=").nth(1) {
             None => r#"{"items":[1, {"a" : 2}],"next":"x y"}"#,
@@ -189,7 +189,7 @@ fn the_key_goes_with_every_request_and_to_no_other_server() {
 }
 
 #[test]
-fn who_is_not_let_in_is_told_of_the_key() {
+fn refused_credentials_get_a_hint_about_the_key() {
     let server = Scripted::start(false, |request| match request.target.as_str() {
         "/api/v1/401" => problem(401, r#"{"title":"T","detail":"no signature"}"#),
         _ => (403, "text/html", b"<html>".to_vec()),
@@ -207,7 +207,7 @@ fn who_is_not_let_in_is_told_of_the_key() {
 }
 
 #[test]
-fn a_server_that_is_not_there_gets_a_hint() {
+fn an_unreachable_server_gets_a_hint() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

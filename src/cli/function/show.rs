@@ -1,6 +1,6 @@
-//! Functions as people are shown them: one line, one row, all fields.
+//! Formats functions for people: one line, one row of a table, all fields.
 //!
-//! Knows the native API's function answers. Must not know the command line.
+//! Knows the native API's answers about functions. Must not know the command line.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::super::client::{self, Client, Query};
 use super::super::failure::Failure;
 use super::super::output::{self, Output};
 
-/// A function's head or version as the server tells it, as far as people are shown it.
+/// The displayed fields of a function's head or version in an answer.
 #[derive(Deserialize)]
 pub(super) struct Function {
     pub(super) name: String,
@@ -56,7 +56,7 @@ struct Layer {
 }
 
 impl Function {
-    /// Names the function and the version, if it is one.
+    /// Returns the function's name, with the version's if this is one.
     pub(super) fn title(&self) -> String {
         let name = output::plain(&self.name);
         match self.version {
@@ -68,7 +68,7 @@ impl Function {
         }
     }
 
-    /// Names it and tells which code it has.
+    /// Returns the title with the size and digest of the code.
     pub(super) fn summary(&self) -> String {
         let code = match (self.size, &self.sha256) {
             (Some(size), Some(sha256)) => format!("{}, sha256 {sha256}", output::size(size)),
@@ -88,7 +88,7 @@ impl Function {
     }
 }
 
-/// What the rows of a list show.
+/// The columns of a list.
 #[derive(Clone, Copy)]
 pub(super) enum Columns {
     Heads,
@@ -115,8 +115,8 @@ impl Columns {
     }
 
     fn row(self, function: Function, output: &Output<'_>) -> Vec<String> {
-        let age = |moment: &Option<String>| match moment {
-            Some(moment) => output.age(moment),
+        let age = |time: &Option<String>| match time {
+            Some(time) => output.age(time),
             None => "-".to_owned(),
         };
         let size = function.size();
@@ -138,7 +138,7 @@ impl Columns {
     }
 }
 
-/// Lists functions or versions: a table for people, the received items for programs.
+/// Prints a list of functions or versions: a table for people, the received items for programs.
 pub(super) fn list(
     client: &Client,
     output: &mut Output<'_>,
@@ -157,7 +157,7 @@ pub(super) fn list(
     output.table(columns.header(), &rows)
 }
 
-/// Shows all fields of one function or version.
+/// Prints all fields of one function or version.
 pub(super) fn one(answer: &str, output: &mut Output<'_>) -> Result<(), Failure> {
     let function: Function = client::parse(answer)?;
     let [memory, timeout] = function.limits();
@@ -177,10 +177,10 @@ pub(super) fn one(answer: &str, output: &mut Output<'_>) -> Result<(), Failure> 
         function.layers.iter().map(|layer| format!("{}:{}", layer.name, layer.version)).collect();
     let environment: Vec<String> =
         function.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let moment =
-        |text: &Option<String>| text.as_deref().map_or(String::new(), |t| output.moment(t));
-    let (created, updated) = (moment(&function.created_at), moment(&function.updated_at));
-    let published = moment(&function.published_at);
+    let time =
+        |text: &Option<String>| text.as_deref().map_or(String::new(), |text| output.time(text));
+    let (created, updated) = (time(&function.created_at), time(&function.updated_at));
+    let published = time(&function.published_at);
     let revision = function.revision.map_or(String::new(), |number| number.to_string());
     output.fields(&[
         ("name", function.name),

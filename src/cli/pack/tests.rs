@@ -1,4 +1,4 @@
-//! Folders on the disk, packed and looked into.
+//! Packs folders from the disk and inspects the archives.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
@@ -78,7 +78,7 @@ fn entries_carry_fixed_times_and_modes() {
 }
 
 #[test]
-fn only_the_ignore_file_of_ours_decides_what_is_left_out() {
+fn only_layerbaseignore_decides_what_is_left_out() {
     let folder = folder(&[
         (IGNORE_FILE, "*.pyc\n/build\n!keep.pyc\nsub/only/\n"),
         (".gitignore", "main.py\n"),
@@ -98,12 +98,12 @@ fn only_the_ignore_file_of_ours_decides_what_is_left_out() {
     let expected =
         [".gitignore", ".hidden", ".ignore", "deep/build/out", "keep.pyc", "main.py", "sub/c"];
     assert_eq!(names(folder.path()), expected);
-    // A file of that name above the folder must not matter, or the place would change the bytes.
+    // An ignore file above the folder has no effect: the bytes must not depend on the location.
     assert_eq!(names(&folder.path().join("deep")), ["build/out", "x.pyc"]);
 }
 
 #[test]
-fn a_pattern_that_is_not_understood_is_told() {
+fn an_invalid_pattern_is_refused_with_its_line() {
     let folder = folder(&[(IGNORE_FILE, "ok\na{b\n"), ("x", "x")]);
     let failure = open(folder.path()).unwrap_err();
     assert_eq!(failure.kind, Kind::Usage);
@@ -127,7 +127,7 @@ fn links_that_leave_the_folder_are_refused_by_name() {
 }
 
 #[test]
-fn a_zip_is_sent_as_it_is_and_nothing_else_is() {
+fn a_zip_is_sent_unchanged_and_other_files_are_refused() {
     let folder =
         folder(&[("a.zip", "PK\u{3}\u{4}whatever"), ("b.txt", "text"), ("c.zip", ""), ("d/", "")]);
     assert_eq!(bytes(&folder.path().join("a.zip")), b"PK\x03\x04whatever");
@@ -145,7 +145,7 @@ fn sockets_are_refused_by_name() {
 }
 
 #[test]
-fn file_names_are_fit_for_any_disk() {
+fn file_names_are_valid_on_any_disk() {
     assert_eq!(file_name("0@svc@fn", "latest"), Path::new("0@svc@fn-latest.zip"));
     assert_eq!(file_name("a:b\\c", "3"), Path::new("a_b_c-3.zip"));
 }
