@@ -286,13 +286,13 @@ impl Config {
         if open && !address.is_loopback() {
             return Err(ConfigError::Refused {
                 reason: format!(
-                    "{} can be reached from other machines, and authentication is off: anyone \
+                    "{} can be reached from other machines, and authentication is off: any client \
                      there could read, publish and delete",
                     self.listen
                 ),
-                remedies: "ask for signatures with --auth on (after `layerbase key add`), or \
-                          accept everyone with --auth off --allow-anonymous; \
-                          --listen 127.0.0.1:8470 keeps it on this machine"
+                remedies: "require signatures with --auth on (after `layerbase key add`), or \
+                           accept any client with --auth off --allow-anonymous; \
+                           --listen 127.0.0.1:8470 serves this machine alone"
                     .to_owned(),
             });
         }

@@ -41,8 +41,8 @@ impl Access {
             roots.extend(certificates(path)?);
         }
         if roots.is_empty() {
-            let what = "this system has no certificates to believe servers by";
-            return Err(Failure::failed(what).hint("name the server's own with --ca FILE"));
+            let what = "this system has no trusted certificates";
+            return Err(Failure::failed(what).hint("name the server's certificate with --ca FILE"));
         }
         let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
         Ok(TlsConfig::builder()

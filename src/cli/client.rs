@@ -213,11 +213,11 @@ impl Client {
         if let Some(hint) = certificate_hint(error) {
             failure.hint(hint)
         } else if refused || absent {
-            failure.hint("start one with `layerbase serve` or name it with --server")
+            failure.hint("start a server with `layerbase serve`, or name another with --server")
         } else if self.base.starts_with("http://") {
-            failure.hint("if it speaks https, name it as https://…; else its log may say why")
+            failure.hint("if the server uses https, name it as https://…; otherwise see its log")
         } else {
-            failure.hint("the server's log may say why it ended the request")
+            failure.hint("see the server's log for the reason")
         }
     }
 
@@ -229,12 +229,12 @@ impl Client {
         }
         let hint = match self.key {
             None => format!(
-                "show a key of the server: {KEY}=<key id>.<secret> in the environment, or \
+                "send a key of the server: set {KEY}=<key id>.<secret> in the environment, or use \
                  --key-file FILE"
             ),
             Some(_) => format!(
-                "the key of {KEY} or --key-file is not good for this: it may be unknown, \
-                 disabled, or of a smaller role"
+                "the key of {KEY} or --key-file may be unknown or disabled, or its role may not \
+                 allow this"
             ),
         };
         Failure { kind: Kind::Refused, ..failure }.hint(hint)
@@ -246,8 +246,11 @@ impl Client {
         let problem: Option<Problem> =
             text(answer).ok().and_then(|text| serde_json::from_str(&text).ok());
         let Some(problem) = problem else {
-            return Failure::failed(format!("{} answered {status} in no form of ours", self.base))
-                .hint("is this a layerbase server, and does its --dialects include native?");
+            return Failure::failed(format!(
+                "{} answered {status}, but not in the form of a layerbase server",
+                self.base
+            ))
+            .hint("is this a layerbase server, and does its --dialects include native?");
         };
         let kind = match status {
             StatusCode::NOT_FOUND => Kind::NotFound,
@@ -279,12 +282,12 @@ fn certificate_hint(error: &ureq::Error) -> Option<&'static str> {
             if cause.to_string().contains("CaUsedAsEndEntity") =>
         {
             Some(
-                "the server's certificate says that it is an authority (CA:TRUE) and not a \
+                "the server's certificate is for an authority (CA:TRUE) and not for a \
                  server; make one with basicConstraints=CA:FALSE",
             )
         }
         rustls::Error::InvalidCertificate(_) => Some(
-            "if the server is the right one, name its certificate, or the authority's that \
+            "if this is the right server, name its certificate, or that of the authority that \
              signed it, with --ca FILE or LAYERBASE_CA",
         ),
         _ => None,
@@ -372,7 +375,7 @@ struct Problem {
 /// Parses the fields of an answer.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failure> {
     serde_json::from_str(text)
-        .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))
+        .map_err(|error| Failure::failed(format!("cannot parse the server's answer: {error}")))
 }
 
 fn text(answer: Response<Body>) -> Result<String, Failure> {

@@ -19,7 +19,7 @@ pub(super) struct Target {
     /// Write to FILE, into a folder, or to standard output with '-' [default: NAME-VERSION.zip]
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Overwrite a file that is there already
+    /// Overwrite an existing file
     #[arg(long)]
     pub(super) force: bool,
 }

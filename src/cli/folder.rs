@@ -19,11 +19,11 @@ use crate::store::{OpenError, Store};
 /// The flags that name the data folder.
 #[derive(Debug, Args)]
 pub(super) struct DataFolder {
-    /// The folder of the catalog and the code, as `serve` has it [env: LAYERBASE_DATA]
+    /// The data folder of `serve`: the catalog and the code [env: LAYERBASE_DATA]
     /// [default: ./layerbase-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data: Option<String>,
-    /// Read where the folder is from FILE [env: LAYERBASE_CONFIG]
+    /// Read the data folder's path from FILE [env: LAYERBASE_CONFIG]
     /// [default: ./layerbase.toml if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -73,7 +73,7 @@ fn open(folder: &Path) -> Result<Catalog, Failure> {
     let store =
         Store::open_beside(folder, clock.now(), random()?).map_err(|error| match error {
             OpenError::Locked(_) => {
-                Failure::refused("the catalog is of an older release, whose server is running")
+                Failure::refused("a server of an older release is running on this catalog")
                     .hint("stop that server first")
             }
             other => ServeError::Open(other).into(),

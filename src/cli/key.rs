@@ -41,24 +41,24 @@ pub(super) struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a key and show its secret, once
+    /// Make a key and print its secret, once
     #[command(after_help = ADD_HELP)]
     Add(Add),
     /// List the keys, without their secrets
     Ls,
-    /// No longer let a key in, until it is enabled
+    /// Refuse a key until it is enabled again
     Disable {
         /// The key's id
         #[arg(value_parser = key_id)]
         id: KeyId,
     },
-    /// Let a disabled key in again
+    /// Accept a disabled key again
     Enable {
         /// The key's id
         #[arg(value_parser = key_id)]
         id: KeyId,
     },
-    /// Delete a key for good; what it published stays
+    /// Delete a key; layers and functions published with it stay
     Rm {
         /// The key's id
         #[arg(value_parser = key_id)]
@@ -70,27 +70,27 @@ enum KeyCommand {
         /// The key's id
         #[arg(value_parser = key_id)]
         id: KeyId,
-        /// How long the token is good, such as 15m, 12h or 90d [default: as long as the key]
+        /// How long the token is valid, such as 15m, 12h or 90d [default: as long as the key]
         #[arg(long, value_name = "DURATION", value_parser = length)]
         expires: Option<SignedDuration>,
     },
-    /// Make every download link useless that was given out before
+    /// Invalidate all download links issued so far
     RotateLinks,
 }
 
 #[derive(Debug, Args)]
 struct Add {
-    /// Whose layers and functions the key is for; a new name makes a new tenant
+    /// The tenant whose layers and functions the key is for; a new name makes a new tenant
     #[arg(long, default_value = "default", value_parser = tenant)]
     tenant: TenantId,
-    /// What the key may do: read lists and downloads, write also publishes and deletes, admin also
-    /// reads the log
+    /// What the key allows: 'read' to list and download, 'write' also to publish and delete,
+    /// 'admin' also to read the log
     #[arg(long, default_value = "write", value_parser = ["read", "write", "admin"])]
     role: String,
     /// The key's id, 4 to 128 letters, digits, '_' and '-' [default: a random one]
     #[arg(long, value_parser = key_id)]
     id: Option<KeyId>,
-    /// Read the secret from standard input, one line, instead of making one; it is not shown then
+    /// Read the secret, one line, from standard input instead of making one; it is not printed then
     #[arg(long)]
     secret_stdin: bool,
 }
@@ -104,8 +104,8 @@ Examples:
   layerbase key disable LBX4T0V7Q2M9K1C8R5Z3
   layerbase key rotate-links
 
-Keys count while the server runs with --auth on. These commands work on the data folder, also while
-a server runs on it, which honours the change from the next request on.
+Keys have an effect only on a server with --auth on. These commands work on the data folder; a
+server that runs on it applies the change from its next request on.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such key or no catalog, 4 the id is taken.";
 
@@ -115,18 +115,18 @@ Examples:
   layerbase key add --role admin --json > key.json
   layerbase key add --id AKIDEXAMPLE --secret-stdin < secret.txt
 
-Id and secret are what each cloud's SDK signs with: access key id and secret, AK and SK, SecretId
-and SecretKey. The token is both in one, for the native API (Authorization: Bearer), this command
-line (LAYERBASE_KEY) and Huawei's X-Auth-Token; openYuanrong's clients take one of their own, which
-`layerbase key token` can make again. The secret cannot be shown again.";
+Each cloud's SDK signs with the id and the secret, which it calls access key id and secret, AK and
+SK, or SecretId and SecretKey. The token is both in one text, for the native API (Authorization:
+Bearer), this command line (LAYERBASE_KEY) and Huawei's X-Auth-Token. openYuanrong's clients take a
+token of their own, which `layerbase key token` can make again. The secret is not printed again.";
 
 const TOKEN_HELP: &str = "\
 Examples:
   layerbase key token LBX4T0V7Q2M9K1C8R5Z3
   yrcli --jwt-token \"$(layerbase key token LBX4T0V7Q2M9K1C8R5Z3 --expires 12h)\" list
 
-The token is made from the key in the data folder, and sent nowhere. It lets in whoever has it: as
-the key's tenant, with the key's role, until it expires or the key is disabled or deleted.";
+The token is made from the key in the data folder and is not sent anywhere. Any client that has it
+acts as the key's tenant, with the key's role, until it expires or the key is disabled or deleted.";
 
 /// Runs one command about keys.
 pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -136,12 +136,12 @@ pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Fa
         KeyCommand::Ls => list(folder, output),
         KeyCommand::Disable { id } => {
             folder.open()?.enable_key(id, false)?;
-            output.note(&format!("key {id} is no longer let in"));
+            output.note(&format!("disabled key {id}"));
             Ok(())
         }
         KeyCommand::Enable { id } => {
             folder.open()?.enable_key(id, true)?;
-            output.note(&format!("key {id} is let in"));
+            output.note(&format!("enabled key {id}"));
             Ok(())
         }
         KeyCommand::Rm { id } => {
@@ -152,7 +152,7 @@ pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Fa
         KeyCommand::Token { id, expires } => token(id, *expires, folder, output),
         KeyCommand::RotateLinks => {
             folder.open()?.rotate_link_secret(random()?)?;
-            output.note("no download link that was given out before is good any longer");
+            output.note("all download links issued so far are invalid");
             Ok(())
         }
     }
@@ -188,7 +188,7 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
     let is_new = catalog.list_tenants()?.iter().all(|(tenant, _)| *tenant != add.tenant);
     let key = catalog.add_key(id, secret, add.tenant.clone(), role)?;
     if is_new {
-        output.note(&format!("there was no tenant {} before", add.tenant));
+        output.note(&format!("made a new tenant {}", add.tenant));
     }
     // The operator has a secret from standard input already; the output may end up in a log.
     let secret = (!add.secret_stdin).then(|| key.secret.reveal());
@@ -212,7 +212,7 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
         ("openyuanrong", made.openyuanrong_token.unwrap_or_default()),
     ])?;
     if secret.is_some() {
-        output.note("keep the secret now: it is not shown again");
+        output.note("store the secret now: it is not printed again");
     }
     Ok(())
 }
@@ -228,13 +228,13 @@ fn token(
     let key = key.ok_or_else(|| CatalogError::not_found(Noun::Key, id))?;
     let until = match expires {
         Some(length) => Some(output.now().checked_add(length).map_err(|_| {
-            Failure::usage("the token would be good longer than times can be told")
+            Failure::usage("the token would expire after the last date that can be written")
         })?),
         None => None,
     };
     let token = openyuanrong_token(&key.secret, &key.tenant, until);
     if !key.enabled {
-        output.note(&format!("key {id} is disabled, and so are its tokens"));
+        output.note(&format!("key {id} is disabled, so its tokens are refused"));
     }
     if output.json() {
         let expires_at = until.map(|at| at.to_string());
@@ -337,7 +337,7 @@ fn line(input: impl Read) -> Result<String, Failure> {
     input
         .take(INPUT_MAX)
         .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format!("standard input is no secret: {error}")))?;
+        .map_err(|error| Failure::usage(format!("standard input is not a secret: {error}")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.contains('\n') {

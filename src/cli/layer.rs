@@ -41,7 +41,7 @@ pub(super) enum LayerCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Delete one version; its number is never given out again
+    /// Delete one version; its number is never used again
     Rm {
         #[arg(value_name = "NAME", value_parser = name, help = NAME_HELP)]
         layer: LayerName,
@@ -60,8 +60,8 @@ Examples:
   layerbase layer publish py-deps --bucket releases --object layers/deps.zip
 
 A folder is packed so that equal folders give equal checksums: sorted, with fixed times and modes.
-A .layerbaseignore file in it, in gitignore syntax, says what to leave out. Symbolic links are
-kept if they stay inside the folder and refused otherwise.";
+A .layerbaseignore file in it, in gitignore syntax, lists what to leave out. A symbolic link is
+packed if its target is inside the folder, and refused otherwise.";
 
 const PULL_HELP: &str = "\
 Examples:
@@ -69,7 +69,7 @@ Examples:
   layerbase layer pull py-deps 3 -o /opt/layers/py-deps.zip --force
   layerbase layer pull py-deps 3 -o - | bsdtar -xf - -C /opt/layer
 
-The file appears under its name only when it is whole and its SHA-256 is the server's.";
+The file gets its name only when it is complete and its SHA-256 is the one the server states.";
 
 /// A new version.
 #[derive(Debug, Args)]
@@ -78,10 +78,10 @@ pub(super) struct Publish {
     layer: LayerName,
     #[command(flatten)]
     source: Source,
-    /// A runtime that the layer is made for; repeat for several
+    /// A runtime that the layer supports; repeat for several
     #[arg(long, value_name = "RUNTIME")]
     runtime: Vec<String>,
-    /// What this version is
+    /// The version's description
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// The licence of its content, such as Apache-2.0

@@ -26,11 +26,11 @@ pub(super) struct Log {
     /// At most this many lines, the oldest first [default: all]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<u64>,
-    /// Read the log of all tenants from the data folder FOLDER, beside the server that may own
-    /// it, instead of asking a server
+    /// Read the log of all tenants from the data folder FOLDER instead of from a server; a server
+    /// may be running on it
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
-    /// Only changes of this tenant and its products, from the data folder
+    /// Only changes of this tenant and its openYuanrong products; needs --data
     #[arg(long, value_name = "TENANT", requires = "data", value_parser = tenant)]
     tenant: Option<TenantId>,
 }
@@ -44,13 +44,14 @@ Examples:
   layerbase log --data /var/lib/layerbase
   layerbase log --data /var/lib/layerbase --tenant team-a
 
-Every change through any cloud's API has a line, under the operation's name in that cloud, and so
-have the commands on the data folder ('local').
+Each change through any cloud's API has a line, with the operation's name in that cloud. Commands on
+the data folder have lines too, with the dialect 'local'.
 
-Without --data the server is asked. With --auth on that takes a key of the role admin and shows the
-changes of its tenant, also where openYuanrong's clients divide it into products (team-a@product);
-without authentication those of the tenant 'default'. With --data the catalog on this machine is
-read: the changes of all tenants and of the node's owner, for whoever may read the folder.";
+Without --data the log is read from the server. With --auth on this needs a key of the role admin
+and shows the changes of the key's tenant and its openYuanrong products (team-a@product); with
+--auth off it shows those of the tenant 'default'. With --data the log is read from the catalog on
+this machine: the changes of all tenants and of the node's owner. This needs no key, but the
+permission to read the folder.";
 
 #[derive(Deserialize)]
 struct Page<'a> {

@@ -45,11 +45,11 @@ struct CommandLine {
     #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
     #[arg(env = "LAYERBASE_SERVER", hide_env_values = true, default_value = DEFAULT_SERVER)]
     server: String,
-    /// Believe https servers by the certificates in FILE (PEM) too, beside the system's
+    /// Trust the certificates in FILE (PEM) too, beside the system's
     #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     #[arg(env = "LAYERBASE_CA", hide_env_values = true)]
     ca: Option<String>,
-    /// Show the server the key in FILE, '<key id>.<secret>' [default: LAYERBASE_KEY]
+    /// Send the key in FILE, '<key id>.<secret>' [default: the variable LAYERBASE_KEY]
     #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     key_file: Option<PathBuf>,
     /// Print the server's JSON instead of tables; a list is one array
@@ -70,8 +70,8 @@ const ABOUT: &str = "One server for the layer and function-version APIs of five 
 
 const LONG_ABOUT: &str = "\
 One server for the layer and function-version APIs of five clouds: Alibaba FC, CTyun, Huawei
-FunctionGraph, openYuanrong and Tencent SCF. It keeps one SQLite file and one folder of code, and
-what is published through one cloud's API is listed by all of them.";
+FunctionGraph, openYuanrong and Tencent SCF. It stores all data in one SQLite file and one folder of
+code. A version published through one cloud's API is listed by all of them.";
 
 const HELP: &str = "\
 Examples:
@@ -88,7 +88,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.";
 /// The command groups.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the server and serve until told to stop
+    /// Run the server until it is stopped
     #[command(after_help = serve::HELP)]
     Serve(Box<serve::Serve>),
     /// Publish, list and download layers
@@ -99,13 +99,13 @@ enum Command {
     /// Make, list, disable and delete the keys that clients sign with
     #[command(after_help = key::HELP)]
     Key(key::KeyArgs),
-    /// List tenants and set how the clouds call them
+    /// List tenants and set their ids in each cloud
     #[command(after_help = tenant::HELP)]
     Tenant(tenant::TenantArgs),
-    /// Show who changed what
+    /// Show the audit log: who changed what
     #[command(after_help = log::HELP)]
     Log(log::Log),
-    /// Print what to set so that a cloud's SDK and CLI talk to the server
+    /// Print the settings that point a cloud's SDK and CLI at the server
     #[command(after_help = env::HELP)]
     Env(env::Env),
     /// Print the completions for a shell

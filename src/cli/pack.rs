@@ -54,7 +54,7 @@ fn zip(path: &Path) -> Result<File, Failure> {
         Ok(file)
     } else {
         Err(Failure::usage(format!("{}: is not a zip archive", path.display()))
-            .hint("name a .zip file, or a folder to have it packed"))
+            .hint("name a .zip file, or a folder to pack"))
     }
 }
 
@@ -69,7 +69,7 @@ fn pack(folder: &Path) -> Result<File, Failure> {
     let root = folder.canonicalize().map_err(|error| Failure::file(folder.display(), &error))?;
     let entries = collect(&root)?;
     if entries.is_empty() {
-        return Err(Failure::usage(format!("{}: holds nothing to pack", folder.display())));
+        return Err(Failure::usage(format!("{}: has nothing to pack", folder.display())));
     }
     let file = tempfile::tempfile().map_err(|error| Failure::file("temporary file", &error))?;
     let mut writer = ZipWriter::new(io::BufWriter::new(file)).set_auto_large_file();
@@ -127,7 +127,7 @@ fn collect(root: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
         let metadata =
             fs::symlink_metadata(path).map_err(|error| Failure::file(path.display(), &error))?;
         let name = portable(path.strip_prefix(root).unwrap_or(path))
-            .ok_or_else(|| refused(path, "its name is not UTF-8 or holds a backslash"))?;
+            .ok_or_else(|| refused(path, "its name is not UTF-8 or has a backslash"))?;
         entries.insert(name, entry(root, path, &metadata)?);
     }
     // Only empty folders need an entry; unpacking creates the others for their files.
@@ -146,10 +146,11 @@ fn entry(root: &Path, path: &Path, metadata: &Metadata) -> Result<Entry, Failure
     } else if kind.is_symlink() {
         let target = fs::read_link(path).map_err(|error| Failure::file(path.display(), &error))?;
         if leaves(root, path, &target) {
-            return Err(refused(path, &format!("its target {} is outside", target.display()))
-                .hint(
-                    "copy the target into the folder, or leave the link out with .layerbaseignore",
-                ));
+            return Err(refused(
+                path,
+                &format!("its target {} is outside the folder", target.display()),
+            )
+            .hint("copy the target into the folder, or leave the link out with .layerbaseignore"));
         }
         let target = portable(&target).ok_or_else(|| refused(path, "its target is not UTF-8"))?;
         Ok(Entry::Link { target })

@@ -26,42 +26,45 @@ const OTHER_FILES: u64 = 512;
 /// The flags of `serve`; each is also a key of the file and an environment variable.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to accept connections; port 0 picks a free one [env: LAYERBASE_LISTEN]
+    /// The address to listen on; port 0 picks a free port [env: LAYERBASE_LISTEN]
     /// [default: 127.0.0.1:8470]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The folder of the catalog and the code [env: LAYERBASE_DATA] [default: ./layerbase-data]
+    /// The data folder: the catalog and the code [env: LAYERBASE_DATA] [default: ./layerbase-data]
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
-    /// Whether clients must sign, with keys of `layerbase key` [env: LAYERBASE_AUTH] [default: off]
+    /// Whether requests must be signed with a key of `layerbase key` [env: LAYERBASE_AUTH]
+    /// [default: off]
     #[arg(long, value_parser = ["off", "on"])]
     auth: Option<String>,
-    /// Serve everyone who can reach the address, without signatures
+    /// Allow --auth off on an address that other machines can reach: any client there can read,
+    /// publish and delete
     /// [env: LAYERBASE_ALLOW_ANONYMOUS]
     #[arg(long)]
     allow_anonymous: bool,
-    /// The dialects to answer, separated by commas [env: LAYERBASE_DIALECTS] [default: all]
+    /// The dialects to serve, separated by commas [env: LAYERBASE_DIALECTS] [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = dialects())]
     dialects: Option<Vec<String>>,
     /// Largest zip to accept, such as 64MiB or 50MB [env: LAYERBASE_MAX_UPLOAD] [default: each
     /// dialect's own vendor limit]
     #[arg(long, value_name = "SIZE")]
     max_upload: Option<String>,
-    /// Largest sum of a zip's entries unpacked [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
+    /// Largest total size of a zip's entries, unpacked [env: LAYERBASE_MAX_UNPACKED]
+    /// [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<String>,
     /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 30000]
     #[arg(long, value_name = "NUMBER")]
     max_entries: Option<String>,
-    /// Serve https with this certificate and those that lead to its root, PEM; read again on
-    /// SIGHUP [env: LAYERBASE_TLS_CERT]
+    /// Serve https with this certificate, followed by its intermediate certificates, PEM; read
+    /// again on SIGHUP [env: LAYERBASE_TLS_CERT]
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<String>,
     /// The certificate's private key, PEM [env: LAYERBASE_TLS_KEY]
     #[arg(long, value_name = "FILE")]
     tls_key: Option<String>,
-    /// How long a client may take to send a request's head, and a connection may wait for the
-    /// next one [env: LAYERBASE_HEAD_TIMEOUT] [default: 30s]
+    /// How long a client may take to send a request's head, and how long a connection may be idle
+    /// between two requests [env: LAYERBASE_HEAD_TIMEOUT] [default: 30s]
     #[arg(long, value_name = "TIME")]
     head_timeout: Option<String>,
     /// Largest head of a request, from 8KiB to 1MiB [env: LAYERBASE_MAX_HEAD] [default: 64KiB]
@@ -71,7 +74,7 @@ pub(super) struct Serve {
     /// [default: 1h]
     #[arg(long, value_name = "TIME")]
     body_timeout: Option<String>,
-    /// How long the copy of code out of a bucket may take [env: LAYERBASE_FETCH_TIMEOUT]
+    /// How long the copy of one object out of a bucket may take [env: LAYERBASE_FETCH_TIMEOUT]
     /// [default: 15m]
     #[arg(long, value_name = "TIME")]
     fetch_timeout: Option<String>,
@@ -88,7 +91,7 @@ pub(super) struct Serve {
     /// Most uploads at a time [env: LAYERBASE_MAX_UPLOADS] [default: 16]
     #[arg(long, value_name = "NUMBER")]
     max_uploads: Option<String>,
-    /// Most requests per second of one key [env: LAYERBASE_RATE_LIMIT] [default: none]
+    /// Most requests per second with one key [env: LAYERBASE_RATE_LIMIT] [default: none]
     #[arg(long, value_name = "NUMBER")]
     rate_limit: Option<String>,
     /// Most bytes of the code of all versions of one tenant and its openYuanrong products
@@ -99,27 +102,26 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_INBOX_LIFETIME] [default: 24h]
     #[arg(long, value_name = "TIME")]
     inbox_lifetime: Option<String>,
-    /// Most bytes of all objects in the inbox, 4 KiB for each added [env: LAYERBASE_INBOX_MAX]
-    /// [default: 10GiB]
+    /// Most bytes of all objects in the inbox; each counts 4 KiB more than its size
+    /// [env: LAYERBASE_INBOX_MAX] [default: 10GiB]
     #[arg(long, value_name = "SIZE")]
     inbox_max: Option<String>,
-    /// How far the date of a signed CTyun request may be off [env: LAYERBASE_CTYUN_SKEW]
-    /// [default: none, since CTyun's own clients send local time]
+    /// How far the date of a signed CTyun request may be from the server's time
+    /// [env: LAYERBASE_CTYUN_SKEW] [default: none, since CTyun's own clients send local time]
     #[arg(long, value_name = "TIME")]
     ctyun_skew: Option<String>,
-    /// What download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address that the
-    /// request was sent to]
+    /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address
+    /// that the request was sent to]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The region that is echoed and put into identifiers [env: LAYERBASE_REGION]
-    /// [default: local-1]
+    /// The region in responses and identifiers [env: LAYERBASE_REGION] [default: local-1]
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
     /// Which log lines to write, such as debug or info,layerbase=trace [env: LAYERBASE_LOG]
     /// [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-    /// How log lines look [env: LAYERBASE_LOG_FORMAT] [default: text]
+    /// The format of log lines [env: LAYERBASE_LOG_FORMAT] [default: text]
     #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
     /// Read settings from FILE [env: LAYERBASE_CONFIG] [default: ./layerbase.toml if it exists]
@@ -137,8 +139,8 @@ Examples:
   layerbase serve --dialects native,tencent --max-upload 64MiB
 
 A setting's value is taken from the flag, else the environment, else the file, else the default.
-The file has the flags' names with '_' for '-', and a table for each tenant and each bucket that
-needs one:
+The file's keys are the flags' names with '_' for '-'. It can have a table for each tenant and for
+each bucket:
 
   listen = \"127.0.0.1:8470\"
   max_upload = \"64MiB\"
@@ -154,15 +156,15 @@ needs one:
   endpoint = \"https://s3.example:9000\"   # speaks S3; http:// also needs allow_http = true
   access_key_id = \"node1\"                # or access_key_id_env = \"VARIABLE\"
   secret_access_key_file = \"node1.secret\" # or secret_access_key, secret_access_key_env
-  tenants = [\"default\"]                  # who may read it; without it everybody
+  tenants = [\"default\"]                  # the tenants that may read it; default: all
 
 A size is a whole number of bytes, or one with a unit in any letter case: K M G T and
 KiB MiB GiB TiB count in 1024s, KB MB GB TB in 1000s. A time is a whole number with ms, s, m, h or
-d, such as 90s or 15m. 'none' lifts max_unpacked, body_timeout, fetch_timeout, max_body,
-max_tenant_code, inbox_max, rate_limit and ctyun_skew; for max_upload it means each vendor's own
-limit.
+d, such as 90s or 15m. 'none' means no limit for max_unpacked, body_timeout, fetch_timeout,
+max_body, max_tenant_code, inbox_max, rate_limit and ctyun_skew; for max_upload it means each
+vendor's own limit.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 refused to start.";
+Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 4 refused to start.";
 
 impl Serve {
     /// Collects the given flags.
@@ -217,7 +219,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure>
     allow_open_files(config.max_connections);
     if is_replayable(&config) {
         tracing::warn!(
-            "a captured CTyun request is good for ever, with another method or path too: its \
+            "a captured CTyun request stays valid forever, also with another method or path: its \
              signature covers neither. Limit its age with --ctyun-skew, or leave ctyun out of \
              --dialects"
         );
@@ -279,8 +281,10 @@ fn allow_open_files(connections: usize) {
     let wanted = connections as u64 + OTHER_FILES;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(allowed) if allowed >= wanted => {}
-        Ok(allowed) => tracing::warn!(allowed, wanted, "few open files for this max_connections"),
-        Err(error) => tracing::warn!(%error, "cannot ask for more open files"),
+        Ok(allowed) => {
+            tracing::warn!(allowed, wanted, "the limit on open files is low for max_connections")
+        }
+        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::{BucketName, ObjectKey};
 /// PATH, or `--bucket` and `--object`.
 #[derive(Debug, Args)]
 pub(super) struct Source {
-    /// A zip, sent as it is, or a folder to pack
+    /// A zip, which is sent unchanged, or a folder to pack
     path: Option<PathBuf>,
     /// Instead of PATH: the bucket in which the server finds the zip
     #[arg(long, value_name = "BUCKET", value_parser = bucket, requires = "object")]

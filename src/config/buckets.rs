@@ -110,9 +110,10 @@ impl Table {
             (Some((folder, _)), None) => {
                 let storage_only = |key: &&&str| !matches!(**key, "folder" | "tenants");
                 if let Some(key) = self.fields.keys().find(storage_only) {
-                    return Err(
-                        self.wrong(key, "is for a bucket with an endpoint, this has a folder")
-                    );
+                    return Err(self.wrong(
+                        key,
+                        "is for a bucket with an endpoint, and this one has a folder",
+                    ));
                 }
                 if folder.is_empty() {
                     return Err(self.wrong("folder", "must name a folder"));
@@ -129,13 +130,15 @@ impl Table {
                     )?
                     .unwrap_or_else(|| REGION.to_owned()),
                 bucket: self
-                    .get("bucket", "is no name of a bucket", |text| BucketName::parse(text).ok())?
+                    .get("bucket", "is not a bucket name", |text| BucketName::parse(text).ok())?
                     .unwrap_or_else(|| name.clone()),
                 key: self.key(environment)?,
                 path_style: self.switch("path_style")?.unwrap_or(true),
             }),
             (Some(_), Some(_)) => {
-                return Err(self.wrong("endpoint", "must not stand beside folder: a bucket is one"));
+                return Err(
+                    self.wrong("endpoint", "must not be set with folder: a bucket has one of them")
+                );
             }
             (None, None) => {
                 let what = format!("[buckets.{}]", self.name);
@@ -152,7 +155,7 @@ impl Table {
     /// Returns scheme, host and port. Plain http also needs `allow_http`: any machine on the way
     /// can read and change the code.
     fn endpoint(&self) -> Result<String, ConfigError> {
-        let rule = "must be http:// or https:// with a host, perhaps a port, and nothing behind";
+        let rule = "must be http:// or https:// with a host, perhaps a port, and nothing else";
         let endpoint = self.get("endpoint", rule, |text| {
             let (scheme, host) = text.split_once("://")?;
             let host = host.strip_suffix('/').unwrap_or(host);
@@ -162,7 +165,7 @@ impl Table {
         })?;
         let endpoint = endpoint.unwrap_or_default();
         if endpoint.starts_with("http://") && self.switch("allow_http")? != Some(true) {
-            let rule = "is plain http, which anyone on the way can read and change; \
+            let rule = "is plain http, which others on the network can read and change; \
                         'allow_http = true' accepts that";
             return Err(self.wrong("endpoint", rule));
         }
@@ -181,12 +184,10 @@ impl Table {
             (None, None) => return Ok(None),
             (Some(id), Some(secret)) => (id, secret),
             (Some((key, _)), None) => {
-                return Err(
-                    self.wrong(key, "needs secret_access_key beside it, or its _env or _file")
-                );
+                return Err(self.wrong(key, "needs secret_access_key too, or its _env or _file"));
             }
             (None, Some((key, _))) => {
-                return Err(self.wrong(key, "needs access_key_id beside it, or its _env"));
+                return Err(self.wrong(key, "needs access_key_id too, or its _env"));
             }
         };
         let is_id = !id.1.is_empty()
@@ -213,7 +214,7 @@ impl Table {
         let mut given = keys.iter().filter(|key| self.fields.contains_key(**key));
         let Some(key) = given.next() else { return Ok(None) };
         if let Some(other) = given.next() {
-            return Err(self.wrong(other, &format!("must not stand beside {key}: one is enough")));
+            return Err(self.wrong(other, &format!("must not be set with {key}: one is enough")));
         }
         let text = &self.fields[key].0;
         let found = if key.ends_with("_env") {

@@ -34,7 +34,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
     let document = Document { name, text };
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| document.line(span.start));
-        ConfigError::invalid(&document.at(line), "this is not TOML", error.message())
+        ConfigError::invalid(&document.at(line), "this is not valid TOML:", error.message())
     })?;
     let mut file = File::default();
     for (key, value) in table.get_ref() {

@@ -64,7 +64,7 @@ impl Gathered {
             )?,
             dialects: self.get(
                 "dialects",
-                &format!("must be 'all' or names out of: {}", DIALECTS.join(", ")),
+                &format!("must be 'all' or a list of: {}", DIALECTS.join(", ")),
                 "all",
                 dialects,
             )?,
@@ -177,7 +177,7 @@ impl Gathered {
         };
         let alone = |key: &'static str, other: &str| {
             let (text, origin) = &self.values[key];
-            let rule = format!("needs {} beside it: https takes both", flag(other));
+            let rule = format!("needs {} too: https takes both", flag(other));
             ConfigError::invalid(origin, &format!("{key} '{text}'"), &rule)
         };
         match (file("tls_cert")?, file("tls_key")?) {

@@ -75,7 +75,7 @@ fn https_takes_a_certificate_and_a_key() {
     let mixed = Start { environment, ..flags(&both[..1]) };
     assert!(mixed.load().is_ok(), "each from where it is given");
     let error = flags(&both[..1]).error();
-    assert_eq!(error, "--tls-cert: tls_cert 'a.pem' needs --tls-key beside it: https takes both");
+    assert_eq!(error, "--tls-cert: tls_cert 'a.pem' needs --tls-key too: https takes both");
     let error = file("region = \"r\"\ntls_key = \"b.pem\"").error();
     assert!(error.starts_with("layerbase.toml:2: tls_key 'b.pem' needs --tls-cert"), "{error}");
 }
@@ -180,7 +180,7 @@ fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
 #[test]
 fn a_file_that_is_not_toml_is_reported_with_its_line() {
     let error = file("region = \"a\"\nlisten 5").error();
-    assert!(error.starts_with("layerbase.toml:2: this is not TOML"), "{error}");
+    assert!(error.starts_with("layerbase.toml:2: this is not valid TOML: "), "{error}");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn dialects_are_a_list_in_any_order_and_unknown_ones_are_refused() {
     assert_eq!(config.dialects, ["ctyun", "huawei"]);
     assert_eq!(
         flags(&[("dialects", "aws")]).error(),
-        "--dialects: dialects 'aws' must be 'all' or names out of: \
+        "--dialects: dialects 'aws' must be 'all' or a list of: \
          alibaba, ctyun, huawei, native, openyuanrong, s3, tencent"
     );
 }

@@ -115,7 +115,7 @@ impl Connections {
         drop(self.listener);
         drop(stopping);
         if tokio::time::timeout(GRACE, room.acquire_many(all)).await.is_err() {
-            tracing::warn!("gave up waiting for requests that still run");
+            tracing::warn!("some requests did not finish before the end of the grace period");
         }
     }
 }
@@ -148,12 +148,12 @@ fn is_client_abort(error: &io::Error) -> bool {
 
 fn reload(tls: Option<&mut Tls>) {
     match tls.map(Tls::reload) {
-        Some(Ok(())) => tracing::info!("the certificate was read again"),
+        Some(Ok(())) => tracing::info!("reloaded the certificate"),
         Some(Err(error)) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "the certificate stays the one it was");
+            tracing::error!(%error, cause, "cannot reload the certificate; the old one stays");
         }
-        None => tracing::info!("SIGHUP: there is no certificate to read again"),
+        None => tracing::info!("ignored SIGHUP: there is no certificate to reload"),
     }
 }
 
@@ -183,7 +183,7 @@ impl Connection {
         match shaken {
             Ok(Ok(stream)) => self.exchange(stream, stopped).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+            Err(_) => tracing::debug!("a TLS handshake timed out"),
         }
     }
 
@@ -214,7 +214,7 @@ impl Connection {
                     talk.as_mut().graceful_shutdown();
                 }
                 () = timed_out.as_mut() => {
-                    tracing::debug!("a client took too long");
+                    tracing::debug!("a client timed out");
                     return;
                 }
             }
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_stalled_client_loses_its_connection_to_another() {
+    async fn a_stalled_client_is_disconnected() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {

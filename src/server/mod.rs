@@ -81,7 +81,7 @@ impl Server {
             .with_inbox(InboxLimits { lifetime: config.inbox_lifetime, size: config.inbox_max });
         if config.auth == Auth::On && catalog.access().is_ok_and(|access| access.keys.is_empty()) {
             tracing::warn!(
-                "there is no key yet, and nobody is let in: `layerbase key add` makes one"
+                "there is no key yet, so every client is refused: `layerbase key add` makes one"
             );
         }
         let (scheme, limits) = (config.scheme(), Limits::of(&config));

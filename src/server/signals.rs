@@ -33,7 +33,9 @@ impl Hangups {
     pub(super) fn listen() -> Self {
         #[cfg(unix)]
         let signal = signal(SignalKind::hangup())
-            .inspect_err(|error| tracing::warn!(%error, "SIGHUP will end the process"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "SIGHUP will end the process: cannot listen for it"),
+            )
             .ok();
         Self {
             #[cfg(unix)]

@@ -24,7 +24,7 @@ pub(super) async fn run(app: App) -> Infallible {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(failure) => {
-                    tracing::error!(?failure, "the inbox was not swept");
+                    tracing::error!(?failure, "cannot sweep the inbox");
                     break;
                 }
             }
