@@ -305,7 +305,7 @@ fn check_revision(head: &FunctionVersion, expected: Option<u64>) -> Result<(), C
     }
 }
 
-/// Checks a publication, in the order of openYuanrong's reference (section 1.2).
+/// Checks a publication, in the order of openYuanrong (openyuanrong.md section 1.2).
 fn check_publication(
     change: &Change<'_>,
     head: &FunctionVersion,

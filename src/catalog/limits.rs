@@ -6,7 +6,7 @@
 
 use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion, ObjectInfo};
 
-/// Bytes of a description: 1024 characters of four bytes (openyuanrong.md section 1.3).
+/// Bytes of a description: 1024 characters of four bytes (openyuanrong.md section 1.1).
 const DESCRIPTION: usize = 4096;
 
 /// Characters of a layer version's license.

@@ -8,7 +8,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::domain::Digests;
 
-/// A zip from section 4 of a dialect's reference, with the digests printed there.
+/// A zip from a dialect's reference, as in tencent.md section 4, with the digests printed there.
 pub(crate) struct Sample {
     pub(crate) dialect: &'static str,
     pub(crate) base64: &'static str,

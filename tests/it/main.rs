@@ -22,6 +22,7 @@ mod keys;
 mod lists;
 mod mutations;
 mod oss;
+mod papers;
 mod sdk;
 mod storages;
 mod strangers;

@@ -1,4 +1,4 @@
-//! The reference's vectors step by step, and thousands of requests that nobody signed.
+//! The vectors of huawei.md section 9 step by step, and thousands of requests that nobody signed.
 
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
