@@ -9,6 +9,7 @@
 //!                                                   authentication is on, and these are let in
 //!   "objects": { "bucket/key": "vector" },          these lie in the folder of the bucket map;
 //!                                                   { "text": "…" } in place of a vector is text
+//!   "start":  "name",                               the steps of `_before/name.json` come first
 //!   "before": [ request, … ],                       each must be answered with 2xx, or "status"
 //!   "request": { "method", "path", "headers": {}, "at": time, and one of
 //!                "json": value | "text": "…" | "zip": vector | "base64": "…" },
@@ -20,10 +21,18 @@
 //! answers `{{any}}` is any text that is not empty, also inside a "text", `{{uuid}}` a UUID,
 //! `{{number}}` any number, and `{{link NAME}}` a download link that serves exactly the bytes of that
 //! vector. A header that must be absent is `null`.
+//!
+//! Beside the operations a dialect's folder has `_auth/<Operation>/`, the cases with "keys", and
+//! `_before/`, the starting points that three or more cases name.
+//!
+//! Cases that begin alike share a server: each finds it as the steps before its request left it. A
+//! server on which a case has changed a row or a file is not used again.
+
+mod case;
+mod expect;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,104 +40,154 @@ use std::time::Duration;
 use layerbase::config::{Auth, Config};
 use layerbase::domain::{KeyId, Role, Timestamp};
 use serde_json::Value;
-use uuid::Uuid;
+
+pub use case::{Case, cases, scenes};
 
 use crate::audit;
-use crate::support::{Answer, Request, TestServer, zips};
+use crate::support::server::Footprint;
+use crate::support::{Answer, Request, TestServer, Watch, zips};
 
-const CASES_AT_ONCE: usize = 4;
+const SCENES_AT_ONCE: usize = 4;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+/// The cases of every dialect.
+pub fn all() -> Vec<Case> {
+    case::dialects().iter().flat_map(|dialect| cases(dialect)).collect()
 }
 
-/// Every case file: dialect, operation, path.
-pub fn cases() -> Vec<(String, String, PathBuf)> {
-    let mut cases = Vec::new();
-    for dialect in layerbase::config::DIALECTS {
-        let Ok(operations) = fs::read_dir(folder().join(dialect)) else { continue };
-        for operation in operations {
-            let operation = operation.unwrap().path();
-            for case in fs::read_dir(&operation).unwrap() {
-                let name = operation.file_name().unwrap().to_string_lossy().into_owned();
-                cases.push((dialect.to_owned(), name, case.unwrap().path()));
-            }
-        }
-    }
-    cases.sort();
-    cases
-}
-
-fn run_all(dialect: &str) {
-    let cases: Vec<_> = cases().into_iter().filter(|case| case.0 == dialect).collect();
-    assert!(!cases.is_empty(), "{dialect} has no golden case");
+/// Runs every case of a dialect, or those whose path has `LAYERBASE_GOLDEN` in it: each scene is
+/// played by `play`, which returns the failures. The scenes mostly wait for the disk.
+pub fn play_all(
+    dialect: &str,
+    may_play: impl Fn(&Case) -> bool,
+    play: impl Fn(&[Case]) -> Vec<String> + Sync,
+) {
     let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
+    let mut cases = cases(dialect);
+    cases.retain(|case| case.path.to_string_lossy().contains(&only) && may_play(case));
+    let scenes = scenes(cases);
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let written = Mutex::new(BTreeSet::new());
-    // Each case has a server of its own and mostly waits for the disk.
     std::thread::scope(|scope| {
-        for _ in 0..CASES_AT_ONCE {
+        for _ in 0..SCENES_AT_ONCE {
             scope.spawn(|| {
-                while let Some((_, operation, path)) =
-                    cases.get(next.fetch_add(1, Ordering::SeqCst))
-                {
-                    let name = format!("{operation}/{}", path.file_name().unwrap().display());
-                    if !path.to_string_lossy().contains(&only) {
-                        continue;
-                    }
-                    match run(path, (dialect, operation)) {
-                        Ok(true) => drop(written.lock().unwrap().insert(operation.as_str())),
-                        Ok(false) => {}
-                        Err(failure) => failures.lock().unwrap().push(format!("{name}: {failure}")),
-                    }
+                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    failures.lock().unwrap().extend(play(scene));
                 }
             });
         }
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
-    let changing: BTreeSet<&str> = cases
-        .iter()
-        .map(|case| case.1.as_str())
-        .filter(|operation| only.is_empty() && audit::changes(operation))
-        .collect();
-    assert!(written.into_inner().unwrap().is_superset(&changing), "some leave no line in the log");
+}
+
+fn run_all(dialect: &str) {
+    let (run_cases, written) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    play_all(
+        dialect,
+        |_| true,
+        |scene| {
+            let mut stage = None;
+            let mut failures = Vec::new();
+            for case in scene {
+                run_cases.fetch_add(1, Ordering::SeqCst);
+                match run(&mut stage, case) {
+                    Ok(true) => drop(written.lock().unwrap().insert(case.operation.clone())),
+                    Ok(false) => {}
+                    Err(failure) => failures.push(format!("{}: {failure}", case.name())),
+                }
+            }
+            failures
+        },
+    );
+    if std::env::var_os("LAYERBASE_GOLDEN").is_none() {
+        let cases = cases(dialect);
+        assert_eq!(run_cases.into_inner(), cases.len());
+        let operations = cases.into_iter().map(|case| case.operation);
+        let changing: BTreeSet<String> = operations.filter(|name| audit::changes(name)).collect();
+        let written = written.into_inner().unwrap();
+        assert!(written.is_superset(&changing), "some leave no line in the log");
+    }
 }
 
 macro_rules! dialects {
-    ($($dialect:ident)*) => { $(
-        #[test]
-        fn $dialect() {
-            run_all(stringify!($dialect));
-        }
-    )* };
+    ($($dialect:ident)*) => {
+        const DIALECTS: &[&str] = &[$(stringify!($dialect)),*];
+
+        $(
+            #[test]
+            fn $dialect() {
+                run_all(stringify!($dialect));
+            }
+        )*
+    };
 }
 
 dialects! { alibaba ctyun huawei native openyuanrong s3 tencent }
 
-/// Runs one case; tells whether it left a line in the log of changes.
-fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
-    let case: Value = serde_json::from_slice(&fs::read(path).unwrap())
-        .map_err(|failure| format!("the case is not JSON: {failure}"))?;
-    let keys = case["keys"].as_array();
-    let server = TestServer::start_with(|config| {
-        if keys.is_some() {
-            config.auth = Auth::On;
+/// A server on which everything before a request has been done.
+struct Stage {
+    server: TestServer,
+    saved: BTreeMap<String, String>,
+    lines: usize,
+    footprint: Footprint,
+    watch: Watch,
+}
+
+impl Stage {
+    fn set(case: &Case) -> Result<Self, String> {
+        let keys = case.value["keys"].as_array();
+        let server = TestServer::start_with(|config| {
+            if keys.is_some() {
+                config.auth = Auth::On;
+            }
+            configure(config, &case.value["config"]);
+        });
+        for key in keys.into_iter().flatten() {
+            let text = |name: &str, default| key[name].as_str().unwrap_or(default).to_owned();
+            let role = Role::parse(&text("role", "write")).ok_or("no such role")?;
+            server.add_key(&text("id", ""), &text("secret", ""), &text("tenant", "default"), role);
+            if key["disabled"] == true {
+                server.local().enable_key(&KeyId::parse(text("id", "")).unwrap(), false).unwrap();
+            }
         }
-        configure(config, &case["config"]);
-    });
-    for key in keys.into_iter().flatten() {
-        let text = |name: &str, default| key[name].as_str().unwrap_or(default).to_owned();
-        let role = Role::parse(&text("role", "write")).ok_or("no such role")?;
-        server.add_key(&text("id", ""), &text("secret", ""), &text("tenant", "default"), role);
-        if key["disabled"] == true {
-            server.local().enable_key(&KeyId::parse(text("id", "")).unwrap(), false).unwrap();
-        }
+        put_objects(&server, &case.value["objects"]);
+        let saved = play_before(case, |step, saved| {
+            set_clock(&server, step);
+            Ok(server.send(&request(step, saved)))
+        })?;
+        let (lines, footprint) = (audit::lines(&server).len(), server.footprint());
+        let watch = Watch::new(server.data());
+        Ok(Self { server, saved, lines, footprint, watch })
     }
-    put_objects(&server, &case["objects"]);
+}
+
+/// Runs one case on a stage that the case before may have left as it was, and leaves it there if
+/// it has changed nothing. Returns whether the case left a line in the log of changes.
+fn run(stage: &mut Option<Stage>, case: &Case) -> Result<bool, String> {
+    let on = stage.take().map_or_else(|| Stage::set(case), Ok)?;
+    on.server.set_clock(case.time());
+    let answer = on.server.send(&request(&case.value["request"], &on.saved));
+    let has_changed = on.watch.has_changed();
+    let lines = if has_changed { audit::lines(&on.server).split_off(on.lines) } else { Vec::new() };
+    audit::check(&lines, (&case.dialect, &case.operation), answer.status)?;
+    if has_changed && (case.value["unchanged"] == true || audit::reads(&case.operation)) {
+        let (before, after) = (&on.footprint, on.server.footprint());
+        return Err(format!("rows or files changed: {before:?} became {after:?}"));
+    }
+    expect::compare(&on.server, &case.value["answer"], &answer, &on.saved)?;
+    if !has_changed {
+        *stage = Some(on);
+    }
+    Ok(!lines.is_empty())
+}
+
+/// Sends the steps before a case's request; returns what they save.
+pub fn play_before(
+    case: &Case,
+    send: impl Fn(&Value, &BTreeMap<String, String>) -> Result<Answer, String>,
+) -> Result<BTreeMap<String, String>, String> {
     let mut saved = BTreeMap::new();
-    for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
-        let answer = send(&server, step, &saved)?;
+    for (number, step) in case.before.iter().enumerate() {
+        let answer = send(step, &saved)?;
         check_step(number, step, &answer)?;
         for (name, pointer) in step["save"].as_object().into_iter().flatten() {
             let value = find(&answer, pointer.as_str().unwrap());
@@ -137,14 +196,14 @@ fn run(path: &Path, operation: (&str, &str)) -> Result<bool, String> {
             saved.insert(name.clone(), value);
         }
     }
-    let (before, lines) = (server.footprint(), audit::lines(&server).len());
-    let answer = send(&server, &case["request"], &saved)?;
-    audit::check(&server, lines, operation, answer.status)?;
-    if case["unchanged"] == true && server.footprint() != before {
-        return Err(format!("rows or files changed: {before:?} became {:?}", server.footprint()));
+    Ok(saved)
+}
+
+/// Sets the clock to the time that a step names, if it does.
+pub fn set_clock(server: &TestServer, step: &Value) {
+    if let Some(at) = step["at"].as_str() {
+        server.set_clock(at.parse::<Timestamp>().unwrap());
     }
-    compare(&server, &case["answer"], &answer, &saved)?;
-    Ok(audit::lines(&server).len() > lines)
 }
 
 /// What an answer has at a JSON pointer, or behind an XML tag.
@@ -158,7 +217,7 @@ fn find(answer: &Answer, pointer: &str) -> Option<String> {
 }
 
 /// Whether a step before the request was answered as the case demands.
-pub fn check_step(number: usize, step: &Value, answer: &Answer) -> Result<(), String> {
+fn check_step(number: usize, step: &Value, answer: &Answer) -> Result<(), String> {
     let fine = match step["status"].as_u64() {
         Some(status) => u64::from(answer.status) == status,
         None => (200..300).contains(&answer.status),
@@ -187,17 +246,6 @@ pub fn configure(config: &mut Config, settings: &Value) {
     config.max_tenant_code = number("max_tenant_code");
     config.rate_limit = number("rate_limit").map(|limit| u32::try_from(limit).unwrap());
     config.ctyun_skew = number("ctyun_skew").map(Duration::from_secs);
-}
-
-fn send(
-    server: &TestServer,
-    step: &Value,
-    saved: &BTreeMap<String, String>,
-) -> Result<Answer, String> {
-    if let Some(at) = step["at"].as_str() {
-        server.set_clock(at.parse::<Timestamp>().map_err(|failure| failure.to_string())?);
-    }
-    Ok(server.send(&request(step, saved)))
 }
 
 /// Builds the request that a step describes.
@@ -234,107 +282,12 @@ fn fill(text: &str, saved: &BTreeMap<String, String>) -> String {
     filled
 }
 
-fn compare(
-    server: &TestServer,
-    expected: &Value,
-    answer: &Answer,
-    saved: &BTreeMap<String, String>,
-) -> Result<(), String> {
-    let status = expected["status"].as_u64().ok_or("the case names no status")?;
-    if u64::from(answer.status) != status {
-        return Err(format!("status {} instead of {status}: {}", answer.status, answer.text()));
-    }
-    for (name, value) in expected["headers"].as_object().into_iter().flatten() {
-        let same = match value.as_str() {
-            Some(wanted) => answer.header(name).is_some_and(|value| is_like(server, wanted, value)),
-            None => answer.header(name).is_none(),
-        };
-        if !same {
-            return Err(format!("header {name} is {:?} instead of {value}", answer.header(name)));
-        }
-    }
-    if let Some(text) = expected["text"].as_str() {
-        let (actual, text) = (answer.text(), fill(text, saved));
-        return if fits(&text, &actual) {
-            Ok(())
-        } else {
-            Err(format!("body {actual:?} instead of {text:?}"))
-        };
-    }
-    let expected: Value =
-        serde_json::from_str(&fill(&expected["json"].to_string(), saved)).unwrap();
-    let actual: Value = serde_json::from_slice(&answer.body)
-        .map_err(|failure| format!("not JSON ({failure}): {}", answer.text()))?;
-    same_json(server, &expected, &actual, "")
-}
-
-/// Whether a text is the wanted one; each `{{any}}` in that is any text that is not empty.
-fn fits(wanted: &str, found: &str) -> bool {
-    let mut parts = wanted.split("{{any}}");
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = found.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    while let Some(part) = parts.next() {
-        let end = match parts.peek() {
-            Some(_) => rest.find(part),
-            None => rest.strip_suffix(part).map(str::len),
-        };
-        match end {
-            Some(end) if end > 0 => rest = &rest[(end + part.len()).min(rest.len())..],
-            _ => return false,
-        }
-    }
-    rest.is_empty()
-}
-
-fn same_json(
-    server: &TestServer,
-    expected: &Value,
-    actual: &Value,
-    place: &str,
-) -> Result<(), String> {
-    let differ = || Err(format!("{place}: {actual} instead of {expected}"));
-    match (expected, actual) {
-        (Value::Object(wanted), Value::Object(found)) => {
-            for key in wanted.keys().chain(found.keys()) {
-                match (wanted.get(key), found.get(key)) {
-                    (Some(one), Some(other)) => {
-                        same_json(server, one, other, &format!("{place}/{key}"))?
-                    }
-                    (Some(_), None) => return Err(format!("{place}/{key} is missing in {actual}")),
-                    (None, _) => {
-                        return Err(format!("{place}/{key} should not be there: {actual}"));
-                    }
-                }
-            }
-            Ok(())
-        }
-        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
-            for (index, (one, other)) in wanted.iter().zip(found).enumerate() {
-                same_json(server, one, other, &format!("{place}/{index}"))?;
-            }
-            Ok(())
-        }
-        (Value::String(wanted), Value::Number(_)) if wanted == "{{number}}" => Ok(()),
-        (Value::String(wanted), Value::String(found)) if is_like(server, wanted, found) => Ok(()),
-        _ if expected == actual => Ok(()),
-        _ => differ(),
-    }
-}
-
-/// Whether a text is the wanted one, or of the wanted kind.
-fn is_like(server: &TestServer, wanted: &str, found: &str) -> bool {
-    match wanted {
-        "{{any}}" => !found.is_empty(),
-        "{{uuid}}" => Uuid::try_parse(found).is_ok() && found.len() == 36,
-        _ => match wanted.strip_prefix("{{link ").and_then(|rest| rest.strip_suffix("}}")) {
-            Some(vector) => {
-                let answer = Request::get(found).send("");
-                found.starts_with(server.base())
-                    && answer.status == 200
-                    && answer.body == zips::vector(vector)
-            }
-            None => wanted == found,
-        },
-    }
+#[test]
+fn every_case_is_run_once() {
+    let scenes = DIALECTS.iter().flat_map(|dialect| scenes(cases(dialect)));
+    let mut run: Vec<_> = scenes.flatten().map(|case| case.path).collect();
+    run.sort();
+    let is_case = |path: &PathBuf| !path.parent().unwrap().ends_with(case::BEFORE);
+    let files: Vec<_> = case::files().into_iter().filter(is_case).collect();
+    assert_eq!(run, files);
 }

@@ -240,7 +240,7 @@ fn every_test_file_is_run() {
 #[test]
 fn every_operation_has_a_golden_case_and_every_case_an_operation() {
     let cases: BTreeSet<(String, String)> =
-        golden::cases().into_iter().map(|(dialect, operation, _)| (dialect, operation)).collect();
+        golden::all().into_iter().map(|case| (case.dialect, case.operation)).collect();
     let operations: BTreeSet<(String, String)> = DIALECTS
         .iter()
         .flat_map(|dialect| {

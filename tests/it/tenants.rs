@@ -5,25 +5,20 @@
 //! the request. It must be answered as by a server on which nobody did anything.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerbase::config::Auth;
-use layerbase::domain::{Role, Timestamp};
+use layerbase::domain::Role;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use crate::golden;
+use crate::golden::{self, Case};
 use crate::support::sign::TestKey;
-use crate::support::{Answer, TestServer};
+use crate::support::{Answer, TestServer, Watch};
 
 const OWNER: TestKey = TestKey { id: "OWNER001", secret: "secret-of-the-owner", tenant: "default" };
 
 const STRANGER: TestKey =
     TestKey { id: "STRANGER", secret: "secret-of-the-stranger", tenant: "stranger" };
-
-const CASES_AT_ONCE: usize = 4;
 
 /// What a dialect says to somebody whose signature it does not take.
 const NOT_LET_IN: [&str; 11] = [
@@ -81,9 +76,6 @@ fn send(
     step: &Value,
     saved: &BTreeMap<String, String>,
 ) -> Answer {
-    if let Some(at) = step["at"].as_str() {
-        server.set_clock(at.parse::<Timestamp>().unwrap());
-    }
     let request = golden::request(step, saved);
     // Scenes begin with uploads through whichever dialect is at hand.
     let is_tencent = request.headers.iter().any(|(name, _)| name == "X-TC-Action");
@@ -131,55 +123,90 @@ fn plain(server: &TestServer, answer: &Answer) -> String {
     plain
 }
 
-fn run(dialect: &str, path: &Path) -> Result<(), String> {
-    let case: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    // A link is good for whoever has it; the object store's credentials are given out by the server,
-    // and `oss.rs` has its tenants.
-    let is_link =
-        path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("own_link"));
-    let signs =
-        ["\"Authorization\":\"OSS ", "\"/_oss/"].map(|text| case.to_string().contains(text));
-    let is_stores = signs.contains(&true);
-    if !case["keys"].is_null() || is_link || is_stores {
-        return Ok(());
+/// A server, and how it was when it was ready for the first request of a scene.
+struct Stage {
+    server: TestServer,
+    saved: BTreeMap<String, String>,
+    owners: Vec<String>,
+    files: Vec<String>,
+    watch: Watch,
+}
+
+impl Stage {
+    /// A server on which the owner has done what comes before a case's request.
+    fn full(case: &Case) -> Result<Self, String> {
+        let server = server(&case.value);
+        let saved = golden::play_before(case, |step, saved| {
+            golden::set_clock(&server, step);
+            let answer = send(&server, &case.dialect, OWNER, step, saved);
+            let_in(&answer).map(|()| answer)
+        })?;
+        Ok(Self::at(server, saved))
     }
-    let full = server(&case);
-    let mut saved = BTreeMap::new();
-    for (number, step) in case["before"].as_array().into_iter().flatten().enumerate() {
-        let answer = send(&full, dialect, OWNER, step, &saved);
-        golden::check_step(number, step, &answer)?;
-        let_in(&answer)?;
-        for (name, pointer) in step["save"].as_object().into_iter().flatten() {
-            let value = answer.json().pointer(pointer.as_str().unwrap()).cloned();
-            let value = value.ok_or_else(|| format!("{pointer} is missing: {}", answer.text()))?;
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            saved.insert(name.clone(), text);
+
+    /// A server on which nothing has been done.
+    fn empty(case: &Case) -> Self {
+        Self::at(server(&case.value), BTreeMap::new())
+    }
+
+    fn at(server: TestServer, saved: BTreeMap<String, String>) -> Self {
+        let (owners, files) = (rows(&server), server.footprint().files);
+        let watch = Watch::new(server.data());
+        Self { server, saved, owners, files, watch }
+    }
+
+    /// The stage itself if no request has changed anything on it, else none.
+    fn unchanged(self) -> Option<Self> {
+        if self.watch.has_changed() { None } else { Some(self) }
+    }
+}
+
+/// Whether a case says something of two tenants. A link is good for every client that has it; the
+/// object store's credentials are given out by the server, and `oss.rs` has its tenants.
+fn is_scene(case: &Case) -> bool {
+    let text = format!("{} {}", case.value, Value::from(&case.before[..]));
+    let is_stores = ["\"Authorization\":\"OSS ", "\"/_oss/"].iter().any(|part| text.contains(part));
+    let is_link =
+        case.path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("own_link"));
+    case.value["keys"].is_null() && !is_link && !is_stores
+}
+
+/// Plays one case on servers that earlier cases may have left as they were, and leaves each there
+/// if it has changed nothing on it.
+fn run(full: &mut Option<Stage>, empty: &mut Option<Stage>, case: &Case) -> Result<(), String> {
+    let on = full.take().map_or_else(|| Stage::full(case), Ok)?;
+    let (server, step) = (&on.server, &case.value["request"]);
+    let send = |server: &TestServer, key| {
+        server.set_clock(case.time());
+        send(server, &case.dialect, key, step, &on.saved)
+    };
+    let answer = send(server, STRANGER);
+    if on.watch.has_changed() {
+        if on.owners != rows(server) {
+            return Err(format!("the owner's rows changed: {}", answer.text()));
+        }
+        let files = server.footprint().files;
+        if let Some(lost) = on.files.iter().find(|file| !files.contains(file)) {
+            return Err(format!("{lost} is gone"));
         }
     }
-    let (before, files) = (rows(&full), full.footprint().files);
-    let answer = send(&full, dialect, STRANGER, &case["request"], &saved);
-    if before != rows(&full) {
-        return Err(format!("the owner's rows changed: {}", answer.text()));
-    }
-    if let Some(lost) = files.iter().find(|file| !full.footprint().files.contains(file)) {
-        return Err(format!("{lost} is gone"));
-    }
-    let headers = case["request"]["headers"].as_object();
+    let headers = step["headers"].as_object();
     let signs =
         |name: &String| ["auth", "eop"].iter().any(|word| name.to_lowercase().contains(word));
     let has_own_signature = headers.is_some_and(|headers| headers.keys().any(signs));
     if !has_own_signature {
         let_in(&answer)?;
     }
-    let empty = server(&case);
-    empty.set_clock(full.now());
-    let alone = send(&empty, dialect, STRANGER, &case["request"], &saved);
-    match (plain(&full, &answer), plain(&empty, &alone)) {
+    let nothing = empty.take().unwrap_or_else(|| Stage::empty(case));
+    let alone = send(&nothing.server, STRANGER);
+    match (plain(server, &answer), plain(&nothing.server, &alone)) {
         (one, other) if one == other => {}
         (one, other) => return Err(format!("{one}\n  instead of\n  {other}")),
     }
+    *empty = nothing.unchanged();
     // The owner is answered as if nobody else had asked.
-    let answer = send(&full, dialect, OWNER, &case["request"], &saved);
+    let answer = send(server, OWNER);
+    *full = on.unchanged();
     if has_own_signature {
         return Ok(());
     }
@@ -188,34 +215,23 @@ fn run(dialect: &str, path: &Path) -> Result<(), String> {
         // The key says whose request it is; what the header says is not looked at then.
         return Ok(());
     }
-    match case["answer"]["status"].as_u64() {
+    match case.value["answer"]["status"].as_u64() {
         Some(status) if status == u64::from(answer.status) => Ok(()),
         wanted => Err(format!("{wanted:?} became {}: {}", answer.status, answer.text())),
     }
 }
 
 fn run_all(dialect: &str) {
-    let cases: Vec<_> = golden::cases().into_iter().filter(|case| case.0 == dialect).collect();
-    let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
-    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..CASES_AT_ONCE {
-            scope.spawn(|| {
-                while let Some((_, operation, path)) =
-                    cases.get(next.fetch_add(1, Ordering::SeqCst))
-                {
-                    if path.to_string_lossy().contains(&only)
-                        && let Err(failure) = run(dialect, path)
-                    {
-                        let name = path.file_name().unwrap().display();
-                        failures.lock().unwrap().push(format!("{operation}/{name}: {failure}"));
-                    }
-                }
-            });
+    golden::play_all(dialect, is_scene, |scene| {
+        let (mut full, mut empty) = (None, None);
+        let mut failures = Vec::new();
+        for case in scene {
+            if let Err(failure) = run(&mut full, &mut empty, case) {
+                failures.push(format!("{}: {failure}", case.name()));
+            }
         }
+        failures
     });
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
 }
 
 #[test]

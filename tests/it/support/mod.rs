@@ -8,7 +8,9 @@ pub mod raw;
 pub mod server;
 pub mod sign;
 pub mod storage;
+pub mod watch;
 pub mod zips;
 
 pub use client::{Answer, Request};
 pub use server::TestServer;
+pub use watch::Watch;

@@ -185,13 +185,18 @@ impl Footprint {
             connection.query_one(&sql, [], |row| row.get(0)).unwrap()
         };
         let rows = tables.iter().map(|table| (table.clone(), count(table))).collect();
-        let mut files = Vec::new();
-        for folder in ["code", "inbox", "incoming"] {
-            collect(&data.join(folder), &mut files);
-        }
-        files.sort();
-        Self { rows, files }
+        Self { rows, files: files(data) }
     }
+}
+
+/// The files of a data folder's code, inbox and incoming folders.
+pub fn files(data: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in ["code", "inbox", "incoming"] {
+        collect(&data.join(folder), &mut files);
+    }
+    files.sort();
+    files
 }
 
 fn collect(folder: &Path, files: &mut Vec<String>) {
