@@ -291,3 +291,26 @@ fn every_case_is_run_once() {
     let files: Vec<_> = case::files().into_iter().filter(is_case).collect();
     assert_eq!(run, files);
 }
+
+#[test]
+fn cases_about_signing_lie_apart() {
+    for case in all() {
+        let is_apart = case.path.iter().any(|part| part == case::AUTH);
+        assert_eq!(case.value["keys"].is_array(), is_apart, "{}", case.path.display());
+    }
+}
+
+#[test]
+fn a_starting_point_has_three_cases() {
+    let mut uses: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for case in all() {
+        if let Some(path) = case.start() {
+            *uses.entry(path).or_default() += 1;
+        }
+    }
+    for path in case::files() {
+        let is_start = path.parent().unwrap().ends_with(case::BEFORE);
+        let count = uses.get(&path).copied().unwrap_or_default();
+        assert!(!is_start || count >= 3, "{count} cases name {}", path.display());
+    }
+}
