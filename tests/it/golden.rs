@@ -25,8 +25,8 @@
 //! Beside the operations a dialect's folder has `_auth/<Operation>/`, the cases with "keys", and
 //! `_before/`, the starting points that three or more cases name.
 //!
-//! Cases that begin alike share a server: each finds it as the steps before its request left it. A
-//! server on which a case has changed a row or a file is not used again.
+//! Cases that begin alike are a group and share a server: each finds it as the steps before its
+//! request left it. A server on which a case has changed a row or a file is not used again.
 
 mod case;
 mod expect;
@@ -41,36 +41,41 @@ use layerbase::config::{Auth, Config};
 use layerbase::domain::{KeyId, Role, Timestamp};
 use serde_json::Value;
 
-pub use case::{Case, cases, scenes};
+pub use case::Case;
+use case::{cases, groups};
 
 use crate::audit;
-use crate::support::server::Footprint;
 use crate::support::{Answer, Request, TestServer, Watch, zips};
 
-const SCENES_AT_ONCE: usize = 4;
+const GROUPS_AT_ONCE: usize = 4;
 
 /// The cases of every dialect.
 pub fn all() -> Vec<Case> {
     case::dialects().iter().flat_map(|dialect| cases(dialect)).collect()
 }
 
-/// Runs every case of a dialect, or those whose path has `LAYERBASE_GOLDEN` in it: each scene is
-/// played by `play`, which returns the failures. The scenes mostly wait for the disk.
-pub fn play_all(
+/// The part of a path that all cases to be run have in common; empty when every case is run.
+fn only() -> String {
+    std::env::var("LAYERBASE_GOLDEN").unwrap_or_default()
+}
+
+/// Runs the groups of a dialect's cases that are `wanted`, several at a time since they mostly wait
+/// for the disk. Fails with the failures that `run` returns.
+pub fn run_groups(
     dialect: &str,
-    may_play: impl Fn(&Case) -> bool,
-    play: impl Fn(&[Case]) -> Vec<String> + Sync,
+    wanted: impl Fn(&Case) -> bool,
+    run: impl Fn(&[Case]) -> Vec<String> + Sync,
 ) {
-    let only = std::env::var("LAYERBASE_GOLDEN").unwrap_or_default();
-    let mut cases = cases(dialect);
-    cases.retain(|case| case.path.to_string_lossy().contains(&only) && may_play(case));
-    let scenes = scenes(cases);
+    let (only, mut cases) = (only(), cases(dialect));
+    cases.retain(|case| case.path.to_string_lossy().contains(&only) && wanted(case));
+    let groups = groups(cases);
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..SCENES_AT_ONCE {
+        for _ in 0..GROUPS_AT_ONCE {
             scope.spawn(|| {
-                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    failures.lock().unwrap().extend(play(scene));
+                while let Some(group) = groups.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let failed = run(group);
+                    failures.lock().unwrap().extend(failed);
                 }
             });
         }
@@ -80,27 +85,23 @@ pub fn play_all(
 }
 
 fn run_all(dialect: &str) {
-    let (run_cases, written) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
-    play_all(
-        dialect,
-        |_| true,
-        |scene| {
-            let mut stage = None;
-            let mut failures = Vec::new();
-            for case in scene {
-                run_cases.fetch_add(1, Ordering::SeqCst);
-                match run(&mut stage, case) {
-                    Ok(true) => drop(written.lock().unwrap().insert(case.operation.clone())),
-                    Ok(false) => {}
-                    Err(failure) => failures.push(format!("{}: {failure}", case.name())),
-                }
+    let (count, written) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    let run_group = |group: &[Case]| {
+        let (mut prepared, mut failures) = (None, Vec::new());
+        for case in group {
+            count.fetch_add(1, Ordering::SeqCst);
+            match run(&mut prepared, case) {
+                Ok(true) => drop(written.lock().unwrap().insert(case.operation.clone())),
+                Ok(false) => {}
+                Err(failure) => failures.push(format!("{}: {failure}", case.name())),
             }
-            failures
-        },
-    );
-    if std::env::var_os("LAYERBASE_GOLDEN").is_none() {
+        }
+        failures
+    };
+    run_groups(dialect, |_| true, run_group);
+    if only().is_empty() {
         let cases = cases(dialect);
-        assert_eq!(run_cases.into_inner(), cases.len());
+        assert_eq!(count.into_inner(), cases.len());
         let operations = cases.into_iter().map(|case| case.operation);
         let changing: BTreeSet<String> = operations.filter(|name| audit::changes(name)).collect();
         let written = written.into_inner().unwrap();
@@ -123,17 +124,17 @@ macro_rules! dialects {
 
 dialects! { alibaba ctyun huawei native openyuanrong s3 tencent }
 
-/// A server on which everything before a request has been done.
-struct Stage {
+/// A server that has been sent everything that comes before a request.
+struct Prepared {
     server: TestServer,
     saved: BTreeMap<String, String>,
+    /// How many lines the log of changes has.
     lines: usize,
-    footprint: Footprint,
     watch: Watch,
 }
 
-impl Stage {
-    fn set(case: &Case) -> Result<Self, String> {
+impl Prepared {
+    fn new(case: &Case) -> Result<Self, String> {
         let keys = case.value["keys"].as_array();
         let server = TestServer::start_with(|config| {
             if keys.is_some() {
@@ -150,38 +151,41 @@ impl Stage {
             }
         }
         put_objects(&server, &case.value["objects"]);
-        let saved = play_before(case, |step, saved| {
+        let saved = send_before(case, |step, saved| {
             set_clock(&server, step);
             Ok(server.send(&request(step, saved)))
         })?;
-        let (lines, footprint) = (audit::lines(&server).len(), server.footprint());
-        let watch = Watch::new(server.data());
-        Ok(Self { server, saved, lines, footprint, watch })
+        let (lines, watch) = (audit::lines(&server).len(), Watch::new(server.data()));
+        Ok(Self { server, saved, lines, watch })
     }
 }
 
-/// Runs one case on a stage that the case before may have left as it was, and leaves it there if
-/// it has changed nothing. Returns whether the case left a line in the log of changes.
-fn run(stage: &mut Option<Stage>, case: &Case) -> Result<bool, String> {
-    let on = stage.take().map_or_else(|| Stage::set(case), Ok)?;
+/// Runs one case on the server of the case before it, if there is one, and leaves its own there if
+/// nothing has changed on it. Returns whether the case left a line in the log of changes.
+fn run(prepared: &mut Option<Prepared>, case: &Case) -> Result<bool, String> {
+    let on = prepared.take().map_or_else(|| Prepared::new(case), Ok)?;
     on.server.set_clock(case.time());
     let answer = on.server.send(&request(&case.value["request"], &on.saved));
-    let has_changed = on.watch.has_changed();
-    let lines = if has_changed { audit::lines(&on.server).split_off(on.lines) } else { Vec::new() };
+    let change = on.watch.change();
+    let mut lines = Vec::new();
+    if change.is_some() {
+        lines = audit::lines(&on.server).split_off(on.lines);
+    }
     audit::check(&lines, (&case.dialect, &case.operation), answer.status)?;
-    if has_changed && (case.value["unchanged"] == true || audit::reads(&case.operation)) {
-        let (before, after) = (&on.footprint, on.server.footprint());
-        return Err(format!("rows or files changed: {before:?} became {after:?}"));
+    let may_change = case.value["unchanged"] != true && !audit::reads(&case.operation);
+    match &change {
+        Some(change) if !may_change => return Err(format!("rows or files changed:\n  {change}")),
+        _ => {}
     }
     expect::compare(&on.server, &case.value["answer"], &answer, &on.saved)?;
-    if !has_changed {
-        *stage = Some(on);
+    if change.is_none() {
+        *prepared = Some(on);
     }
     Ok(!lines.is_empty())
 }
 
 /// Sends the steps before a case's request; returns what they save.
-pub fn play_before(
+pub fn send_before(
     case: &Case,
     send: impl Fn(&Value, &BTreeMap<String, String>) -> Result<Answer, String>,
 ) -> Result<BTreeMap<String, String>, String> {
@@ -284,8 +288,8 @@ fn fill(text: &str, saved: &BTreeMap<String, String>) -> String {
 
 #[test]
 fn every_case_is_run_once() {
-    let scenes = DIALECTS.iter().flat_map(|dialect| scenes(cases(dialect)));
-    let mut run: Vec<_> = scenes.flatten().map(|case| case.path).collect();
+    let groups = DIALECTS.iter().flat_map(|dialect| groups(cases(dialect)));
+    let mut run: Vec<_> = groups.flatten().map(|case| case.path).collect();
     run.sort();
     let is_case = |path: &PathBuf| !path.parent().unwrap().ends_with(case::BEFORE);
     let files: Vec<_> = case::files().into_iter().filter(is_case).collect();

@@ -123,8 +123,8 @@ fn plain(server: &TestServer, answer: &Answer) -> String {
     plain
 }
 
-/// A server, and how it was when it was ready for the first request of a scene.
-struct Stage {
+/// A server, and how it was before the first request of a group of cases.
+struct Prepared {
     server: TestServer,
     saved: BTreeMap<String, String>,
     owners: Vec<String>,
@@ -132,11 +132,11 @@ struct Stage {
     watch: Watch,
 }
 
-impl Stage {
+impl Prepared {
     /// A server on which the owner has done what comes before a case's request.
     fn full(case: &Case) -> Result<Self, String> {
         let server = server(&case.value);
-        let saved = golden::play_before(case, |step, saved| {
+        let saved = golden::send_before(case, |step, saved| {
             golden::set_clock(&server, step);
             let answer = send(&server, &case.dialect, OWNER, step, saved);
             let_in(&answer).map(|()| answer)
@@ -155,7 +155,7 @@ impl Stage {
         Self { server, saved, owners, files, watch }
     }
 
-    /// The stage itself if no request has changed anything on it, else none.
+    /// The server if no request has changed anything on it.
     fn unchanged(self) -> Option<Self> {
         if self.watch.has_changed() { None } else { Some(self) }
     }
@@ -163,7 +163,7 @@ impl Stage {
 
 /// Whether a case says something of two tenants. A link is good for every client that has it; the
 /// object store's credentials are given out by the server, and `oss.rs` has its tenants.
-fn is_scene(case: &Case) -> bool {
+fn is_for_tenants(case: &Case) -> bool {
     let text = format!("{} {}", case.value, Value::from(&case.before[..]));
     let is_stores = ["\"Authorization\":\"OSS ", "\"/_oss/"].iter().any(|part| text.contains(part));
     let is_link =
@@ -171,10 +171,14 @@ fn is_scene(case: &Case) -> bool {
     case.value["keys"].is_null() && !is_link && !is_stores
 }
 
-/// Plays one case on servers that earlier cases may have left as they were, and leaves each there
-/// if it has changed nothing on it.
-fn run(full: &mut Option<Stage>, empty: &mut Option<Stage>, case: &Case) -> Result<(), String> {
-    let on = full.take().map_or_else(|| Stage::full(case), Ok)?;
+/// Runs one case on the servers of the case before it, where there are such, and leaves each of its
+/// own there if nothing has changed on it.
+fn run(
+    full: &mut Option<Prepared>,
+    empty: &mut Option<Prepared>,
+    case: &Case,
+) -> Result<(), String> {
+    let on = full.take().map_or_else(|| Prepared::full(case), Ok)?;
     let (server, step) = (&on.server, &case.value["request"]);
     let send = |server: &TestServer, key| {
         server.set_clock(case.time());
@@ -197,7 +201,7 @@ fn run(full: &mut Option<Stage>, empty: &mut Option<Stage>, case: &Case) -> Resu
     if !has_own_signature {
         let_in(&answer)?;
     }
-    let nothing = empty.take().unwrap_or_else(|| Stage::empty(case));
+    let nothing = empty.take().unwrap_or_else(|| Prepared::empty(case));
     let alone = send(&nothing.server, STRANGER);
     match (plain(server, &answer), plain(&nothing.server, &alone)) {
         (one, other) if one == other => {}
@@ -222,10 +226,10 @@ fn run(full: &mut Option<Stage>, empty: &mut Option<Stage>, case: &Case) -> Resu
 }
 
 fn run_all(dialect: &str) {
-    golden::play_all(dialect, is_scene, |scene| {
+    golden::run_groups(dialect, is_for_tenants, |group| {
         let (mut full, mut empty) = (None, None);
         let mut failures = Vec::new();
-        for case in scene {
+        for case in group {
             if let Err(failure) = run(&mut full, &mut empty, case) {
                 failures.push(format!("{}: {failure}", case.name()));
             }

@@ -58,7 +58,7 @@ impl Case {
 
     /// What cases have in common that share a server. Settings are shared with no other case: some
     /// of them count requests.
-    fn scene(&self) -> String {
+    fn beginning(&self) -> String {
         if !self.value["config"].is_null() {
             return self.path.display().to_string();
         }
@@ -130,16 +130,16 @@ pub fn dialects() -> Vec<String> {
     folders(&folder()).into_iter().map(|(name, _)| name).filter(|name| name != "zips").collect()
 }
 
-/// Parts cases by what they have in common. The cases of one scene come in the order of their
-/// times, so that the clock of a server that they share runs forward only.
-pub fn scenes(cases: Vec<Case>) -> Vec<Vec<Case>> {
-    let mut scenes: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+/// Groups cases by how they begin. The cases of a group come in the order of their times, so that
+/// the clock of the server that they share only runs forward.
+pub fn groups(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    let mut groups: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases {
-        scenes.entry(case.scene()).or_default().push(case);
+        groups.entry(case.beginning()).or_default().push(case);
     }
-    let mut scenes: Vec<_> = scenes.into_values().collect();
-    for scene in &mut scenes {
-        scene.sort_by_key(Case::time);
+    let mut groups: Vec<_> = groups.into_values().collect();
+    for group in &mut groups {
+        group.sort_by_key(Case::time);
     }
-    scenes
+    groups
 }

@@ -25,16 +25,31 @@ impl Watch {
         Self { data, catalog, version, rows, files }
     }
 
-    /// Whether any value of any row is another one, or any file has come or gone. The rows are only
-    /// read again after a commit: one that has rolled back to its savepoint changes none.
+    /// Whether any value of any row is another one, or any file has come or gone.
     pub fn has_changed(&self) -> bool {
-        let version = version(&self.catalog);
-        let same_rows = version == self.version.get() || rows(&self.catalog) == self.rows;
-        if same_rows {
-            self.version.set(version);
-        }
-        !same_rows || files(&self.data) != self.files
+        self.change().is_some()
     }
+
+    /// What has changed: the rows and files that are gone, and those that are new. The rows are
+    /// only read again after a commit; one whose changes were all rolled back changes none.
+    pub fn change(&self) -> Option<String> {
+        let (version, mut change) = (version(&self.catalog), Vec::new());
+        if version != self.version.get() {
+            compare(&self.rows, &rows(&self.catalog), &mut change);
+            if change.is_empty() {
+                self.version.set(version);
+            }
+        }
+        compare(&self.files, &files(&self.data), &mut change);
+        if change.is_empty() { None } else { Some(change.join("\n  ")) }
+    }
+}
+
+fn compare(before: &[String], after: &[String], change: &mut Vec<String>) {
+    let gone = before.iter().filter(|line| !after.contains(line));
+    change.extend(gone.map(|line| format!("gone: {line}")));
+    let new = after.iter().filter(|line| !before.contains(line));
+    change.extend(new.map(|line| format!("new: {line}")));
 }
 
 /// SQLite's own number, which moves when another connection commits.
