@@ -131,7 +131,7 @@ pub fn dialects() -> Vec<String> {
 }
 
 /// Groups cases by how they begin. The cases of a group come in the order of their times, so that
-/// the clock of the server that they share only runs forward.
+/// the clock of the server that they share runs forward from case to case.
 pub fn groups(cases: Vec<Case>) -> Vec<Vec<Case>> {
     let mut groups: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases {
