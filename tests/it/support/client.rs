@@ -59,9 +59,10 @@ impl Request {
         for (name, value) in &self.headers {
             builder = builder.header(name, value);
         }
-        let sent = match self.body.is_empty() {
-            true => agent().run(builder.body(()).unwrap()),
-            false => agent().run(builder.body(self.body.as_slice()).unwrap()),
+        let sent = if self.body.is_empty() {
+            agent().run(builder.body(()).unwrap())
+        } else {
+            agent().run(builder.body(self.body.as_slice()).unwrap())
         };
         let mut response = sent?;
         let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
