@@ -21,7 +21,7 @@ fn layers(server: &TestServer) -> Value {
 }
 
 #[test]
-fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
+fn cached_page_follows_cloud_ids_and_link_secret() {
     let server = TestServer::start();
     assert_eq!(publish(&server, "demo").status, 201);
     let before = layers(&server);
@@ -47,7 +47,7 @@ fn a_page_that_was_kept_follows_the_spelling_and_the_link_secret() {
 }
 
 #[test]
-fn a_key_is_let_in_and_out_at_once_and_its_use_is_written_down() {
+fn key_changes_apply_at_once_and_last_use_is_recorded() {
     let server = TestServer::start_with(|config| config.auth = Auth::On);
     let ask = || server.send(&WRITER.native(Request::get("/api/v1/layers"))).status;
     assert_eq!(ask(), 401);
@@ -81,7 +81,7 @@ fn a_key_is_let_in_and_out_at_once_and_its_use_is_written_down() {
 }
 
 #[test]
-fn a_tenant_keeps_no_more_code_than_it_may_and_deleting_makes_room() {
+fn tenant_code_limit_is_enforced_and_deletion_frees_it() {
     let size = zips::vector("tencent").len() as u64;
     let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size + 1));
     assert_eq!(publish(&server, "one").status, 201);
@@ -107,7 +107,7 @@ fn a_tenant_keeps_no_more_code_than_it_may_and_deleting_makes_room() {
 }
 
 #[test]
-fn each_version_of_a_function_counts_beside_its_head() {
+fn function_versions_count_towards_the_tenant_code_limit() {
     let size = zips::vector("huawei").len() as u64;
     let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size));
     let function = "/api/v1/functions/demo?runtime=python3.10&handler=a.b";
@@ -119,7 +119,7 @@ fn each_version_of_a_function_counts_beside_its_head() {
 }
 
 #[test]
-fn names_that_are_set_at_the_same_time_all_stay() {
+fn concurrent_changes_of_cloud_ids_are_all_stored() {
     let server = TestServer::start();
     let names = [("alibaba_account", "17"), ("ctyun_tenant", "7000"), ("tencent_app_id", "125")];
     let locals = names.map(|_| server.local());
@@ -163,7 +163,7 @@ fn publish_in(server: &TestServer, tenant: &str, product: &str) -> Answer {
 }
 
 #[test]
-fn a_divided_tenant_keeps_no_more_code_than_a_whole_one() {
+fn subtenants_share_the_tenant_code_limit() {
     let size = zips::vector("tencent").len() as u64;
     let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size));
     for product in ["", "p1"] {
@@ -183,7 +183,7 @@ fn a_divided_tenant_keeps_no_more_code_than_a_whole_one() {
 }
 
 #[test]
-fn a_key_has_so_many_requests_a_second() {
+fn rate_limit_applies_to_a_key() {
     let server = TestServer::start_with(|config| {
         config.auth = Auth::On;
         config.rate_limit = Some(2);
@@ -198,7 +198,7 @@ fn a_key_has_so_many_requests_a_second() {
 }
 
 #[test]
-fn each_dialect_has_its_words_for_too_many_requests() {
+fn each_dialect_renders_too_many_requests() {
     let refused = [
         ("alibaba", 429, "/Code", "ResourceThrottled"),
         ("ctyun", 429, "/eopErrCode", ""),

@@ -39,7 +39,7 @@ fn form(server: &TestServer, code: &str) -> String {
 }
 
 #[test]
-fn a_long_form_is_verified_from_its_file() {
+fn long_form_is_verified_from_its_spool_file() {
     let server = TestServer::start_with(|config| config.auth = Auth::On);
     server.add_key(KEY_ID, SECRET, "default", Role::Write);
     let noise: Vec<u8> = (0..1_500_000_u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
@@ -59,7 +59,7 @@ fn a_long_form_is_verified_from_its_file() {
 }
 
 #[test]
-fn json_signed_by_v3_is_no_form_when_its_action_is_taken_away() {
+fn v3_signed_json_without_its_action_is_not_read_as_a_form() {
     let server = TestServer::start_with(|config| config.auth = Auth::On);
     server.add_key(KEY_ID, SECRET, "default", Role::Write);
     let key = TestKey { id: KEY_ID, secret: SECRET, tenant: "default" };

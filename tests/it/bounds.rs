@@ -10,7 +10,7 @@ use crate::support::{Request, TestServer, zips};
 const STALLED: usize = 80;
 
 #[test]
-fn uploads_that_stand_still_keep_nobody_waiting() {
+fn stalled_uploads_do_not_block_other_requests() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &["--max-uploads", "100"]);
     let address = server.base().trim_start_matches("http://");
@@ -40,7 +40,7 @@ fn uploads_that_stand_still_keep_nobody_waiting() {
 }
 
 #[test]
-fn an_upload_that_stands_still_gives_its_place_to_another() {
+fn stalled_upload_releases_its_permit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &["--max-uploads", "1"]);
     let mut stalled = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
@@ -60,7 +60,7 @@ fn an_upload_that_stands_still_gives_its_place_to_another() {
 }
 
 #[test]
-fn what_is_said_of_code_is_bounded_before_anything_is_kept() {
+fn oversized_metadata_is_refused_before_code_is_stored() {
     let server = TestServer::start();
     let text = |length: usize| "x".repeat(length);
     let send = |method: &str, path: &str, query: &str, body: &[u8]| {

@@ -57,7 +57,7 @@ fn assert_refused(server: &TestServer, query: &str) {
 }
 
 #[test]
-fn no_key_leads_out_of_the_folder_or_keeps_anybody_waiting() {
+fn hostile_keys_neither_leave_the_folder_nor_block() {
     let server = server();
     let outside = server.data().join("outside.zip").display().to_string();
     let long = "k".repeat(1024);
@@ -148,7 +148,7 @@ fn no_key_leads_out_of_the_folder_or_keeps_anybody_waiting() {
 }
 
 #[test]
-fn a_configured_folder_may_be_a_link_and_hides_the_one_of_its_name() {
+fn configured_folder_may_be_a_link_and_replaces_the_default_folder() {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::create_dir(elsewhere.path().join("real")).unwrap();
     fs::write(elsewhere.path().join("real/in.zip"), zips::vector("huawei")).unwrap();
@@ -178,7 +178,7 @@ fn a_configured_folder_may_be_a_link_and_hides_the_one_of_its_name() {
 }
 
 #[test]
-fn an_object_that_may_not_be_read_is_no_fault_of_the_server() {
+fn unreadable_object_is_answered_502() {
     let server = TestServer::start();
     server.put_object("code/in.zip", &zips::vector("tencent"));
     let path = server.data().join("buckets/code/in.zip");
@@ -194,7 +194,7 @@ fn an_object_that_may_not_be_read_is_no_fault_of_the_server() {
 }
 
 #[test]
-fn a_version_does_not_depend_on_its_object() {
+fn version_does_not_depend_on_its_object() {
     let server = TestServer::start();
     let zip = zips::stored(&[("large.bin", &vec![7; 3 << 20])]);
     server.put_object("code/in.zip", &zip);
@@ -217,7 +217,7 @@ fn put(server: &TestServer, tenant: &str, (bucket, key): (&str, &str), bytes: Ve
 }
 
 #[test]
-fn the_own_inbox_comes_before_the_bucket_map() {
+fn inbox_takes_precedence_over_the_bucket_map() {
     let server = TestServer::start();
     let (put_there, mapped) = (zips::vector("huawei"), zips::vector("tencent"));
     server.put_object("code/both.zip", &mapped);
@@ -251,7 +251,7 @@ fn the_own_inbox_comes_before_the_bucket_map() {
 }
 
 #[test]
-fn a_folder_has_no_more_time_than_a_storage() {
+fn fetch_timeout_applies_to_folders() {
     let server = TestServer::start_with(|config| {
         config.max_upload = Some(1 << 40);
         config.fetch_timeout = Some(Duration::from_millis(50));

@@ -125,7 +125,7 @@ fn parallel_publishers_get_distinct_consecutive_numbers() {
 }
 
 #[test]
-fn the_same_content_is_kept_once_and_published_twice() {
+fn equal_content_is_stored_once() {
     let desk = Desk::new();
     assert_eq!(desk.publish("demo"), number(1));
     assert_eq!(desk.publish("demo"), number(2));
@@ -135,7 +135,7 @@ fn the_same_content_is_kept_once_and_published_twice() {
 }
 
 #[test]
-fn numbers_are_never_reused_not_even_when_all_are_gone() {
+fn version_numbers_are_not_reused_after_deletion() {
     let desk = Desk::new();
     for gone in [desk.publish("demo"), desk.publish("demo")] {
         let rule = DeleteRule::EvenIfUsed;
@@ -149,7 +149,7 @@ fn numbers_are_never_reused_not_even_when_all_are_gone() {
 }
 
 #[test]
-fn deleting_the_newest_shows_the_one_below() {
+fn deleting_the_newest_version_lists_the_previous_one() {
     let desk = Desk::new();
     desk.publish("demo");
     desk.publish("demo");
@@ -160,7 +160,7 @@ fn deleting_the_newest_shows_the_one_below() {
 }
 
 #[test]
-fn pages_put_together_are_the_whole_list_at_every_size() {
+fn pages_of_every_size_add_up_to_the_whole_list() {
     let desk = Desk::new();
     let names = ["Zeta", "_x", "a", "a-b", "ab", "alpha", "b", "beta", "层"];
     for name in names {
@@ -231,7 +231,7 @@ fn pages_put_together_are_the_whole_list_at_every_size() {
 }
 
 #[test]
-fn filters_hold_together_with_the_position() {
+fn filters_apply_together_with_the_position() {
     let desk = Desk::new();
     for name in ["aa", "ab", "ac", "b"] {
         desk.publish(name);
@@ -247,7 +247,7 @@ fn filters_hold_together_with_the_position() {
 }
 
 #[test]
-fn a_published_function_version_keeps_what_the_head_had() {
+fn published_function_version_is_unaffected_by_head_update() {
     let desk = Desk::new();
     let config = FunctionConfig { handler: "a.b".to_owned(), ..FunctionConfig::default() };
     desk.create("hello", config);
@@ -269,7 +269,7 @@ fn a_published_function_version_keeps_what_the_head_had() {
 }
 
 #[test]
-fn the_database_itself_refuses_to_change_a_published_version() {
+fn triggers_refuse_updates_of_published_versions() {
     let desk = Desk::new();
     desk.publish("demo");
     desk.create("hello", FunctionConfig::default());
@@ -285,7 +285,7 @@ fn the_database_itself_refuses_to_change_a_published_version() {
 }
 
 #[test]
-fn an_unchanged_head_is_refused_where_a_cloud_asks_for_that() {
+fn unchanged_head_is_refused_on_request() {
     let desk = Desk::new();
     desk.create("hello", FunctionConfig::default());
     let publish = || {
@@ -300,7 +300,7 @@ fn an_unchanged_head_is_refused_where_a_cloud_asks_for_that() {
 }
 
 #[test]
-fn names_from_the_time_pass_over_taken_seconds() {
+fn time_based_version_names_skip_taken_seconds() {
     let desk = Desk::new();
     desk.create("hello", FunctionConfig::default());
     let publish = || {
@@ -313,7 +313,7 @@ fn names_from_the_time_pass_over_taken_seconds() {
 }
 
 #[test]
-fn a_number_that_is_taken_as_a_name_is_passed_over() {
+fn number_taken_as_a_name_is_skipped() {
     let desk = Desk::new();
     desk.create("hello", FunctionConfig::default());
     let name = PublicationName::Given(VersionName::parse("2").unwrap());
@@ -323,7 +323,7 @@ fn a_number_that_is_taken_as_a_name_is_passed_over() {
 }
 
 #[test]
-fn a_bound_layer_version_stays_where_a_cloud_wants_it_and_keeps_its_code_elsewhere() {
+fn delete_rule_decides_whether_a_used_layer_version_is_deleted() {
     let desk = Desk::new();
     desk.publish("demo");
     let layers = vec![LayerRef { layer: layer("demo"), number: number(1) }];
@@ -345,7 +345,7 @@ fn a_bound_layer_version_stays_where_a_cloud_wants_it_and_keeps_its_code_elsewhe
 }
 
 #[test]
-fn the_list_by_last_write_follows_every_publication_and_update() {
+fn list_by_last_write_follows_every_publication() {
     let desk = Desk::new();
     desk.create("hello", FunctionConfig::default());
     let publish = |name: &str| {
@@ -367,7 +367,7 @@ fn the_list_by_last_write_follows_every_publication_and_update() {
 }
 
 #[test]
-fn one_tenant_does_not_see_another() {
+fn layers_are_invisible_to_other_tenants() {
     let desk = Desk::new();
     desk.publish("demo");
     let other = TenantId::parse("other").unwrap();
@@ -378,7 +378,7 @@ fn one_tenant_does_not_see_another() {
 }
 
 #[test]
-fn a_second_process_is_refused() {
+fn second_process_is_refused() {
     let desk = Desk::new();
     let second = Store::open(desk.folder.path(), Timestamp::UNIX_EPOCH, [1; 32]);
     assert!(matches!(second.err(), Some(OpenError::Locked(_))));

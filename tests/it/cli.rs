@@ -68,7 +68,7 @@ impl Desk {
 }
 
 #[test]
-fn a_layer_goes_up_and_comes_back() {
+fn layer_can_be_published_and_pulled() {
     let desk = Desk::new();
     let published = desk.json(&["layer", "publish", "demo", "a.zip", "--runtime", "python3.9"]);
     assert_eq!((&published["version"], &published["size"]), (&1.into(), &167.into()));
@@ -87,7 +87,7 @@ fn a_layer_goes_up_and_comes_back() {
 }
 
 #[test]
-fn a_folder_gives_the_same_checksum_wherever_it_is() {
+fn checksum_of_a_folder_does_not_depend_on_its_path() {
     let desk = Desk::new();
     let first = desk.json(&["layer", "publish", "one", "package"]);
     let copy = desk.folder.path().join("elsewhere");
@@ -98,7 +98,7 @@ fn a_folder_gives_the_same_checksum_wherever_it_is() {
 }
 
 #[test]
-fn a_function_lives_its_life() {
+fn function_can_be_created_published_updated_pulled_and_deleted() {
     let desk = Desk::new();
     desk.ok(&["layer", "publish", "demo", "a.zip"]);
     let created = desk.json(&[
@@ -136,7 +136,7 @@ fn a_function_lives_its_life() {
 }
 
 #[test]
-fn code_may_lie_in_a_bucket_of_the_server() {
+fn code_can_be_taken_from_a_bucket() {
     let desk = Desk::new();
     let objects = desk.folder.path().join("data/buckets/code/new folder");
     fs::create_dir_all(&objects).unwrap();
@@ -164,7 +164,7 @@ fn code_may_lie_in_a_bucket_of_the_server() {
 }
 
 #[test]
-fn failures_have_their_exit_codes_and_say_why() {
+fn failures_have_exit_codes_and_messages() {
     let desk = Desk::with(&["--max-upload", "100"]);
     desk.fails(&["layer", "publish", "demo", "nothing.zip"], 2, "nothing.zip");
     desk.fails(&["layer", "publish", "demo", "a.zip"], 4, "100");
@@ -178,7 +178,7 @@ fn failures_have_their_exit_codes_and_say_why() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn closed_standard_output_is_no_failure() {
     let desk = Desk::new();
     for number in 0..40 {
         desk.ok(&["layer", "publish", &format!("layer-{number}"), "a.zip"]);
@@ -190,7 +190,7 @@ fn a_reader_that_leaves_early_is_no_failure() {
 }
 
 #[test]
-fn serve_refuses_what_it_must_not_do() {
+fn serve_refuses_unsafe_and_invalid_settings() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -226,7 +226,7 @@ fn settings_come_from_flags_the_environment_and_a_file() {
 }
 
 #[test]
-fn env_tells_every_dialect_how_to_find_the_server() {
+fn env_prints_the_server_address_for_every_dialect() {
     for dialect in layerbase::config::DIALECTS {
         let output = process::run(&["env", dialect, "--server", "http://127.0.0.1:9"]);
         assert_eq!(output.status.code(), Some(0), "{dialect}");
@@ -235,7 +235,7 @@ fn env_tells_every_dialect_how_to_find_the_server() {
 }
 
 #[test]
-fn every_command_explains_itself() {
+fn every_command_has_a_help_text() {
     for command in [
         &["--help"][..],
         &["serve", "--help"],

@@ -286,7 +286,7 @@ fn numbers(rows: &[Row]) -> Vec<u64> {
 }
 
 #[test]
-fn every_dialect_is_told_the_same_story() {
+fn every_dialect_publishes_lists_deletes_and_refuses_alike() {
     for teller in TELLERS {
         let (server, name) = (TestServer::start(), teller.name());
         let (one, two) = (zips::vector("tencent"), zips::vector("alibaba"));
@@ -318,7 +318,7 @@ fn every_dialect_is_told_the_same_story() {
 }
 
 #[test]
-fn what_one_dialect_publishes_all_others_list_with_their_own_checksum() {
+fn layer_of_one_dialect_is_listed_by_all_with_their_own_checksum() {
     for publisher in TELLERS {
         let server = TestServer::start();
         let zip = zips::vector("ctyun");

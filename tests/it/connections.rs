@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_millis(50);
 const HALF_A_HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-More: ";
 
 #[test]
-fn a_head_that_does_not_come_ends_the_connection() {
+fn incomplete_head_ends_the_connection() {
     let server = TestServer::start_with(|config| config.head_timeout = SOON);
     for half in [&b""[..], b"GET", HALF_A_HEAD] {
         let mut stream = raw::sent(server.base(), half);
@@ -27,7 +27,7 @@ fn a_head_that_does_not_come_ends_the_connection() {
 }
 
 #[test]
-fn a_head_above_the_limit_is_answered_431_and_harms_nobody() {
+fn oversized_head_is_answered_431() {
     let head = |length: usize| {
         let field = "x".repeat(length);
         format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Field: {field}\r\n\r\n").into_bytes()
@@ -44,7 +44,7 @@ fn a_head_above_the_limit_is_answered_431_and_harms_nobody() {
 }
 
 #[test]
-fn a_body_that_takes_too_long_is_refused_in_the_words_of_its_cloud() {
+fn slow_body_is_refused_with_the_clouds_own_error() {
     let server = TestServer::start_with(|config| config.body_timeout = Some(SOON));
     assert_eq!(server.send(&Request::get("/api/v1/layers")).status, 200);
     let before = server.footprint();
@@ -67,7 +67,7 @@ fn a_body_that_takes_too_long_is_refused_in_the_words_of_its_cloud() {
 }
 
 #[test]
-fn clients_that_are_stuck_hinder_nobody() {
+fn stalled_clients_do_not_block_others() {
     let server = TestServer::start();
     let stuck: Vec<TcpStream> = (0..40)
         .map(|number| match number % 2 {
@@ -90,7 +90,7 @@ fn clients_that_are_stuck_hinder_nobody() {
 }
 
 #[test]
-fn who_is_one_too_many_waits_until_another_one_leaves() {
+fn excess_connection_waits_until_another_one_closes() {
     let server = TestServer::start_with(|config| config.max_connections = 2);
     let ask = |stream: &mut TcpStream| {
         stream.write_all(&raw::get("/healthz")).unwrap();
@@ -111,7 +111,7 @@ fn who_is_one_too_many_waits_until_another_one_leaves() {
 }
 
 #[test]
-fn who_asks_nothing_does_not_keep_others_out_for_ever() {
+fn silent_client_frees_its_connection() {
     let server = TestServer::start_with(|config| {
         config.max_connections = 1;
         config.head_timeout = SOON;
@@ -123,7 +123,7 @@ fn who_asks_nothing_does_not_keep_others_out_for_ever() {
 }
 
 #[test]
-fn the_end_waits_for_what_runs_and_for_nothing_else() {
+fn shutdown_waits_for_running_requests_only() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &[]);
     let mut idle = raw::sent(server.base(), &raw::get("/healthz"));

@@ -36,7 +36,7 @@ fn numbers(answer: &Answer) -> Vec<u64> {
 }
 
 #[test]
-fn the_tenant_is_called_as_configured() {
+fn configured_cloud_ids_appear_in_the_list() {
     let account = "0123456789abcdef0123456789abcdef";
     let server = TestServer::start_with(|config| {
         let spelling = CloudIds {
@@ -56,7 +56,7 @@ fn the_tenant_is_called_as_configured() {
 }
 
 #[test]
-fn a_long_list_is_whole_and_in_order() {
+fn long_list_is_complete_and_ordered() {
     let server = TestServer::start();
     for _ in 0..450 {
         create(&server, &"层".repeat(400));
@@ -70,7 +70,7 @@ fn a_long_list_is_whole_and_in_order() {
 }
 
 #[test]
-fn a_page_is_given_again_as_it_was_and_a_refusal_too() {
+fn cached_pages_and_refusals_have_the_same_body() {
     let server = TestServer::start();
     for path in [VERSIONS, &format!("{VERSIONS}?acl=2"), &format!("{VERSIONS}/1")] {
         let first = server.send(&request("GET", path));
@@ -89,7 +89,7 @@ fn a_page_is_given_again_as_it_was_and_a_refusal_too() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_the_gateways_to_refuse() {
+fn oversized_body_is_refused_with_the_gateways_error() {
     let server = TestServer::start_with(|config| config.max_upload = Some(1000));
     let before = server.footprint();
     let answer = server.send(&request("POST", VERSIONS).body("x".repeat(2 << 20)));
@@ -102,7 +102,7 @@ fn a_body_over_the_limit_is_the_gateways_to_refuse() {
 }
 
 #[test]
-fn what_a_ctyun_client_creates_another_cloud_lists() {
+fn layer_created_through_ctyun_is_visible_in_native_api() {
     let server = TestServer::start();
     create(&server, "shared");
     let answer = server.send(&Request::get("/api/v1/layers/demo/versions/1"));

@@ -45,7 +45,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn chunks_are_signed_one_by_one() {
+fn signature_of_each_chunk_is_verified() {
     let server = server();
     let zip = zips::stored(&[("noise.bin", &vec![7; 400_000])]);
     let signed = |size| {
@@ -75,7 +75,7 @@ fn chunks_are_signed_one_by_one() {
 }
 
 #[test]
-fn fifty_hostile_keys_are_names_and_no_paths() {
+fn hostile_keys_never_become_paths() {
     let server = TestServer::start();
     let long = "k".repeat(1025);
     let deep = "../".repeat(300);
@@ -164,7 +164,7 @@ fn fifty_hostile_keys_are_names_and_no_paths() {
 }
 
 #[test]
-fn nobody_sees_the_objects_of_another_and_a_reader_puts_nothing() {
+fn objects_are_isolated_by_tenant_and_role() {
     let server = server();
     let mine = send(&server, WRITER, put("/s3/code/mine", "secret"));
     assert_eq!(mine.status, 200, "{}", mine.text());
@@ -189,7 +189,7 @@ fn nobody_sees_the_objects_of_another_and_a_reader_puts_nothing() {
 }
 
 #[test]
-fn a_full_inbox_keeps_what_it_has() {
+fn full_inbox_refuses_new_objects_and_keeps_old_ones() {
     let server = TestServer::start_with(|config| config.inbox_max = Some(4096 + 10));
     assert_eq!(server.send(&put("/s3/code/a", "12345")).status, 200);
     let before = server.footprint();
@@ -200,7 +200,7 @@ fn a_full_inbox_keeps_what_it_has() {
 }
 
 #[test]
-fn who_takes_no_address_with_a_path_comes_in_from_the_root() {
+fn signed_requests_without_the_s3_path_are_accepted() {
     let server = server();
     // `/layers` is another cloud's list, and here a bucket.
     for path in ["/layers/x/versions", "/code/demo.zip", "/api/v1/layers/demo/versions"] {
@@ -220,7 +220,7 @@ fn who_takes_no_address_with_a_path_comes_in_from_the_root() {
 }
 
 #[test]
-fn an_escaped_slash_behind_the_bucket_is_a_slash() {
+fn escaped_slash_after_the_bucket_is_a_slash() {
     let server = server();
     for path in ["/s3/code%2Fdemo.zip", "/s3/code%2fother.zip", "/s3%2Fcode/third.zip"] {
         let answer = send(&server, WRITER, put(path, "content"));
@@ -233,7 +233,7 @@ fn an_escaped_slash_behind_the_bucket_is_a_slash() {
 }
 
 #[test]
-fn what_is_not_signed_does_not_say_how_a_body_is_read() {
+fn unsigned_content_encoding_is_ignored() {
     let server = server();
     let chunks = "3\r\nabc\r\n0\r\n\r\n";
     let added = [("Content-Encoding", "aws-chunked"), ("x-amz-meta-more", "1")];
@@ -247,7 +247,7 @@ fn what_is_not_signed_does_not_say_how_a_body_is_read() {
 }
 
 #[test]
-fn bodies_with_more_entries_than_there_can_be_are_refused() {
+fn bodies_with_too_many_entries_are_refused() {
     let server = TestServer::start();
     let parts = "<Part/>".repeat(10_001);
     let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
@@ -262,7 +262,7 @@ fn bodies_with_more_entries_than_there_can_be_are_refused() {
 }
 
 #[test]
-fn a_page_of_another_site_changes_nothing_while_everybody_is_let_in() {
+fn cross_site_request_is_refused_while_auth_is_off() {
     let server = TestServer::start();
     assert_eq!(server.send(&put("/s3/code/a", "a")).status, 200);
     let before = server.footprint();
@@ -277,7 +277,7 @@ fn a_page_of_another_site_changes_nothing_while_everybody_is_let_in() {
 }
 
 #[test]
-fn a_listing_ends_whatever_keys_there_are() {
+fn paged_listing_is_complete_for_any_keys() {
     let server = TestServer::start();
     let mut keys: Vec<String> = (0..40).map(|at| format!("d{at:02}/x")).collect();
     keys.extend((0..40).map(|at| format!("d{at:02}/y")));
@@ -314,7 +314,7 @@ fn a_listing_ends_whatever_keys_there_are() {
 }
 
 #[test]
-fn who_sends_a_body_where_there_is_nothing_hears_so() {
+fn large_body_to_an_unknown_path_is_answered() {
     let server = TestServer::start();
     // More than both sides' systems keep ready.
     let body = vec![7; 8 << 20];

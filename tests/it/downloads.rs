@@ -9,7 +9,7 @@ fn link(server: &TestServer) -> String {
 }
 
 #[test]
-fn a_link_serves_the_exact_bytes_with_their_length_and_etag() {
+fn link_serves_exact_bytes_with_length_and_etag() {
     let server = TestServer::start();
     let link = link(&server);
     let answer = Request::get(&link).send("");
@@ -44,7 +44,7 @@ fn ranges_are_served() {
 }
 
 #[test]
-fn every_changed_byte_and_a_passed_end_are_refused() {
+fn changed_and_expired_links_are_refused() {
     let server = TestServer::start();
     let link = link(&server);
     let start = link.find("/code/").unwrap();
@@ -66,7 +66,7 @@ fn every_changed_byte_and_a_passed_end_are_refused() {
 }
 
 #[test]
-fn links_outlive_a_restart() {
+fn links_survive_a_restart() {
     let server = TestServer::start();
     let old = link(&server);
     let path = old[old.find("/code/").unwrap()..].to_owned();
@@ -75,7 +75,7 @@ fn links_outlive_a_restart() {
 }
 
 #[test]
-fn links_carry_the_public_url_or_the_host_that_was_asked() {
+fn links_start_with_public_url_or_request_host() {
     let server = TestServer::start_with(|config| {
         config.public_url = Some("https://layers.example/x".to_owned());
     });

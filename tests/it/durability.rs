@@ -57,7 +57,7 @@ fn publish_while_it_lives(
 }
 
 #[test]
-fn a_killed_server_keeps_what_it_acknowledged_and_leaves_nothing_half() {
+fn killed_server_keeps_acknowledged_versions_and_no_partial_files() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut acknowledged = Vec::new();

@@ -32,7 +32,7 @@ fn files(folder: &Path) -> usize {
 }
 
 #[test]
-fn a_server_removes_what_expired_while_there_was_none() {
+fn server_removes_objects_that_expired_while_it_was_down() {
     let folder = tempfile::tempdir().unwrap();
     let short = catalog(folder.path(), Some(Duration::from_secs(1)));
     (0..3).for_each(|number| put(&short, &number.to_string()));

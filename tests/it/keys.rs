@@ -66,7 +66,7 @@ impl Folder {
 }
 
 #[test]
-fn a_key_is_made_listed_disabled_and_deleted() {
+fn key_can_be_created_listed_disabled_and_deleted() {
     let folder = Folder::new();
     let made = folder.run(&["key", "add"]);
     assert!(made.status.success(), "{made:?}");
@@ -100,7 +100,7 @@ fn a_key_is_made_listed_disabled_and_deleted() {
 }
 
 #[test]
-fn a_given_secret_is_kept_and_not_shown() {
+fn given_secret_is_not_printed() {
     let folder = Folder::new();
     let made = folder.add_with("AKIDEXAMPLE", "brought/Along+1");
     assert!(made.status.success(), "{made:?}");
@@ -116,7 +116,7 @@ fn a_given_secret_is_kept_and_not_shown() {
 }
 
 #[test]
-fn mistakes_are_told_and_make_nothing() {
+fn invalid_commands_fail_and_create_nothing() {
     let folder = Folder::new();
     for command in [&["key", "ls"][..], &["key", "rm", "SOME"], &["tenant", "ls"]] {
         folder.fails(command, 3, "no catalog");
@@ -130,7 +130,7 @@ fn mistakes_are_told_and_make_nothing() {
 }
 
 #[test]
-fn tenants_are_called_as_they_were_set() {
+fn cloud_ids_of_a_tenant_are_set_and_listed() {
     let folder = Folder::new();
     folder.ok(&["key", "add", "--tenant", "team-a"]);
     folder.ok(&["tenant", "set", "team-a", "ctyun_tenant=7000", "tencent_app_id=1250000000"]);
@@ -147,7 +147,7 @@ fn tenants_are_called_as_they_were_set() {
 }
 
 #[test]
-fn the_folder_is_found_as_serve_finds_it() {
+fn key_commands_find_the_data_folder_like_serve() {
     let scratch = tempfile::tempdir().unwrap();
     let config = "data = \"configured\"\nlisten = \"0.0.0.0:1\"\n";
     fs::write(scratch.path().join("layerbase.toml"), config).unwrap();
@@ -167,7 +167,7 @@ fn the_folder_is_found_as_serve_finds_it() {
 }
 
 #[test]
-fn a_first_start_and_the_first_keys_do_not_stand_in_each_others_way() {
+fn first_start_and_first_keys_can_run_concurrently() {
     for _ in 0..8 {
         let folder = Folder::new();
         let adds: Vec<_> = (0..3)
@@ -187,7 +187,7 @@ fn a_first_start_and_the_first_keys_do_not_stand_in_each_others_way() {
 }
 
 #[test]
-fn a_second_server_on_the_same_folder_is_refused() {
+fn second_server_on_the_same_folder_is_refused() {
     let folder = Folder::new();
     let _first = Process::serve(&folder.data, &[]);
     folder.fails(&["serve", "--listen", "127.0.0.1:0"], 4, "in use by another");
@@ -220,7 +220,7 @@ fn list(server: &Process, token: &str) -> Answer {
 }
 
 #[test]
-fn a_running_server_honours_every_change_at_once() {
+fn running_server_applies_key_changes_at_once() {
     let folder = Folder::new();
     let server = Process::serve(&folder.data, &["--auth", "on"]);
     let key = folder.add(&[]);
@@ -239,7 +239,7 @@ fn a_running_server_honours_every_change_at_once() {
 }
 
 #[test]
-fn rotated_links_are_refused_at_once_and_new_lists_carry_new_ones() {
+fn rotated_links_are_refused_and_new_lists_have_new_links() {
     let folder = Folder::new();
     let server = Process::serve(&folder.data, &[]);
     let published = publish(&server, "any", "demo").json();
@@ -256,7 +256,7 @@ fn rotated_links_are_refused_at_once_and_new_lists_carry_new_ones() {
 }
 
 #[test]
-fn a_tenants_new_name_is_seen_at_once() {
+fn running_server_applies_a_new_cloud_id_at_once() {
     let folder = Folder::new();
     let server = Process::serve(&folder.data, &[]);
     publish(&server, "any", "demo");
@@ -270,7 +270,7 @@ fn a_tenants_new_name_is_seen_at_once() {
 }
 
 #[test]
-fn a_secret_is_told_once_and_never_again() {
+fn secret_does_not_appear_after_key_add() {
     let folder = Folder::new();
     let log = folder.data.with_extension("log");
     let file = fs::File::create(&log).unwrap();
@@ -312,7 +312,7 @@ fn log_of(server: &Process, token: &str) -> String {
 }
 
 #[test]
-fn the_log_is_read_from_the_command_line() {
+fn log_command_reads_the_audit_log_from_the_server() {
     let folder = Folder::new();
     let server = Process::serve(&folder.data, &["--auth", "on"]);
     let (admin, writer) = (folder.add(&["--role", "admin"]), folder.add(&[]));
@@ -337,7 +337,7 @@ fn the_log_is_read_from_the_command_line() {
 }
 
 #[test]
-fn the_owner_reads_the_log_of_all_tenants_on_the_data_folder() {
+fn log_command_on_the_data_folder_shows_all_tenants() {
     let folder = Folder::new();
     folder.fails(&["log"], 3, "no catalog");
     let server = Process::serve(&folder.data, &["--auth", "on"]);
@@ -383,7 +383,7 @@ fn the_owner_reads_the_log_of_all_tenants_on_the_data_folder() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_made_is_its_owners_alone() {
+fn created_files_are_accessible_by_owner_only() {
     use std::os::unix::fs::MetadataExt;
 
     fn check(path: &Path) {

@@ -32,7 +32,7 @@ fn numbers(answer: &Answer) -> Vec<u64> {
 }
 
 #[test]
-fn several_stretches_are_one_list_and_a_short_one_has_its_length() {
+fn short_list_spans_batches_and_has_content_length() {
     let server = TestServer::start();
     publish(&server, "short", 130, 10);
     let short = list(&server, "short", None);
@@ -44,7 +44,7 @@ fn several_stretches_are_one_list_and_a_short_one_has_its_length() {
 }
 
 #[test]
-fn a_long_list_is_sent_in_stretches() {
+fn long_list_is_streamed_without_content_length() {
     let server = TestServer::start();
     publish(&server, "long", 730, 2000);
     let long = list(&server, "long", None);
@@ -54,7 +54,7 @@ fn a_long_list_is_sent_in_stretches() {
 }
 
 #[test]
-fn versions_of_a_function_go_on_by_number() {
+fn function_version_pages_continue_by_number() {
     let server = TestServer::start();
     let path = "/api/v1/functions/many";
     let created = Request::new("POST", path).body(zips::vector("huawei"));
@@ -84,7 +84,7 @@ fn versions_of_a_function_go_on_by_number() {
 }
 
 #[test]
-fn long_lists_of_function_versions_are_whole_in_every_stretch() {
+fn long_function_version_lists_are_complete_at_every_page_size() {
     let server = TestServer::start();
     let path = "/api/v1/functions/many?group=default";
     assert_eq!(server.send(&Request::new("POST", path)).status, 201);

@@ -217,7 +217,7 @@ fn signed(server: &TestServer, dialect: &str, key: TestKey) -> [Raw; 2] {
 }
 
 #[test]
-fn no_request_that_was_changed_on_its_way_is_let_in() {
+fn request_changed_after_signing_is_refused() {
     let (server, mut random) = (server(), Random(0x5EED));
     for (dialect, names) in DIALECTS {
         let before = server.footprint();
@@ -254,7 +254,7 @@ fn no_request_that_was_changed_on_its_way_is_let_in() {
 }
 
 #[test]
-fn a_key_signs_for_no_other_and_a_method_for_no_other() {
+fn signature_is_bound_to_key_and_method() {
     let server = server();
     let before = server.footprint();
     for (dialect, _) in DIALECTS {

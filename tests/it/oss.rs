@@ -102,7 +102,7 @@ fn assert_refused(answer: &Answer, code: &str) {
 }
 
 #[test]
-fn a_layer_is_made_of_an_object_and_stays_what_it_is() {
+fn layer_keeps_its_code_after_its_object_changes() {
     let server = server();
     let (zip, newer) = (zips::vector("alibaba"), zips::vector("tencent"));
     let credentials = Credentials::issued(&server, WRITER);
@@ -129,7 +129,7 @@ fn a_layer_is_made_of_an_object_and_stays_what_it_is() {
 }
 
 #[test]
-fn an_object_is_its_tenants_alone() {
+fn object_is_invisible_to_other_tenants() {
     let server = server();
     let zip = zips::vector("alibaba");
     assert_eq!(Credentials::issued(&server, WRITER).put(&server, INBOX, &zip).status, 200);
@@ -145,7 +145,7 @@ fn an_object_is_its_tenants_alone() {
 }
 
 #[test]
-fn temporary_credentials_are_good_for_one_bucket_and_an_hour() {
+fn temporary_credentials_are_valid_for_one_bucket_and_one_hour() {
     let server = server();
     let (zip, before) = (zips::vector("alibaba"), server.footprint());
     let good = Credentials::issued(&server, WRITER);
@@ -218,7 +218,7 @@ fn temporary_credentials_end_with_their_key() {
 }
 
 #[test]
-fn no_put_that_was_changed_on_its_way_is_let_in() {
+fn put_changed_after_signing_is_refused() {
     let server = server();
     let (zip, before) = (zips::vector("alibaba"), server.footprint());
     let put = Request::new("PUT", KEY).body(zip);
@@ -253,7 +253,7 @@ fn no_put_that_was_changed_on_its_way_is_let_in() {
 }
 
 #[test]
-fn a_large_object_of_a_stranger_is_never_written_down() {
+fn unauthenticated_large_object_is_never_written_to_disk() {
     let server = server();
     let noise: Vec<u8> =
         (0..100_000_u32).flat_map(|at| at.wrapping_mul(at).to_be_bytes()).collect();
@@ -275,7 +275,7 @@ fn a_large_object_of_a_stranger_is_never_written_down() {
 }
 
 #[test]
-fn an_object_may_be_larger_than_a_zip_inside_a_request() {
+fn object_may_have_500_mib() {
     let server = TestServer::start();
     for (length, status) in [(500 << 20, 100), ((500 << 20) + 1, 400)] {
         let head = format!(

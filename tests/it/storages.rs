@@ -55,7 +55,7 @@ fn large_zip(seed: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_large_object_is_copied_and_does_not_depend_on_its_bucket() {
+fn large_object_is_copied_and_independent_of_its_bucket() {
     let storage = TestStorage::start();
     let zip = large_zip(1);
     storage.put("kept/layers/large one.zip", &zip);
@@ -77,7 +77,7 @@ fn a_large_object_is_copied_and_does_not_depend_on_its_bucket() {
 }
 
 #[test]
-fn what_the_storage_does_not_have_or_give_is_told_apart() {
+fn missing_and_unreadable_objects_are_told_apart() {
     let storage = TestStorage::start();
     storage.put("kept/demo.zip", &zips::vector("tencent"));
     storage.put("kept/text.zip", b"no zip at all");
@@ -101,7 +101,7 @@ fn what_the_storage_does_not_have_or_give_is_told_apart() {
 }
 
 #[test]
-fn an_object_past_the_limit_is_refused_before_it_is_copied() {
+fn object_over_the_limit_is_refused_before_it_is_copied() {
     let storage = TestStorage::start();
     let zip = large_zip(3);
     storage.put("kept/large.zip", &zip);
@@ -114,7 +114,7 @@ fn an_object_past_the_limit_is_refused_before_it_is_copied() {
 }
 
 #[test]
-fn a_bucket_is_there_for_the_tenants_of_its_list_alone() {
+fn bucket_is_visible_only_to_listed_tenants() {
     let storage = TestStorage::start();
     storage.put("kept/demo.zip", &zips::vector("tencent"));
     let mut bucket = storage.bucket("kept");
@@ -138,7 +138,7 @@ fn a_bucket_is_there_for_the_tenants_of_its_list_alone() {
 }
 
 #[test]
-fn a_storage_that_is_not_there_is_told_and_nothing_is_left() {
+fn unreachable_storage_is_reported_and_leaves_nothing() {
     // A port that was free a moment ago may be another test's by now; nobody listens on this one.
     let nowhere = "127.0.0.1:1".parse().unwrap();
     let server = server(bucket_at(nowhere, "kept", KEY));
@@ -174,7 +174,7 @@ fn beginning(headers: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_storage_that_breaks_off_leaves_nothing() {
+fn aborted_copy_leaves_nothing() {
     for headers in ["", "ETag: \"0123456789abcdef0123456789abcdef\"\r\n"] {
         let address = storage_that(move |mut stream| {
             let _ = stream.write_all(&beginning(headers));
@@ -186,7 +186,7 @@ fn a_storage_that_breaks_off_leaves_nothing() {
 }
 
 #[test]
-fn a_storage_that_stands_still_is_given_up_after_the_time_for_a_copy() {
+fn stalled_storage_is_given_up_after_fetch_timeout() {
     for bytes in [Vec::new(), beginning("")] {
         let address = storage_that(move |mut stream| {
             let _ = stream.write_all(&bytes);
@@ -201,7 +201,7 @@ fn a_storage_that_stands_still_is_given_up_after_the_time_for_a_copy() {
 }
 
 #[test]
-fn a_storage_sends_the_server_nowhere_else() {
+fn redirects_of_a_storage_are_not_followed() {
     let storage = TestStorage::start();
     storage.put("kept/demo.zip", &zips::vector("tencent"));
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -222,7 +222,7 @@ fn a_storage_sends_the_server_nowhere_else() {
 }
 
 #[test]
-fn a_storage_with_https_is_believed_by_the_certificates_of_the_system() {
+fn https_storage_is_verified_with_system_certificates() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).unwrap();

@@ -41,7 +41,7 @@ fn large() -> Vec<u8> {
 }
 
 #[test]
-fn an_upload_of_a_stranger_is_never_written_down() {
+fn unauthenticated_upload_is_never_written_to_disk() {
     let server = server();
     let (zip, before) = (large(), server.footprint());
     // Where there is no folder, whatever is written fails as the server's own fault.
@@ -65,7 +65,7 @@ fn an_upload_of_a_stranger_is_never_written_down() {
 }
 
 #[test]
-fn an_old_signature_is_refused_before_its_body_comes() {
+fn expired_signature_is_refused_before_the_body_is_spooled() {
     let server = server();
     let zip = large();
     fs::remove_dir(server.data().join("incoming")).unwrap();
@@ -79,7 +79,7 @@ fn an_old_signature_is_refused_before_its_body_comes() {
 }
 
 #[test]
-fn a_stranger_who_waits_for_leave_hears_no_before_he_sends() {
+fn expect_continue_without_a_key_is_answered_401() {
     let server = server();
     let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
                 Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";

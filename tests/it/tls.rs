@@ -90,7 +90,7 @@ fn ok(output: Output) -> String {
 }
 
 #[test]
-fn our_client_publishes_lists_and_pulls_over_https() {
+fn command_line_publishes_lists_and_pulls_over_https() {
     let identity = Identity::new();
     let node = Node::new(&identity);
     let server = node.serve();
@@ -111,7 +111,7 @@ fn our_client_publishes_lists_and_pulls_over_https() {
 }
 
 #[test]
-fn both_versions_of_tls_are_spoken_and_nonsense_hinders_nobody() {
+fn tls_1_2_and_1_3_work_beside_broken_handshakes() {
     let identity = Identity::new();
     let node = Node::new(&identity);
     let server = node.serve();
@@ -130,7 +130,7 @@ fn both_versions_of_tls_are_spoken_and_nonsense_hinders_nobody() {
 }
 
 #[test]
-fn sighup_changes_the_certificate_and_drops_nobody() {
+fn sighup_reloads_the_certificate_and_keeps_connections() {
     let (old, new) = (Identity::new(), Identity::new());
     let node = Node::new(&old);
     let server = node.serve();
@@ -157,7 +157,7 @@ fn sighup_changes_the_certificate_and_drops_nobody() {
 }
 
 #[test]
-fn sighup_without_a_certificate_is_no_end() {
+fn sighup_without_tls_does_not_end_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node { folder };
     let log = File::create(node.path("log")).unwrap();
@@ -169,7 +169,7 @@ fn sighup_without_a_certificate_is_no_end() {
 }
 
 #[test]
-fn files_that_do_not_do_are_named_before_anything_is_opened() {
+fn unusable_tls_files_are_named_before_the_data_folder_is_created() {
     let (one, other) = (Identity::new(), Identity::new());
     let node = Node::new(&one);
     fs::write(node.path("other.pem"), &other.key).unwrap();

@@ -60,7 +60,7 @@ fn bad_archive(zip: &[u8]) {
 }
 
 #[test]
-fn what_is_no_zip_is_refused() {
+fn invalid_zip_is_refused() {
     bad_archive(b"PK is not enough");
     let mut cut = zips::vector("tencent");
     cut.truncate(100);
@@ -68,14 +68,14 @@ fn what_is_no_zip_is_refused() {
 }
 
 #[test]
-fn entries_that_leave_the_tree_are_refused() {
+fn path_traversal_entries_are_refused() {
     for name in ["../evil", "a/../../evil", "/etc/passwd", "C:\\evil", "a\\..\\evil"] {
         bad_archive(&zips::stored(&[("good", b"x"), (name, b"x")]));
     }
 }
 
 #[test]
-fn an_archive_beyond_a_limit_is_refused() {
+fn archive_over_a_limit_is_refused() {
     let zip = zips::stored(&[("a", &[b'x'; 5000]), ("b", b"x"), ("c", b"x")]);
     let size = zip.len() as u64;
     let large = TestServer::start_with(|config| config.max_upload = Some(size - 1));
@@ -96,7 +96,7 @@ fn an_archive_beyond_a_limit_is_refused() {
 }
 
 #[test]
-fn a_body_larger_than_memory_takes_the_same_way() {
+fn body_larger_than_memory_gives_the_same_digests() {
     let server = TestServer::start();
     let noise: Vec<u8> =
         (0_u32..400_000).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()).collect();
@@ -129,7 +129,7 @@ fn a_body_larger_than_memory_takes_the_same_way() {
 }
 
 #[test]
-fn a_connection_that_breaks_leaves_nothing() {
+fn broken_connection_leaves_nothing_stored() {
     let server = TestServer::start();
     let before = server.footprint();
     let mut stream = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
@@ -151,7 +151,7 @@ fn a_connection_that_breaks_leaves_nothing() {
 }
 
 #[test]
-fn a_refused_head_is_answered_before_its_body_is_read_in_vain() {
+fn oversized_upload_is_answered_413() {
     let server = TestServer::start_with(|config| config.max_upload = Some(1000));
     let before = server.footprint();
     let answer =
@@ -161,7 +161,7 @@ fn a_refused_head_is_answered_before_its_body_is_read_in_vain() {
 }
 
 #[test]
-fn one_look_a_second_tells_whether_the_server_is_ready() {
+fn readiness_is_checked_once_per_second() {
     let server = TestServer::start();
     let ready = || server.send(&Request::get("/readyz")).status;
     assert_eq!(ready(), 200);
