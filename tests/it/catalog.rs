@@ -18,13 +18,13 @@ use tempfile::TempDir;
 use crate::support::server::{Footprint, START};
 use crate::support::zips;
 
-struct Desk {
+struct Fixture {
     folder: TempDir,
     catalog: Arc<Catalog>,
     clock: Arc<AtomicI64>,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicI64::new(START));
@@ -100,16 +100,20 @@ fn key(name: &str) -> FunctionKey {
 
 #[test]
 fn parallel_publishers_get_distinct_consecutive_numbers() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let numbers: BTreeSet<u64> = std::thread::scope(|scope| {
         let publishers: Vec<_> = (0..64)
             .map(|publisher: u8| {
-                let desk = &desk;
+                let fixture = &fixture;
                 scope.spawn(move || {
                     let bytes = zips::stored(&[("a.txt", &[publisher])]);
-                    let (upload, new) = (desk.stage(&bytes), NewLayerVersion::default());
-                    let published =
-                        desk.catalog.publish_layer_version(&caller(), &layer("demo"), new, upload);
+                    let (upload, new) = (fixture.stage(&bytes), NewLayerVersion::default());
+                    let published = fixture.catalog.publish_layer_version(
+                        &caller(),
+                        &layer("demo"),
+                        new,
+                        upload,
+                    );
                     published.unwrap().number.get()
                 })
             })
@@ -118,7 +122,7 @@ fn parallel_publishers_get_distinct_consecutive_numbers() {
     });
     assert_eq!(numbers, (1..=64).collect());
     assert_eq!(
-        Footprint::of(desk.folder.path()).files.len(),
+        Footprint::of(fixture.folder.path()).files.len(),
         64,
         "one file each, nothing left over"
     );
@@ -126,52 +130,52 @@ fn parallel_publishers_get_distinct_consecutive_numbers() {
 
 #[test]
 fn equal_content_is_stored_once() {
-    let desk = Desk::new();
-    assert_eq!(desk.publish("demo"), number(1));
-    assert_eq!(desk.publish("demo"), number(2));
-    let footprint = Footprint::of(desk.folder.path());
+    let fixture = Fixture::new();
+    assert_eq!(fixture.publish("demo"), number(1));
+    assert_eq!(fixture.publish("demo"), number(2));
+    let footprint = Footprint::of(fixture.folder.path());
     assert_eq!((footprint.rows["code"], footprint.rows["layer_versions"]), (1, 2));
     assert_eq!(footprint.files.len(), 1);
 }
 
 #[test]
 fn version_numbers_are_not_reused_after_deletion() {
-    let desk = Desk::new();
-    for gone in [desk.publish("demo"), desk.publish("demo")] {
+    let fixture = Fixture::new();
+    for gone in [fixture.publish("demo"), fixture.publish("demo")] {
         let rule = DeleteRule::EvenIfUsed;
-        desk.catalog.delete_layer_version(&caller(), &layer("demo"), gone, rule).unwrap();
+        fixture.catalog.delete_layer_version(&caller(), &layer("demo"), gone, rule).unwrap();
     }
-    let missing = desk.catalog.get_newest_layer_version(&tenant(), &layer("demo"));
+    let missing = fixture.catalog.get_newest_layer_version(&tenant(), &layer("demo"));
     assert!(matches!(missing, Err(CatalogError::NotFound { what: Noun::Layer, .. })));
-    let page = desk.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    let page = fixture.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
     assert!(page.items.is_empty(), "a layer without versions is not listed");
-    assert_eq!(desk.publish("demo"), number(3));
+    assert_eq!(fixture.publish("demo"), number(3));
 }
 
 #[test]
 fn deleting_the_newest_version_lists_the_previous_one() {
-    let desk = Desk::new();
-    desk.publish("demo");
-    desk.publish("demo");
+    let fixture = Fixture::new();
+    fixture.publish("demo");
+    fixture.publish("demo");
     let rule = DeleteRule::EvenIfUsed;
-    desk.catalog.delete_layer_version(&caller(), &layer("demo"), number(2), rule).unwrap();
-    let page = desk.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    fixture.catalog.delete_layer_version(&caller(), &layer("demo"), number(2), rule).unwrap();
+    let page = fixture.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
     assert_eq!(page.items[0].number, number(1));
 }
 
 #[test]
 fn pages_of_every_size_add_up_to_the_whole_list() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let names = ["Zeta", "_x", "a", "a-b", "ab", "alpha", "b", "beta", "层"];
     for name in names {
-        desk.publish(name);
-        desk.tick();
+        fixture.publish(name);
+        fixture.tick();
     }
     for _ in 0..4 {
-        desk.publish("alpha");
-        desk.tick();
+        fixture.publish("alpha");
+        fixture.tick();
     }
-    let catalog = &desk.catalog;
+    let catalog = &fixture.catalog;
     for size in 1..=10 {
         let (mut by_name, mut from) = (Vec::new(), String::new());
         loop {
@@ -232,37 +236,37 @@ fn pages_of_every_size_add_up_to_the_whole_list() {
 
 #[test]
 fn filters_apply_together_with_the_position() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for name in ["aa", "ab", "ac", "b"] {
-        desk.publish(name);
+        fixture.publish(name);
     }
     let filter = LayerFilter { prefix: Some("a".to_owned()), ..LayerFilter::default() };
-    let page = desk.catalog.list_layers(&tenant(), &filter, "ab", 10).unwrap();
+    let page = fixture.catalog.list_layers(&tenant(), &filter, "ab", 10).unwrap();
     let names: Vec<_> = page.items.iter().map(|item| item.layer.name.as_str()).collect();
     assert_eq!(names, ["ab", "ac"]);
     let filter = LayerFilter { contains: Some("B".to_owned()), ..LayerFilter::default() };
     let window = Window { offset: 0, limit: 10 };
-    let page = desk.catalog.list_layers_by_age(&tenant(), &filter, window).unwrap();
+    let page = fixture.catalog.list_layers_by_age(&tenant(), &filter, window).unwrap();
     assert_eq!(page.total, 2);
 }
 
 #[test]
 fn published_function_version_is_unaffected_by_head_update() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let config = FunctionConfig { handler: "a.b".to_owned(), ..FunctionConfig::default() };
-    desk.create("hello", config);
-    assert_eq!(desk.publish_function("hello"), number(1));
-    desk.tick();
+    fixture.create("hello", config);
+    assert_eq!(fixture.publish_function("hello"), number(1));
+    fixture.tick();
     let change = FunctionChange {
         expected_revision: None,
         touches: true,
         apply: Box::new(|old| Ok(FunctionConfig { handler: "c.d".into(), ..old.config.clone() })),
     };
-    let code = CodeInput::Replace(desk.stage(&zips::vector("ctyun")));
-    desk.catalog.update_function(&caller(), &key("hello"), change, code).unwrap();
+    let code = CodeInput::Replace(fixture.stage(&zips::vector("ctyun")));
+    fixture.catalog.update_function(&caller(), &key("hello"), change, code).unwrap();
     let version = Qualifier::Number(number(1));
-    let version = desk.catalog.get_function(&key("hello"), &version).unwrap();
-    let head = desk.catalog.get_function(&key("hello"), &Qualifier::Head).unwrap();
+    let version = fixture.catalog.get_function(&key("hello"), &version).unwrap();
+    let head = fixture.catalog.get_function(&key("hello"), &Qualifier::Head).unwrap();
     assert_eq!((version.config.handler.as_str(), version.code.unwrap().size), ("a.b", 159));
     assert_eq!((head.config.handler.as_str(), head.code.unwrap().size), ("c.d", 142));
     assert!(head.revision > version.revision);
@@ -270,11 +274,11 @@ fn published_function_version_is_unaffected_by_head_update() {
 
 #[test]
 fn triggers_refuse_updates_of_published_versions() {
-    let desk = Desk::new();
-    desk.publish("demo");
-    desk.create("hello", FunctionConfig::default());
-    desk.publish_function("hello");
-    let file = rusqlite::Connection::open(desk.folder.path().join("catalog.sqlite")).unwrap();
+    let fixture = Fixture::new();
+    fixture.publish("demo");
+    fixture.create("hello", FunctionConfig::default());
+    fixture.publish_function("hello");
+    let file = rusqlite::Connection::open(fixture.folder.path().join("catalog.sqlite")).unwrap();
     for sql in [
         "UPDATE layer_versions SET runtimes = '[]'",
         "UPDATE function_versions SET handler = 'x' WHERE number = 1",
@@ -286,27 +290,31 @@ fn triggers_refuse_updates_of_published_versions() {
 
 #[test]
 fn unchanged_head_is_refused_on_request() {
-    let desk = Desk::new();
-    desk.create("hello", FunctionConfig::default());
+    let fixture = Fixture::new();
+    fixture.create("hello", FunctionConfig::default());
     let publish = || {
         let publication = Publication { refuse_unchanged: true, ..Publication::default() };
-        desk.catalog.publish_function_version(&caller(), &key("hello"), publication)
+        fixture.catalog.publish_function_version(&caller(), &key("hello"), publication)
     };
     publish().unwrap();
     assert!(matches!(publish(), Err(CatalogError::Unchanged { .. })));
     let newest = Qualifier::Number(number(1));
-    desk.catalog.delete_function_version(&caller(), &key("hello"), &newest).unwrap();
+    fixture.catalog.delete_function_version(&caller(), &key("hello"), &newest).unwrap();
     assert_eq!(publish().unwrap().number, Some(number(2)), "nothing published is left to equal");
 }
 
 #[test]
 fn time_based_version_names_skip_taken_seconds() {
-    let desk = Desk::new();
-    desk.create("hello", FunctionConfig::default());
+    let fixture = Fixture::new();
+    fixture.create("hello", FunctionConfig::default());
     let publish = || {
         let name = PublicationName::FromTime(|time| format!("v{}", time.as_second()));
         let publication = Publication { name, ..Publication::default() };
-        desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap().name
+        fixture
+            .catalog
+            .publish_function_version(&caller(), &key("hello"), publication)
+            .unwrap()
+            .name
     };
     assert_eq!(publish().as_str(), format!("v{START}"));
     assert_eq!(publish().as_str(), format!("v{}", START + 1));
@@ -314,48 +322,48 @@ fn time_based_version_names_skip_taken_seconds() {
 
 #[test]
 fn number_taken_as_a_name_is_skipped() {
-    let desk = Desk::new();
-    desk.create("hello", FunctionConfig::default());
+    let fixture = Fixture::new();
+    fixture.create("hello", FunctionConfig::default());
     let name = PublicationName::Given(VersionName::parse("2").unwrap());
     let publication = Publication { name, ..Publication::default() };
-    desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
-    assert_eq!(desk.publish_function("hello"), number(3));
+    fixture.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
+    assert_eq!(fixture.publish_function("hello"), number(3));
 }
 
 #[test]
 fn delete_rule_decides_whether_a_used_layer_version_is_deleted() {
-    let desk = Desk::new();
-    desk.publish("demo");
+    let fixture = Fixture::new();
+    fixture.publish("demo");
     let layers = vec![LayerRef { layer: layer("demo"), number: number(1) }];
-    desk.create("hello", FunctionConfig { layers: layers.clone(), ..FunctionConfig::default() });
-    desk.publish_function("hello");
+    fixture.create("hello", FunctionConfig { layers: layers.clone(), ..FunctionConfig::default() });
+    fixture.publish_function("hello");
     let delete =
-        |rule| desk.catalog.delete_layer_version(&caller(), &layer("demo"), number(1), rule);
+        |rule| fixture.catalog.delete_layer_version(&caller(), &layer("demo"), number(1), rule);
     assert!(matches!(delete(DeleteRule::OnlyIfUnused), Err(CatalogError::InUse { .. })));
     delete(DeleteRule::EvenIfUsed).unwrap();
     let version = Qualifier::Number(number(1));
-    let version = desk.catalog.get_function(&key("hello"), &version).unwrap();
+    let version = fixture.catalog.get_function(&key("hello"), &version).unwrap();
     assert_eq!(version.config.layers, layers);
     let change = FunctionChange {
         expected_revision: None,
         touches: true,
         apply: Box::new(|old| Ok(FunctionConfig { timeout: 9, ..old.config.clone() })),
     };
-    desk.catalog.update_function(&caller(), &key("hello"), change, CodeInput::Keep).unwrap();
+    fixture.catalog.update_function(&caller(), &key("hello"), change, CodeInput::Keep).unwrap();
 }
 
 #[test]
 fn list_by_last_write_follows_every_publication() {
-    let desk = Desk::new();
-    desk.create("hello", FunctionConfig::default());
+    let fixture = Fixture::new();
+    fixture.create("hello", FunctionConfig::default());
     let publish = |name: &str| {
         let name = PublicationName::Given(VersionName::parse(name).unwrap());
         let publication = Publication { name, ..Publication::default() };
-        desk.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
+        fixture.catalog.publish_function_version(&caller(), &key("hello"), publication).unwrap();
     };
     let names = || -> Vec<String> {
         let (order, window) = (FunctionOrder::LastWrittenFirst, Window { offset: 0, limit: 10 });
-        let page = desk.catalog.list_function_versions(&key("hello"), order, window).unwrap();
+        let page = fixture.catalog.list_function_versions(&key("hello"), order, window).unwrap();
         page.items.iter().map(|item| item.name.to_string()).collect()
     };
     publish("1");
@@ -368,18 +376,18 @@ fn list_by_last_write_follows_every_publication() {
 
 #[test]
 fn layers_are_invisible_to_other_tenants() {
-    let desk = Desk::new();
-    desk.publish("demo");
+    let fixture = Fixture::new();
+    fixture.publish("demo");
     let other = TenantId::parse("other").unwrap();
-    let missing = desk.catalog.get_layer_version(&other, &layer("demo"), number(1));
+    let missing = fixture.catalog.get_layer_version(&other, &layer("demo"), number(1));
     assert!(matches!(missing, Err(CatalogError::NotFound { .. })));
-    let page = desk.catalog.list_layers(&other, &LayerFilter::default(), "", 10).unwrap();
+    let page = fixture.catalog.list_layers(&other, &LayerFilter::default(), "", 10).unwrap();
     assert!(page.items.is_empty());
 }
 
 #[test]
 fn second_process_is_refused() {
-    let desk = Desk::new();
-    let second = Store::open(desk.folder.path(), Timestamp::UNIX_EPOCH, [1; 32]);
+    let fixture = Fixture::new();
+    let second = Store::open(fixture.folder.path(), Timestamp::UNIX_EPOCH, [1; 32]);
     assert!(matches!(second.err(), Some(OpenError::Locked(_))));
 }

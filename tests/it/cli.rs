@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 use crate::support::process::{self, Process};
 use crate::support::zips;
 
-struct Desk {
+struct Fixture {
     folder: tempfile::TempDir,
     server: Process,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         Self::with(&[])
     }
@@ -69,39 +69,39 @@ impl Desk {
 
 #[test]
 fn layer_can_be_published_and_pulled() {
-    let desk = Desk::new();
-    let published = desk.json(&["layer", "publish", "demo", "a.zip", "--runtime", "python3.9"]);
+    let fixture = Fixture::new();
+    let published = fixture.json(&["layer", "publish", "demo", "a.zip", "--runtime", "python3.9"]);
     assert_eq!((&published["version"], &published["size"]), (&1.into(), &167.into()));
     assert_eq!(published["runtimes"][0], "python3.9");
-    desk.ok(&["layer", "publish", "demo", "package", "--description", "a folder"]);
-    assert!(desk.ok(&["layer", "ls"]).contains("demo"));
-    assert_eq!(desk.json(&["layer", "versions", "demo"]).as_array().unwrap().len(), 2);
-    assert_eq!(desk.json(&["layer", "show", "demo", "2"])["description"], "a folder");
-    desk.ok(&["layer", "pull", "demo", "1"]);
-    assert_eq!(desk.file("demo-1.zip"), zips::vector("tencent"));
-    let printed = desk.run(&["layer", "pull", "demo", "1", "-o", "-"]);
+    fixture.ok(&["layer", "publish", "demo", "package", "--description", "a folder"]);
+    assert!(fixture.ok(&["layer", "ls"]).contains("demo"));
+    assert_eq!(fixture.json(&["layer", "versions", "demo"]).as_array().unwrap().len(), 2);
+    assert_eq!(fixture.json(&["layer", "show", "demo", "2"])["description"], "a folder");
+    fixture.ok(&["layer", "pull", "demo", "1"]);
+    assert_eq!(fixture.file("demo-1.zip"), zips::vector("tencent"));
+    let printed = fixture.run(&["layer", "pull", "demo", "1", "-o", "-"]);
     assert_eq!(printed.stdout, zips::vector("tencent"));
-    desk.fails(&["layer", "pull", "demo", "1"], 4, "demo-1.zip");
-    desk.ok(&["layer", "rm", "demo", "1"]);
-    desk.fails(&["layer", "show", "demo", "1"], 3, "does not exist");
+    fixture.fails(&["layer", "pull", "demo", "1"], 4, "demo-1.zip");
+    fixture.ok(&["layer", "rm", "demo", "1"]);
+    fixture.fails(&["layer", "show", "demo", "1"], 3, "does not exist");
 }
 
 #[test]
 fn checksum_of_a_folder_does_not_depend_on_its_path() {
-    let desk = Desk::new();
-    let first = desk.json(&["layer", "publish", "one", "package"]);
-    let copy = desk.folder.path().join("elsewhere");
+    let fixture = Fixture::new();
+    let first = fixture.json(&["layer", "publish", "one", "package"]);
+    let copy = fixture.folder.path().join("elsewhere");
     fs::create_dir_all(copy.join("python")).unwrap();
     fs::write(copy.join("python/a.py"), "x = 1\n").unwrap();
-    let second = desk.json(&["layer", "publish", "two", "elsewhere"]);
+    let second = fixture.json(&["layer", "publish", "two", "elsewhere"]);
     assert_eq!(first["sha256"], second["sha256"]);
 }
 
 #[test]
 fn function_can_be_created_published_updated_pulled_and_deleted() {
-    let desk = Desk::new();
-    desk.ok(&["layer", "publish", "demo", "a.zip"]);
-    let created = desk.json(&[
+    let fixture = Fixture::new();
+    fixture.ok(&["layer", "publish", "demo", "a.zip"]);
+    let created = fixture.json(&[
         "function",
         "create",
         "hello",
@@ -121,55 +121,55 @@ fn function_can_be_created_published_updated_pulled_and_deleted() {
     ]);
     assert_eq!(created["environment"]["A"], "1");
     assert_eq!(created["layers"][0]["name"], "demo");
-    desk.ok(&["function", "publish", "hello", "--description", "first"]);
-    desk.ok(&["function", "update", "hello", "package", "--timeout", "10"]);
-    let head = desk.json(&["function", "show", "hello"]);
-    let version = desk.json(&["function", "show", "hello", "1"]);
+    fixture.ok(&["function", "publish", "hello", "--description", "first"]);
+    fixture.ok(&["function", "update", "hello", "package", "--timeout", "10"]);
+    let head = fixture.json(&["function", "show", "hello"]);
+    let version = fixture.json(&["function", "show", "hello", "1"]);
     assert_eq!((&head["timeout"], &version["timeout"]), (&10.into(), &9.into()));
     assert_ne!(head["sha256"], version["sha256"]);
-    assert_eq!(desk.json(&["function", "versions", "hello"]).as_array().unwrap().len(), 2);
-    desk.ok(&["function", "pull", "hello", "1", "-o", "back.zip"]);
-    assert_eq!(desk.file("back.zip"), zips::vector("tencent"));
-    desk.ok(&["function", "rm", "hello", "1"]);
-    desk.ok(&["function", "rm", "hello"]);
-    desk.fails(&["function", "show", "hello"], 3, "does not exist");
+    assert_eq!(fixture.json(&["function", "versions", "hello"]).as_array().unwrap().len(), 2);
+    fixture.ok(&["function", "pull", "hello", "1", "-o", "back.zip"]);
+    assert_eq!(fixture.file("back.zip"), zips::vector("tencent"));
+    fixture.ok(&["function", "rm", "hello", "1"]);
+    fixture.ok(&["function", "rm", "hello"]);
+    fixture.fails(&["function", "show", "hello"], 3, "does not exist");
 }
 
 #[test]
 fn code_can_be_taken_from_a_bucket() {
-    let desk = Desk::new();
-    let objects = desk.folder.path().join("data/buckets/code/new folder");
+    let fixture = Fixture::new();
+    let objects = fixture.folder.path().join("data/buckets/code/new folder");
     fs::create_dir_all(&objects).unwrap();
     fs::write(objects.join("a.zip"), zips::vector("tencent")).unwrap();
     fs::write(objects.join("b.zip"), zips::vector("huawei")).unwrap();
     let from = |key| ["--bucket", "code", "--object", key];
     let sha256 = |name| hex::encode(Sha256::digest(zips::vector(name)));
     let first = from("new folder/a.zip");
-    let layer = desk.json(&[&["layer", "publish", "demo"][..], &first].concat());
+    let layer = fixture.json(&[&["layer", "publish", "demo"][..], &first].concat());
     assert_eq!(layer["sha256"], sha256("tencent"));
     let create = ["function", "create", "hello", "--runtime", "r", "--handler", "h"];
-    let created = desk.json(&[&create[..], &first].concat());
+    let created = fixture.json(&[&create[..], &first].concat());
     assert_eq!(created["sha256"], sha256("tencent"));
     let second = from("new folder/b.zip");
-    let updated = desk.json(&[&["function", "update", "hello"][..], &second].concat());
+    let updated = fixture.json(&[&["function", "update", "hello"][..], &second].concat());
     assert_eq!((&updated["sha256"], &updated["handler"]), (&sha256("huawei").into(), &"h".into()));
     let publish = ["layer", "publish", "demo"];
-    desk.fails(&[&publish[..], &from("none.zip")].concat(), 3, "object 'none.zip' of 'code'");
-    desk.fails(&[&publish[..], &["a.zip"], &first].concat(), 2, "cannot be used with");
-    desk.fails(&[&publish[..], &first[..2]].concat(), 2, "--object <KEY>");
-    desk.fails(&[&publish[..], &first[2..]].concat(), 2, "--bucket <BUCKET>");
-    desk.fails(&publish, 2, "name a PATH, or --bucket and --object");
-    desk.fails(&create, 2, "name a PATH, or --bucket and --object");
-    desk.fails(&["function", "update", "hello"], 2, "nothing to change");
+    fixture.fails(&[&publish[..], &from("none.zip")].concat(), 3, "object 'none.zip' of 'code'");
+    fixture.fails(&[&publish[..], &["a.zip"], &first].concat(), 2, "cannot be used with");
+    fixture.fails(&[&publish[..], &first[..2]].concat(), 2, "--object <KEY>");
+    fixture.fails(&[&publish[..], &first[2..]].concat(), 2, "--bucket <BUCKET>");
+    fixture.fails(&publish, 2, "name a PATH, or --bucket and --object");
+    fixture.fails(&create, 2, "name a PATH, or --bucket and --object");
+    fixture.fails(&["function", "update", "hello"], 2, "nothing to change");
 }
 
 #[test]
 fn failures_have_exit_codes_and_messages() {
-    let desk = Desk::with(&["--max-upload", "100"]);
-    desk.fails(&["layer", "publish", "demo", "nothing.zip"], 2, "nothing.zip");
-    desk.fails(&["layer", "publish", "demo", "a.zip"], 4, "100");
-    desk.fails(&["layer", "show", "demo", "1"], 3, "demo");
-    desk.fails(&["layer", "show", "demo"], 2, "Usage");
+    let fixture = Fixture::with(&["--max-upload", "100"]);
+    fixture.fails(&["layer", "publish", "demo", "nothing.zip"], 2, "nothing.zip");
+    fixture.fails(&["layer", "publish", "demo", "a.zip"], 4, "100");
+    fixture.fails(&["layer", "show", "demo", "1"], 3, "demo");
+    fixture.fails(&["layer", "show", "demo"], 2, "Usage");
     let mut away = process::binary();
     away.args(["layer", "ls", "--server", "http://127.0.0.1:1"]);
     let output = away.output().unwrap();
@@ -179,12 +179,12 @@ fn failures_have_exit_codes_and_messages() {
 
 #[test]
 fn closed_standard_output_is_no_failure() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for number in 0..40 {
-        desk.ok(&["layer", "publish", &format!("layer-{number}"), "a.zip"]);
+        fixture.ok(&["layer", "publish", &format!("layer-{number}"), "a.zip"]);
     }
     let mut listing =
-        desk.command(&["layer", "ls", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+        fixture.command(&["layer", "ls", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     drop(listing.stdout.take());
     assert_eq!(listing.wait().unwrap().code(), Some(0));
 }

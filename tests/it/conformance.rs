@@ -19,7 +19,7 @@ struct Row {
 }
 
 /// How the story is told to one dialect.
-trait Teller {
+trait Client {
     fn name(&self) -> &'static str;
     /// The number of the new version, or what the answer said.
     fn publish(&self, server: &TestServer, layer: &str, zip: &[u8]) -> Result<u64, String>;
@@ -31,7 +31,7 @@ trait Teller {
     fn checksum(&self, zip: &[u8]) -> String;
 }
 
-const TELLERS: [&dyn Teller; 6] = [&Alibaba, &Ctyun, &Huawei, &Native, &OpenYuanrong, &Tencent];
+const CLIENTS: [&dyn Client; 6] = [&Alibaba, &Ctyun, &Huawei, &Native, &OpenYuanrong, &Tencent];
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -69,7 +69,7 @@ fn number(answer: &Answer, pointer: &str) -> Result<u64, String> {
 
 struct Alibaba;
 
-impl Teller for Alibaba {
+impl Client for Alibaba {
     fn name(&self) -> &'static str {
         "alibaba"
     }
@@ -98,7 +98,7 @@ impl Teller for Alibaba {
 
 struct Ctyun;
 
-impl Teller for Ctyun {
+impl Client for Ctyun {
     fn name(&self) -> &'static str {
         "ctyun"
     }
@@ -139,7 +139,7 @@ impl Huawei {
     }
 }
 
-impl Teller for Huawei {
+impl Client for Huawei {
     fn name(&self) -> &'static str {
         "huawei"
     }
@@ -172,7 +172,7 @@ impl Teller for Huawei {
 
 struct Native;
 
-impl Teller for Native {
+impl Client for Native {
     fn name(&self) -> &'static str {
         "native"
     }
@@ -199,7 +199,7 @@ impl Teller for Native {
 
 struct OpenYuanrong;
 
-impl Teller for OpenYuanrong {
+impl Client for OpenYuanrong {
     fn name(&self) -> &'static str {
         "openyuanrong"
     }
@@ -246,7 +246,7 @@ impl Tencent {
     }
 }
 
-impl Teller for Tencent {
+impl Client for Tencent {
     fn name(&self) -> &'static str {
         "tencent"
     }
@@ -287,47 +287,47 @@ fn numbers(rows: &[Row]) -> Vec<u64> {
 
 #[test]
 fn every_dialect_publishes_lists_deletes_and_refuses_alike() {
-    for teller in TELLERS {
-        let (server, name) = (TestServer::start(), teller.name());
+    for client in CLIENTS {
+        let (server, name) = (TestServer::start(), client.name());
         let (one, two) = (zips::vector("tencent"), zips::vector("alibaba"));
-        let list = || teller.list(&server, "demo");
+        let list = || client.list(&server, "demo");
         assert_eq!(list(), [], "{name}: nothing is there yet");
         for (zip, expected) in [(&one, 1), (&two, 2), (&one, 3)] {
-            assert_eq!(teller.publish(&server, "demo", zip), Ok(expected), "{name}");
+            assert_eq!(client.publish(&server, "demo", zip), Ok(expected), "{name}");
         }
         let rows = list();
         assert_eq!(numbers(&rows), [1, 2, 3], "{name}");
         for (row, zip) in rows.iter().zip([&one, &two, &one]) {
-            assert_eq!(row.checksum, teller.checksum(zip), "{name} {}", row.number);
+            assert_eq!(row.checksum, client.checksum(zip), "{name} {}", row.number);
             assert!(row.size.is_none_or(|size| size == zip.len() as u64), "{name}: {row:?}");
         }
-        assert!(teller.delete(&server, "demo", 3), "{name}");
-        assert!(!teller.delete(&server, "demo", 3), "{name}: it is gone");
+        assert!(client.delete(&server, "demo", 3), "{name}");
+        assert!(!client.delete(&server, "demo", 3), "{name}: it is gone");
         assert_eq!(numbers(&list()), [1, 2], "{name}");
-        assert_eq!(teller.publish(&server, "demo", &two), Ok(4), "{name}: 3 stays used");
+        assert_eq!(client.publish(&server, "demo", &two), Ok(4), "{name}: 3 stays used");
         for number in [1, 2, 4] {
-            assert!(teller.delete(&server, "demo", number), "{name} {number}");
+            assert!(client.delete(&server, "demo", number), "{name} {number}");
         }
         assert_eq!(list(), [], "{name}: all are gone");
-        assert_eq!(teller.publish(&server, "demo", &two), Ok(5), "{name}: the counter stays");
+        assert_eq!(client.publish(&server, "demo", &two), Ok(5), "{name}: the counter stays");
 
         let before = server.footprint();
-        assert!(teller.publish(&server, "demo", b"this is no zip").is_err(), "{name}");
+        assert!(client.publish(&server, "demo", b"this is no zip").is_err(), "{name}");
         assert_eq!(server.footprint(), before, "{name}: nothing was stored");
     }
 }
 
 #[test]
 fn layer_of_one_dialect_is_listed_by_all_with_their_own_checksum() {
-    for publisher in TELLERS {
+    for publisher in CLIENTS {
         let server = TestServer::start();
         let zip = zips::vector("ctyun");
         assert_eq!(publisher.publish(&server, "demo", &zip), Ok(1), "{}", publisher.name());
-        for reader in TELLERS {
+        for reader in CLIENTS {
             let rows = reader.list(&server, "demo");
-            let told = format!("{} through {}", publisher.name(), reader.name());
-            assert_eq!(numbers(&rows), [1], "{told}");
-            assert_eq!(rows[0].checksum, reader.checksum(&zip), "{told}");
+            let context = format!("{} through {}", publisher.name(), reader.name());
+            assert_eq!(numbers(&rows), [1], "{context}");
+            assert_eq!(rows[0].checksum, reader.checksum(&zip), "{context}");
         }
     }
 }
