@@ -1,4 +1,4 @@
-//! What the owner of the node changes holds at once, and what a tenant may keep.
+//! Changes to keys, cloud ids and the link secret apply at once; limits of one tenant and one key.
 
 use layerbase::config::Auth;
 use layerbase::domain::{CloudIds, Role, TenantId};
@@ -14,7 +14,7 @@ fn publish(server: &TestServer, name: &str) -> Answer {
     server.send(&Request::new("POST", &path).body(zips::vector("tencent")))
 }
 
-/// Asks three times: by then the page is one that was kept.
+/// Asks three times: the third answer comes from the response cache.
 fn layers(server: &TestServer) -> Value {
     let ask = || server.send(&Request::get("/2021-04-06/layers")).json()["layers"][0].clone();
     (ask(), ask(), ask()).2
@@ -57,7 +57,7 @@ fn key_changes_apply_at_once_and_last_use_is_recorded() {
     let key = || local.list_keys().unwrap().remove(0);
     let used = |at| (0..100_000).any(|_| key().last_used == Some(at));
     assert!(used(server.now()));
-    // Not with each request, but after a while.
+    // The last use is not recorded with each request, only after an interval.
     let first = server.now();
     server.pass_seconds(300);
     assert_eq!(ask(), 200);
@@ -72,7 +72,7 @@ fn key_changes_apply_at_once_and_last_use_is_recorded() {
     assert_eq!(ask(), 200);
     local.delete_key(&key().id).unwrap();
     assert_eq!(ask(), 401);
-    // A key of the same id is another one, whose first use is written down like any.
+    // A new key with the same id is another key: its first use is recorded.
     server.pass_seconds(1);
     server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
     assert_eq!(key().last_used, None);
@@ -85,7 +85,7 @@ fn tenant_code_limit_is_enforced_and_deletion_frees_it() {
     let size = zips::vector("tencent").len() as u64;
     let server = TestServer::start_with(|config| config.max_tenant_code = Some(2 * size + 1));
     assert_eq!(publish(&server, "one").status, 201);
-    // Equal contents count each time, as in the clouds.
+    // Equal content counts each time, as in the clouds.
     assert_eq!(publish(&server, "two").status, 201);
     let before = server.footprint();
     let refused = publish(&server, "three");
@@ -143,7 +143,7 @@ fn concurrent_changes_of_cloud_ids_are_all_stored() {
     }
 }
 
-/// Uploads a layer through openYuanrong, whose clients divide their tenant into products.
+/// Uploads a layer through openYuanrong, whose products are subtenants.
 fn publish_in(server: &TestServer, tenant: &str, product: &str) -> Answer {
     let code = zips::vector("tencent");
     let size = format!("application/vnd.yuanrong+attachment;file-size={}", code.len());
@@ -176,7 +176,7 @@ fn subtenants_share_the_tenant_code_limit() {
         assert!(answer.text().contains("more than the limit"), "{product}: {}", answer.text());
     }
     assert_eq!(server.footprint(), before);
-    // Whose name only begins with the same letters is somebody else.
+    // A tenant whose name only begins with the same letters is another tenant.
     for other in ["team-a", "teaM", "teamA", "tea"] {
         assert_eq!(publish_in(&server, other, "p1").status, 200, "{other}");
     }

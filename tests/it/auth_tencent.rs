@@ -1,5 +1,5 @@
-//! Tencent's v1 signature over a form that is too long for memory, and its v3 signature without the
-//! header that it does not cover, against a whole server.
+//! Tencent's v1 signature over a form too long for memory, and its v3 signature on requests without
+//! `X-TC-Action`, a header that it does not cover; against a whole server.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -14,7 +14,7 @@ use crate::support::{Request, TestServer, zips};
 const KEY_ID: &str = "AKIDLONGFORM0001";
 const SECRET: &str = "secret-of-a-long-form";
 
-/// A signed form that publishes a layer, its parameters in another order than signed.
+/// Returns a signed form that publishes a layer. Its parameters are not in the order of signing.
 fn form(server: &TestServer, code: &str) -> String {
     let host = server.base().trim_start_matches("http://");
     let time = START.to_string();
@@ -76,7 +76,8 @@ fn v3_signed_json_without_its_action_is_not_read_as_a_form() {
         };
         server.send(&request).json()["Response"].clone()
     };
-    // `@tencent-sdk/capi` by v3, tencent.md section 10, and others: JSON, the action in its header.
+    // `@tencent-sdk/capi` (tencent.md section 10) and others send v3-signed JSON with the action in
+    // its header.
     for kind in ["application/json", "application/json; charset=utf-8"] {
         let listed = send(kind, Some("ListLayers"), &inside);
         assert_eq!(listed["TotalCount"], 0, "{listed}");

@@ -1,4 +1,4 @@
-//! What clients that send slowly, much or nonsense may take: never what others need.
+//! Slow uploads do not block other clients, and oversized metadata is refused.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::support::process::Process;
 use crate::support::{Request, TestServer, zips};
 
-/// More than the server has threads for blocking work.
+/// More uploads than the server has threads for blocking work.
 const STALLED: usize = 80;
 
 #[test]
@@ -24,8 +24,8 @@ fn stalled_uploads_do_not_block_other_requests() {
             stream
         })
         .collect();
-    // Each has its file as soon as it no longer fits into memory; a question between two looks is
-    // what lets the server go on.
+    // An upload gets its file as soon as it no longer fits into memory. The request between two
+    // checks gives the server time to go on.
     let incoming = folder.path().join("incoming");
     let arrived = (0..20_000).any(|_| {
         assert_eq!(server.send(&Request::get("/healthz")).status, 200);
@@ -52,7 +52,7 @@ fn stalled_upload_releases_its_permit() {
     while std::fs::read_dir(&incoming).unwrap().count() == 0 {
         assert_eq!(server.send(&Request::get("/healthz")).status, 200);
     }
-    // Too large for memory, so that it needs the one place.
+    // This body is too large for memory and needs the only permit.
     let other = Request::new("POST", "/api/v1/layers/other/versions").body(vec![7; 300_000]);
     let answer = server.send(&other);
     assert_eq!(answer.status, 422, "it was read whole: {}", answer.text());

@@ -1,5 +1,5 @@
-//! Buckets that are folders: no key leads out of one, none keeps the server waiting, and nothing is
-//! left of what was refused.
+//! Buckets that are folders: no key leads out of one or blocks the server, and refused requests
+//! leave nothing behind.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,8 +13,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::support::{Answer, Request, TestServer, zips};
 
-/// A server whose bucket `code` has what an attacker could have put there, beside zips that no key
-/// may reach.
+/// Starts a server whose bucket `code` has links, pipes and sockets that an attacker could have put
+/// there, beside zips that no key may reach.
 fn server() -> TestServer {
     let server = TestServer::start();
     let zip = zips::vector("tencent");
@@ -45,7 +45,7 @@ fn publish(server: &TestServer, query: &str) -> Answer {
     server.send(&Request::new("POST", &format!("/api/v1/layers/demo/versions?{query}")))
 }
 
-/// What is refused changes nothing, and is the client's doing.
+/// Checks that a request is refused as the client's error and changes nothing.
 fn assert_refused(server: &TestServer, query: &str) {
     let before = server.footprint();
     let answer = publish(server, query);
@@ -184,7 +184,7 @@ fn unreadable_object_is_answered_502() {
     let path = server.data().join("buckets/code/in.zip");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
-        // Nothing is kept from who runs as root.
+        // Root can read every file.
         return;
     }
     let before = server.footprint();
@@ -257,7 +257,7 @@ fn fetch_timeout_applies_to_folders() {
         config.fetch_timeout = Some(Duration::from_millis(50));
     });
     server.put_object("code/endless.zip", b"PK");
-    // It has no blocks on the disk, and its bytes are read all the same.
+    // A sparse file: no blocks on the disk, but all its bytes can be read.
     let path = server.data().join("buckets/code/endless.zip");
     fs::File::options().write(true).open(&path).unwrap().set_len(1 << 36).unwrap();
     let before = server.footprint();

@@ -1,4 +1,4 @@
-//! Rules of the catalog, without HTTP: numbers, pages, what stays and what goes.
+//! Rules of the catalog, without HTTP: version numbers, pages, deletion, tenants.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ fn stage(catalog: &Catalog, bytes: &[u8]) -> Staged {
     staging.finish().unwrap()
 }
 
-/// Everyone, as while authentication is off.
+/// Returns the caller of every request while authentication is off.
 fn caller() -> Caller {
     Caller::new_anonymous(tenant())
 }

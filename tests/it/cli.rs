@@ -1,4 +1,5 @@
-//! The command line as a user has it: the binary, a server, exit codes, what is printed where.
+//! The command line from outside: the binary against a server, its exit codes, and its output on
+//! standard output and standard error.
 
 use std::fs;
 use std::path::Path;
@@ -52,8 +53,8 @@ impl Fixture {
         serde_json::from_str(&printed).unwrap()
     }
 
-    /// Runs a command that must fail with this exit code, print nothing on standard output, and
-    /// say this on standard error.
+    /// Runs a command that must fail with this exit code, print nothing to standard output, and
+    /// print `says` to standard error.
     fn fails(&self, arguments: &[&str], code: i32, says: &str) {
         let output = self.run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,5 @@
-//! One story, told to every dialect: publish, list, delete, count on, refuse; and the same layer
-//! seen through all of them.
+//! The same steps through every dialect: publish, list, delete, continue the numbers, refuse; and
+//! one layer seen through all dialects.
 
 use std::fmt::Write;
 
@@ -9,25 +9,25 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::support::{Answer, Request, TestServer, zips};
 
-/// What a dialect's list says of a version.
+/// A version in a dialect's list.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     number: u64,
     checksum: String,
-    /// `None` where the cloud does not tell it.
+    /// `None` where the cloud does not report it.
     size: Option<u64>,
 }
 
-/// How the story is told to one dialect.
+/// A client of one dialect.
 trait Client {
     fn name(&self) -> &'static str;
-    /// The number of the new version, or what the answer said.
+    /// Returns the number of the new version, or the text of the answer.
     fn publish(&self, server: &TestServer, layer: &str, zip: &[u8]) -> Result<u64, String>;
-    /// The layer's versions by rising number; none for an unknown layer.
+    /// Returns the layer's versions by ascending number; none for an unknown layer.
     fn list(&self, server: &TestServer, layer: &str) -> Vec<Row>;
-    /// Whether the version was there.
+    /// Returns whether the version existed.
     fn delete(&self, server: &TestServer, layer: &str, number: u64) -> bool;
-    /// How the cloud spells the checksum.
+    /// Returns the checksum as the cloud spells it.
     fn checksum(&self, zip: &[u8]) -> String;
 }
 
@@ -40,7 +40,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// CRC-64/XZ bit by bit, so that it owes nothing to the library under test.
+/// Computes CRC-64/XZ bit by bit, independently of the library under test.
 fn crc64(bytes: &[u8]) -> u64 {
     let step = |crc: u64, byte: &u8| {
         (0..8).fold(crc ^ u64::from(*byte), |crc, _| {
@@ -131,7 +131,7 @@ impl Client for Ctyun {
 struct Huawei;
 
 impl Huawei {
-    /// The id of the dependency of that name.
+    /// Returns the id of the dependency of that name.
     fn id(server: &TestServer, layer: &str) -> Option<String> {
         let path = format!("/v2/p0/fgs/dependencies?name={layer}");
         let answer = server.send(&Request::get(&path));
@@ -259,7 +259,7 @@ impl Client for Tencent {
         number(&Self::ask(server, "PublishLayerVersion", &body), "/Response/LayerVersion")
     }
 
-    /// The list has no checksum, so that each version is asked for by itself.
+    /// The list has no checksum, therefore each version is fetched by itself.
     fn list(&self, server: &TestServer, layer: &str) -> Vec<Row> {
         let answer = Self::ask(server, "ListLayerVersions", &json!({"LayerName": layer})).json();
         let mut found = rows(&answer["Response"]["LayerVersions"], "LayerVersion", "", "");

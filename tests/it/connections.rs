@@ -1,4 +1,4 @@
-//! What a connection is held to, and what becomes of it when the server ends.
+//! Limits of a connection, and its end when the server shuts down.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::process::Process;
 use crate::support::{Request, TestServer, raw, zips};
 
-/// Short enough to wait for in a test.
+/// A timeout short enough to wait for in a test.
 const SOON: Duration = Duration::from_millis(50);
 
 const HALF_A_HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-More: ";
@@ -55,7 +55,7 @@ fn slow_body_is_refused_with_the_clouds_own_error() {
     ] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n");
         let mut stream = raw::sent(server.base(), head.as_bytes());
-        // More than is kept in memory.
+        // More than the server keeps in memory.
         stream.write_all(&[b' '; 300_000]).unwrap();
         let answer = raw::answer(&mut stream);
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
@@ -133,7 +133,7 @@ fn shutdown_waits_for_running_requests_only() {
     let (first, last) = zip.split_at(300_000);
     let mut upload = raw::sent(server.base(), &raw::upload_head("demo", zip.len()));
     upload.write_all(first).unwrap();
-    // It runs as soon as it has its file.
+    // The upload is running once it has its file.
     let runs = |_| {
         assert_eq!(server.send(&Request::get("/healthz")).status, 200);
         fs::read_dir(folder.path().join("incoming")).unwrap().count() > 0

@@ -1,4 +1,4 @@
-//! What golden cases cannot say about CTyun: settings, long lists, pages given again, large bodies.
+//! What golden cases cannot check for CTyun: settings, long lists, cached pages, large bodies.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ fn oversized_body_is_refused_with_the_gateways_error() {
     let before = server.footprint();
     let answer = server.send(&request("POST", VERSIONS).body("x".repeat(2 << 20)));
     assert_eq!((answer.status, &answer.json()["statusCode"]), (413, &json!("CTAPI_413")));
-    // Fewer bytes, but more than the fields of a body may have.
+    // Fewer bytes than a body may have, but more than its fields may have.
     let long = json!({"description": "x".repeat((1 << 20) + 10)});
     let answer = server.send(&request("POST", VERSIONS).json(&long));
     assert_eq!((answer.status, &answer.json()["statusCode"]), (413, &json!("CTAPI_413")));

@@ -1,4 +1,4 @@
-//! Download links: what they serve, and to whom they stop serving it.
+//! Download links: what they serve, when they expire, and which host they name.
 
 use crate::support::{Request, TestServer, zips};
 

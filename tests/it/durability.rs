@@ -1,4 +1,4 @@
-//! What survives a killed process: everything that was acknowledged, and nothing half.
+//! After the server was killed, every acknowledged version is there and no partial file is left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,11 +8,11 @@ use crate::support::process::Process;
 use crate::support::server::Footprint;
 use crate::support::{Request, zips};
 
-/// A version that a client was told of: layer, number, SHA-256.
+/// A version whose publication was answered: layer, number, SHA-256.
 type Acknowledged = (String, u64, String);
 
-/// Uploads from eight clients until so many were acknowledged, kills the server in the middle of
-/// the others, and returns the acknowledged ones.
+/// Uploads from eight clients, kills the server during the uploads once `acknowledged_max` versions
+/// were acknowledged, and returns the acknowledged ones.
 fn publish_until_killed(data: &Path, round: usize, acknowledged_max: usize) -> Vec<Acknowledged> {
     let server = Process::serve(data, &[]);
     let base = server.base().to_owned();
@@ -41,7 +41,7 @@ fn publish_while_it_lives(
     let layer = format!("layer-{}", publisher % 3);
     let mut acknowledged = Vec::new();
     for upload in 0_u32.. {
-        // Small ones stay in memory, large ones take the way through a file.
+        // Small uploads stay in memory, large ones go through a file.
         let size = [2_000, 700_000][publisher % 2];
         let text = format!("{round} {publisher} {upload} ").repeat(size / 8);
         let zip = zips::stored(&[("a.txt", text.as_bytes())]);
@@ -90,7 +90,7 @@ fn sigterm_ends_the_server_with_exit_code_0_and_one_database_file() {
     let zip = zips::vector("tencent");
     let answer = server.send(&Request::new("POST", "/api/v1/layers/demo/versions").body(zip));
     assert_eq!(answer.status, 201);
-    // A reader's connection must not outlive the writer's.
+    // Opens a reader's connection, which must be closed before the writer's.
     assert_eq!(server.send(&Request::get("/api/v1/layers")).status, 200);
     assert_eq!(server.terminate(), Some(0));
     for side in ["catalog.sqlite-wal", "catalog.sqlite-shm"] {

@@ -1,4 +1,4 @@
-//! What a running server does with the inbox by itself.
+//! The sweep of expired objects that a server runs by itself.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::Request;
 use crate::support::process::Process;
 use crate::support::server::START;
 
-/// A catalog without a server, on the day on which every test begins.
+/// Opens a catalog without a server, at the time at which every test begins.
 fn catalog(folder: &Path, lifetime: Option<Duration>) -> Catalog {
     let now = Timestamp::from_second(START).unwrap();
     let store = Store::open(folder, now, [7; 32]).unwrap();
@@ -40,7 +40,7 @@ fn server_removes_objects_that_expired_while_it_was_down() {
     put(&catalog(folder.path(), None), "stays");
     assert_eq!(files(folder.path()), 4);
     let server = Process::serve(folder.path(), &[]);
-    // A question between two looks is what lets the server go on.
+    // The request between two checks gives the server time to go on.
     let is_swept = (0..20_000).any(|_| {
         assert_eq!(server.send(&Request::get("/healthz")).status, 200);
         files(folder.path()) == 1

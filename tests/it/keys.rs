@@ -1,4 +1,5 @@
-//! Keys and tenants from the command line: on a folder alone and beside a running server.
+//! Keys, tenants and the audit log from the command line: on a data folder alone, and beside a
+//! running server.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::support::process::{self, Process};
 use crate::support::{Answer, Request, zips};
 
-/// A data folder that need not be there yet.
+/// A data folder that may not exist yet.
 struct Folder {
     _scratch: tempfile::TempDir,
     data: PathBuf,
@@ -52,7 +53,7 @@ impl Folder {
         assert!(stderr.contains(says), "{arguments:?}: {stderr}");
     }
 
-    /// Runs `key add` with a secret of the test's own.
+    /// Runs `key add` with a given secret.
     fn add_with(&self, id: &str, secret: &str) -> Output {
         let arguments = ["key", "add", "--id", id, "--secret-stdin"];
         let mut command = self.command(&arguments);
@@ -193,7 +194,7 @@ fn second_server_on_the_same_folder_is_refused() {
     folder.fails(&["serve", "--listen", "127.0.0.1:0"], 4, "in use by another");
 }
 
-/// A key as `key add` showed it.
+/// A key as `key add` printed it.
 struct Made {
     id: String,
     secret: String,
@@ -245,7 +246,7 @@ fn rotated_links_are_refused_and_new_lists_have_new_links() {
     let published = publish(&server, "any", "demo").json();
     let listed = || list(&server, "any").json()["items"][0]["download_url"].clone();
     let status = |link: &Value| Request::get(link.as_str().unwrap()).send("").status;
-    // Often enough for the page to be kept and given again.
+    // Often enough for the page to come from the response cache.
     let links: Vec<Value> = (0..4).map(|_| listed()).collect();
     assert_eq!((status(&published["download_url"]), status(&links[3])), (200, 200));
     folder.ok(&["key", "rotate-links"]);
@@ -302,7 +303,7 @@ fn secret_does_not_appear_after_key_add() {
     }
 }
 
-/// What `layerbase log` prints, with the key in the environment.
+/// Returns what `layerbase log` prints, with the key in the environment.
 fn log_of(server: &Process, token: &str) -> String {
     let mut command = process::binary();
     command.args(["log", "--server", server.base()]).env("LAYERBASE_KEY", token);

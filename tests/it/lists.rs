@@ -1,4 +1,4 @@
-//! Lists without pages: whole while they are short, sent in stretches when they are long.
+//! Lists without pages: short ones are sent whole, long ones in batches. Long lists with pages.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn function_version_pages_continue_by_number() {
     assert_eq!((names.len(), &next), (1, &json!("0")), "{names:?}");
     let (names, next) = read("limit=2&after=0");
     assert_eq!((names.len(), &next), (2, &json!("4")), "{names:?}");
-    // The version that the token names may be gone when the token is used.
+    // The version that the token names may be deleted before the token is used.
     let deleted = server.send(&Request::new("DELETE", &format!("{path}/versions/4")));
     assert_eq!(deleted.status, 204);
     let (names, next) = read("limit=2&after=4");
@@ -108,7 +108,7 @@ fn long_function_version_lists_are_complete_at_every_page_size() {
         read(&format!("{huawei}?marker=3&maxitems=120"), "/versions", "version"),
         rows[3..123]
     );
-    // openYuanrong, whose pages may have any size.
+    // openYuanrong allows pages of any size.
     let yuanrong = "/serverless/v1/functions/many/versions?pageSize=";
     let rows = read(&format!("{yuanrong}1000000000"), "/functions", "versionNumber");
     assert_eq!((rows.len(), &*rows[0], &*rows[1], &*rows[2]), (131, "130", "latest", "129"));

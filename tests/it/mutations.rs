@@ -1,5 +1,5 @@
-//! Signed requests to every dialect with a few bytes changed, by numbers that are the same in every
-//! run: nobody is let in whose request its scheme covers and whose key did not sign it.
+//! Signed requests to every dialect with a few bytes changed: a change in a part that the scheme
+//! covers is refused. The random numbers are the same in every run.
 
 use layerbase::config::Auth;
 use layerbase::domain::Role;
@@ -12,10 +12,10 @@ const KEY: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenan
 
 const OTHER: TestKey = TestKey { id: "OTHER001", secret: "secret-of-another", tenant: "other" };
 
-/// The other way into Huawei.
+/// Huawei with a signature in place of a token.
 const HUAWEI_SIGNED: &str = "huawei, signed";
 
-/// Changed requests of each kind.
+/// Number of changed requests of each kind.
 const ROUNDS: usize = 250;
 
 /// A dialect and the headers that its scheme reads or covers, in the requests of `asked`.
@@ -30,25 +30,25 @@ const DIALECTS: [(&str, &[&str]); 8] = [
     ("tencent", &["authorization", "x-tc-timestamp", "content-type", "host"]),
 ];
 
-/// What of a header means something to its scheme; blanks around it never do. Two requests with
-/// the same meanings may both be let in with one signature.
+/// Returns the part of a header's value that its scheme distinguishes; blanks around a value are
+/// never part of it. Two requests with equal meanings may both be accepted with one signature.
 fn meaning(dialect: &str, name: &str, value: &[u8]) -> Vec<u8> {
     let value = value.trim_ascii();
     let Ok(text) = std::str::from_utf8(value) else { return value.to_vec() };
     let meaning = match (dialect, name) {
-        // The case of the word, and blanks behind it.
+        // Ignored: the case of the word, and blanks after it.
         ("native", _) => match text.split_once(' ') {
             Some((word, token)) => format!("{} {}", word.to_lowercase(), token.trim_start()),
             None => text.to_owned(),
         },
-        // The case of the names, and the older spelling of `Headers=`.
+        // Ignored: the case of the names, and the older spelling of `Headers=`.
         ("ctyun", "eop-authorization") => {
             let text = text.replacen(" Headers=", " Header=", 1);
             let (front, signature) = text.split_once(" Signature=").unwrap_or((&text, ""));
             let (id, names) = front.split_once(" Header=").unwrap_or((front, "none"));
             format!("{id} {} {signature}", names.to_lowercase())
         }
-        // Blanks between the parts, and the case of the signature's digits.
+        // Ignored: blanks between the parts, and the case of the signature's digits.
         ("tencent", "authorization") => {
             let (word, parts) = text.split_once([' ', '\t']).unwrap_or((text, ""));
             let parts = parts.split(',').map(|part| match part.trim() {
@@ -57,21 +57,21 @@ fn meaning(dialect: &str, name: &str, value: &[u8]) -> Vec<u8> {
             });
             format!("{word} {}", parts.collect::<Vec<_>>().join(","))
         }
-        // Blanks around the fields, and the case of the signature's digits.
+        // Ignored: blanks around the fields, and the case of the signature's digits.
         (HUAWEI_SIGNED | "s3", "authorization") => {
             let (front, signature) = text.split_once("Signature=").unwrap_or((text, ""));
             let (word, fields) = front.split_once(' ').unwrap_or((front, ""));
             let fields: Vec<&str> = fields.split(',').map(str::trim).collect();
             format!("{word} {}{}", fields.join(","), signature.to_lowercase())
         }
-        // The case of what is signed in lower case.
+        // Ignored: the case, since these values are signed in lower case.
         ("tencent", "content-type" | "host") => text.to_lowercase(),
         _ => text.to_owned(),
     };
     meaning.into_bytes()
 }
 
-/// Numbers that are the same in every run (SplitMix64).
+/// A random number generator with a fixed seed (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -83,7 +83,7 @@ impl Random {
         ((mixed ^ (mixed >> 31)) % end as u64) as usize
     }
 
-    /// A byte that HTTP takes inside a header's value.
+    /// Returns a byte that HTTP allows inside a header's value.
     fn byte(&mut self) -> u8 {
         const MEANINGFUL: &[u8] = b" /%&=?;:,.+-_~*{}\"\\\taZ09";
         match self.below(4) {
@@ -137,14 +137,14 @@ impl Raw {
         raw::answer(&mut raw::sent(server.base(), &bytes))
     }
 
-    /// What is read or covered of these headers.
+    /// Returns the meanings of these headers.
     fn meanings(&self, dialect: &str, names: &[&str]) -> Vec<(String, Vec<u8>)> {
         let covered = self.headers.iter().filter(|(name, _)| names.contains(&&**name));
         covered.map(|(name, value)| (name.clone(), meaning(dialect, name, value))).collect()
     }
 }
 
-/// Checks that a request is refused as its dialect refuses whom it does not let in.
+/// Checks that an answer is the dialect's refusal of an unauthenticated request.
 fn assert_refused(dialect: &str, answer: &Answer) {
     let (status, text) = (answer.status, answer.text());
     if dialect == "s3" {
@@ -203,7 +203,7 @@ fn server() -> TestServer {
     server
 }
 
-/// Both requests to a dialect, signed with a key.
+/// Returns the list request and the publication of a dialect, signed with a key.
 fn signed(server: &TestServer, dialect: &str, key: TestKey) -> [Raw; 2] {
     let zip = zips::vector("tencent");
     let cloud = if dialect == HUAWEI_SIGNED { "huawei" } else { dialect };
@@ -224,14 +224,14 @@ fn request_changed_after_signing_is_refused() {
         let (mut refused, mut same) = (0, 0);
         let [listing, publishing] = signed(&server, dialect, KEY);
         for (original, is_listing) in [(listing, true), (publishing, false)] {
-            // What a request does not have, `Content-Type` in a list, is not there to be changed.
+            // Only headers that the request has: a list has no `Content-Type`.
             let places: Vec<usize> = (0..original.headers.len())
                 .filter(|at| names.contains(&&*original.headers[*at].0))
                 .collect();
             for _ in 0..ROUNDS {
                 let (mut changed, at) = (original.clone(), places[random.below(places.len())]);
                 match random.below(20) {
-                    // No `Host` is a matter of HTTP.
+                    // A request without `Host` is refused by HTTP itself.
                     0 if changed.headers[at].0 != "host" => drop(changed.headers.remove(at)),
                     _ => random.change(&mut changed.headers[at].1),
                 }
@@ -240,7 +240,7 @@ fn request_changed_after_signing_is_refused() {
                     assert_refused(dialect, &changed.send(&server));
                     refused += 1;
                 } else if is_listing {
-                    // Let in, and of no consequence.
+                    // Accepted. Only lists are sent: they change nothing.
                     let answer = changed.send(&server);
                     let is_in = answer.status == 200 && !answer.text().contains("Error\":");
                     assert!(is_in, "{dialect}: {}", answer.text());
@@ -265,7 +265,8 @@ fn signature_is_bound_to_key_and_method() {
                 assert_refused(dialect, &request.send(&server));
             }
         }
-        // Tokens and CTyun's signature do not cover it; Huawei has no other method on these paths.
+        // Tokens and CTyun's signature do not cover the method; Huawei has no other method on these
+        // paths.
         if matches!(dialect, "alibaba" | "s3" | "tencent") {
             let [_, mut publishing] = signed(&server, dialect, KEY);
             publishing.method = "GET".to_owned();

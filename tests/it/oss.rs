@@ -1,4 +1,4 @@
-//! Uploads through Alibaba's object store: what temporary credentials are good for, and what not.
+//! Uploads through Alibaba's object store, with temporary credentials and with keys.
 
 use std::io::Read;
 
@@ -20,7 +20,7 @@ const INBOX: &str = "local-temp";
 
 const KEY: &str = "/1234567890123456/abc123";
 
-/// What a client signs with.
+/// The credentials that a client signs with.
 #[derive(Clone, Debug)]
 struct Credentials {
     id: String,
@@ -33,7 +33,7 @@ impl Credentials {
         Self { id: key.id.to_owned(), secret: key.secret.to_owned(), token: None }
     }
 
-    /// Asks for temporary ones.
+    /// Requests temporary credentials.
     fn issued(server: &TestServer, key: TestKey) -> Self {
         let answer = ask(server, key, Request::get("/2016-08-15/tempBucketToken"));
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -94,7 +94,7 @@ fn publish(server: &TestServer, key: TestKey, name: &str) -> Answer {
     ask(server, key, Request::new("POST", &path).json(&json!({"code": code})))
 }
 
-/// Refused in the words of the store.
+/// Checks that a request is refused with the store's own error.
 fn assert_refused(answer: &Answer, code: &str) {
     let text = answer.text();
     assert!(text.contains(&format!("<Code>{code}</Code>")), "{code}: {} {text}", answer.status);
@@ -171,7 +171,7 @@ fn temporary_credentials_are_valid_for_one_bucket_and_one_hour() {
     ] {
         assert_refused(&credentials.put(&server, bucket, &zip), code);
     }
-    // They are no key of the API, and make no others of themselves.
+    // They are no key of the API, and cannot be used to request further ones.
     let (id, secret) = (good.id.clone().leak(), good.secret.clone().leak());
     let borrowed = TestKey { id, secret, tenant: "default" };
     for path in ["/2016-08-15/tempBucketToken", "/2016-08-15/layers"] {
@@ -186,7 +186,7 @@ fn temporary_credentials_are_valid_for_one_bucket_and_one_hour() {
     let before = server.footprint();
     assert_refused(&good.put(&server, INBOX, &zips::vector("tencent")), "SecurityTokenExpired");
     assert_eq!(server.footprint(), before);
-    // A key itself is for every bucket.
+    // A key itself is valid for every bucket.
     assert_eq!(Credentials::of_key(WRITER).put(&server, "code", &zip).status, 200);
 }
 
@@ -225,14 +225,14 @@ fn put_changed_after_signing_is_refused() {
     let put = Credentials::issued(&server, WRITER).signed(&server, INBOX, put);
     for place in 0..put.headers.len() {
         let (name, value) = &put.headers[place];
-        // Of a host, what is behind the bucket means nothing.
+        // Of `Host`, only the bucket in front is significant.
         let end = if name == "Host" { INBOX.len() } else { value.len() };
         for at in 0..end {
             let mut changed = put.clone();
             let mut bytes = value.clone().into_bytes();
             bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
             changed.headers[place].1 = String::from_utf8(bytes).unwrap();
-            // The scheme is what brings a request here; another one is for the API to refuse.
+            // The scheme routes a request to the store; another scheme is refused by the API.
             let is_elsewhere = name == "Authorization" && at < 4;
             let answer = server.send(&changed);
             let is_refused = (400..500).contains(&answer.status);
@@ -262,7 +262,7 @@ fn unauthenticated_large_object_is_never_written_to_disk() {
     let tokenless = Credentials { token: None, ..good.clone() };
     let disabled = Credentials::issued(&server, OTHER);
     server.local().enable_key(&KeyId::parse(OTHER.id).unwrap(), false).unwrap();
-    // Where there is no folder, whatever is written fails as the server's own fault.
+    // Without this folder every write fails with an internal error.
     std::fs::remove_dir(server.data().join("incoming")).unwrap();
     assert_refused(&nobody.put(&server, INBOX, &noise), "InvalidAccessKeyId");
     assert_refused(&disabled.put(&server, INBOX, &noise), "InvalidAccessKeyId");

@@ -1,4 +1,4 @@
-//! The S3 door over a whole server: signed chunks, hostile keys, tenants and roles.
+//! The S3 endpoint of a whole server: signed chunks, hostile keys, tenants and roles.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn put(path: &str, body: impl Into<Vec<u8>>) -> Request {
     Request::new("PUT", path).body(body.into())
 }
 
-/// Every file below a folder.
+/// Returns every file below a folder.
 fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -52,7 +52,7 @@ fn signature_of_each_chunk_is_verified() {
         let request = put("/s3/code/chunks.zip", zip.clone());
         WRITER.s3_chunks(request, server.base(), server.now(), size)
     };
-    // The smallest and the usual chunks of real clients, and one that is the whole.
+    // The smallest and the usual chunk size of real clients, and one chunk for the whole body.
     for size in [8 << 10, 64 << 10, 1 << 20] {
         let answer = server.send(&signed(size));
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -152,7 +152,7 @@ fn hostile_keys_never_become_paths() {
         assert_eq!(server.footprint(), before, "{key}");
     }
     assert!(kept > 20 && refused >= 10, "{kept} kept, {refused} refused");
-    // Whatever was kept lies in the inbox under names of ours.
+    // Every stored object is a file in the inbox, named by the server.
     let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
     let inbox = files(&server.data().join("inbox"));
     assert!(inbox.iter().map(name).all(|name| uuid::Uuid::try_parse(&name).is_ok()), "{inbox:?}");
@@ -178,7 +178,7 @@ fn objects_are_isolated_by_tenant_and_role() {
         let answer = send(&server, key, request);
         assert!(answer.text().contains(code), "{code}: {}", answer.text());
     }
-    // Deleting what is another's is deleting what is not there.
+    // Deleting another tenant's object is deleting a missing object.
     assert_eq!(send(&server, OTHER, Request::new("DELETE", "/s3/code/mine")).status, 204);
     let listed = send(&server, OTHER, Request::get("/s3/code"));
     assert!(listed.status == 200 && !listed.text().contains("mine"), "{}", listed.text());
@@ -202,7 +202,7 @@ fn full_inbox_refuses_new_objects_and_keeps_old_ones() {
 #[test]
 fn signed_requests_without_the_s3_path_are_accepted() {
     let server = server();
-    // `/layers` is another cloud's list, and here a bucket.
+    // `/layers` is another cloud's list; for a client of S3 it is a bucket.
     for path in ["/layers/x/versions", "/code/demo.zip", "/api/v1/layers/demo/versions"] {
         let answer = send(&server, WRITER, put(path, path));
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -316,7 +316,7 @@ fn paged_listing_is_complete_for_any_keys() {
 #[test]
 fn large_body_to_an_unknown_path_is_answered() {
     let server = TestServer::start();
-    // More than both sides' systems keep ready.
+    // More than the socket buffers of both sides hold.
     let body = vec![7; 8 << 20];
     for path in ["/nothing/here", "/api/v1/none"] {
         let answer = server.send(&put(path, body.clone()));

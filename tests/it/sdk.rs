@@ -1,8 +1,8 @@
 //! The clouds' own clients against the built binary, over real sockets.
 //!
 //! The scripts are in `tests/sdk`; each takes the server's URL and ends with `ok <name>: N checks`.
-//! The first run makes a Python environment and a Node folder under `target/` from pinned lists.
-//! `LAYERBASE_SKIP_SDK_TESTS=1` passes all of them by, and says so.
+//! The first run installs a Python environment and a Node folder under `target/` from pinned lists.
+//! `LAYERBASE_SKIP_SDK_TESTS=1` skips all of them and reports that.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +17,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the clients are installed: beside the binary under test.
+/// Returns the folder of the installed clients, beside the binary under test.
 fn target() -> PathBuf {
     let binary = Path::new(crate::support::process::BINARY);
     binary.ancestors().nth(2).unwrap().join("sdk-clients")
@@ -31,7 +31,7 @@ fn is_skipped() -> bool {
     skipped
 }
 
-/// Runs a command to its end and shows everything it printed when it fails.
+/// Runs a command to its end and returns its output. A failure shows all output.
 fn run(command: &mut Command, purpose: &str) -> String {
     let output = command.output().unwrap_or_else(|failure| panic!("{purpose}: {failure}"));
     let text = [output.stdout, output.stderr].concat();
@@ -40,8 +40,8 @@ fn run(command: &mut Command, purpose: &str) -> String {
     text
 }
 
-/// Installs once for each content of the pinned lists: `install` fills a fresh folder, and a copy
-/// of the lists is put in it last, as the sign that it is whole.
+/// Installs once for each content of the pinned lists: `install` fills a new folder. A copy of the
+/// lists is written to it last and marks it as complete.
 fn installed(name: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
     let folder = target().join(name);
     let wanted: String = lists.iter().map(|list| fs::read_to_string(list).unwrap()).collect();
@@ -95,7 +95,7 @@ fn node() -> &'static Path {
     })
 }
 
-/// The key that a script works with, one that may only read, and one that is disabled.
+/// A script's key with write access, one that may only read, and one that is disabled.
 const KEYS: [(&str, TestKey, &str); 3] = [
     ("", test_key("AKIDTESTWRITER01", "SKtestWriter00000001"), "write"),
     ("READ_", test_key("AKIDTESTREADER01", "SKtestReader00000001"), "read"),
@@ -106,7 +106,8 @@ const fn test_key(id: &'static str, secret: &'static str) -> TestKey {
     TestKey { id, secret, tenant: "default" }
 }
 
-/// Makes the keys on the data folder of a running server; returns what tells a script of them.
+/// Adds the keys to the data folder of a running server. Returns the environment that passes them
+/// to a script.
 fn hand_out_keys(data: &Path) -> Vec<(String, String)> {
     let layerbase = |arguments: &[&str], input: &str| {
         let mut command = Command::new(BINARY);
@@ -129,8 +130,8 @@ fn hand_out_keys(data: &Path) -> Vec<(String, String)> {
     environment
 }
 
-/// Runs a script twice against a server that lets everyone in, for names of the first run must not
-/// disturb the second, and once against one that verifies signatures.
+/// Runs a script twice against a server without authentication and once against one that verifies
+/// signatures. The names of the first run must not disturb the second.
 fn passes(script: impl Fn() -> Command, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let open = Process::serve(&folder.path().join("open"), &[]);
@@ -139,7 +140,7 @@ fn passes(script: impl Fn() -> Command, name: &str) {
     let attempt = |what: &str, server: &Process, data: &str, environment: &[(String, String)]| {
         let mut command = script();
         command.arg(server.base()).envs(environment.iter().cloned());
-        // Scripts put objects there, which they then publish from.
+        // Scripts put objects into this folder and publish from them.
         command.env("LAYERBASE_TEST_BUCKETS", folder.path().join(data).join("buckets"));
         for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"] {
             command.env_remove(variable);
@@ -174,7 +175,7 @@ fn node_passes(script: &str) {
         return;
     }
     let folder = node();
-    // Modules are looked up from the script's own folder, so that the scripts go there.
+    // Node looks modules up from the script's own folder, so the scripts are copied there.
     for name in ["support.js", script] {
         fs::copy(root().join("tests/sdk/node").join(name), folder.join(name)).unwrap();
     }

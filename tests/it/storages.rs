@@ -13,7 +13,7 @@ use crate::support::process::{self, Process};
 use crate::support::storage::{KEY, TestStorage, bucket_at};
 use crate::support::{Answer, Request, TestServer, zips};
 
-/// Bytes of the one entry of a large zip.
+/// Size of the only entry of a large zip, in bytes.
 const LARGE: usize = 5 << 20;
 
 fn map(config: &mut Config, name: &str, bucket: Bucket) {
@@ -34,7 +34,7 @@ fn publishing(object: &str) -> Request {
     Request::new("POST", &path)
 }
 
-/// Asserts that an object is refused, with the status and these words, and that nothing is left.
+/// Asserts that an object is refused with this status and text, and that nothing was stored.
 fn assert_refused(server: &TestServer, object: &str, status: u16, words: &str) {
     let before = server.footprint();
     let answer = publish(server, object);
@@ -71,7 +71,7 @@ fn large_object_is_copied_and_independent_of_its_bucket() {
     std::fs::remove_file(storage.path("kept/layers/large one.zip")).unwrap();
     drop(storage);
     assert!(server.send(&Request::get(link)).body == zip);
-    // What is not kept any more does not stay in the way either.
+    // The spool file of the copy is deleted.
     let files = server.footprint().files;
     assert!(files.iter().all(|file| !file.contains("incoming")), "{files:?}");
 }
@@ -139,14 +139,14 @@ fn bucket_is_visible_only_to_listed_tenants() {
 
 #[test]
 fn unreachable_storage_is_reported_and_leaves_nothing() {
-    // A port that was free a moment ago may be another test's by now; nobody listens on this one.
+    // No process listens on this port. A port that was just free could now be another test's.
     let nowhere = "127.0.0.1:1".parse().unwrap();
     let server = server(bucket_at(nowhere, "kept", KEY));
     assert_refused(&server, "demo.zip", 502, "its storage does not answer as it should");
 }
 
-/// Listens, and has each connection answered by `answer` once its request's head was read; what it
-/// returns stays open as long as the listener.
+/// Starts a listener that reads the head of a request from each connection and then calls `answer`.
+/// A stream that `answer` returns stays open as long as the listener.
 fn storage_that(answer: impl Fn(TcpStream) -> Option<TcpStream> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -164,7 +164,7 @@ fn storage_that(answer: impl Fn(TcpStream) -> Option<TcpStream> + Send + 'static
     address
 }
 
-/// The head of an answer with an object of 1 MiB, and the first bytes of that.
+/// Returns the head of an answer with an object of 1 MiB, and the object's first 600,000 bytes.
 fn beginning(headers: &str) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\
@@ -231,7 +231,7 @@ fn https_storage_is_verified_with_system_certificates() {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let cert = file("cert.pem", &made.cert.pem());
     let key = file("key.pem", &made.signing_key.serialize_pem());
-    // Whatever speaks https will do, as long as it has no such object.
+    // Any https server works as the storage here, as long as it does not have the object.
     let arguments = ["--dialects", "native", "--tls-cert", &cert, "--tls-key", &key];
     let storage = Process::serve(&folder.path().join("storage"), &arguments);
     let settings = format!("[buckets.code]\nendpoint = {:?}\n", storage.base());

@@ -1,4 +1,4 @@
-//! https: with our own client, with any TLS 1.2 or 1.3, and with a certificate that changes.
+//! https: with our own client, over TLS 1.2 and 1.3, and with a certificate that changes.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::process::{self, Process};
 use crate::support::{Request, raw, zips};
 
-/// A certificate for 127.0.0.1 that signs itself, and its key.
+/// A self-signed certificate for 127.0.0.1, and its key.
 struct Identity {
     der: CertificateDer<'static>,
     cert: String,
@@ -60,9 +60,9 @@ impl Node {
         server
     }
 
-    /// Waits until the log has a text.
+    /// Waits until the log contains a text.
     fn logs(&self, text: &str) {
-        // Starting a process takes long enough to make this a patient wait.
+        // Starting a process serves as the pause between two reads.
         let logged = |_| {
             process::run(&["--version"]);
             fs::read_to_string(self.path("log")).unwrap().contains(text)
@@ -124,7 +124,7 @@ fn tls_1_2_and_1_3_work_beside_broken_handshakes() {
         is_answered(&mut stream);
     }
     assert!(!raw::rest(&mut plain).starts_with(b"HTTP"), "plain http is not answered");
-    // Nor do handshakes that never end keep the process from its own end.
+    // Unfinished handshakes do not delay the shutdown.
     assert_eq!(server.terminate(), Some(0));
     drop((silent, half));
 }
@@ -144,7 +144,7 @@ fn sighup_reloads_the_certificate_and_keeps_connections() {
     is_answered(&mut kept);
     ok(node.run(&server, &new.cert, &["layer", "ls"]));
 
-    // Halves of two pairs, then no files at all: what is in use stays.
+    // A certificate and a key that do not match, then a missing file: the old pair stays in use.
     node.install(&old.cert, &new.key);
     server.signal("HUP");
     node.logs("cannot be used together");

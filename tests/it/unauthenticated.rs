@@ -1,4 +1,4 @@
-//! Whoever has no key costs neither disk nor memory: he is refused by his head alone.
+//! Requests without a valid key are refused by their head, before the body costs disk or memory.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ const KNOWN: TestKey = TestKey { id: "KNOWN001", secret: "secret-of-the-known", 
 
 const STRANGER: TestKey = TestKey { id: "STRANGER", secret: "secret-of-nobody", tenant: "nobody" };
 
-/// What each dialect says to a key that is not there: its status and its code.
+/// The status and code with which each dialect refuses an unknown key.
 const REFUSED: [(&str, u16, &str); 7] = [
     ("alibaba", 403, "InvalidAccessKeyID"),
     ("ctyun", 401, "CTAPI_10002"),
@@ -33,7 +33,7 @@ fn send(server: &TestServer, dialect: &str, key: TestKey, request: Request) -> A
     server.send(&key.sign(dialect, request, server.base(), server.now()))
 }
 
-/// A zip that no body with it fits into memory.
+/// Returns a zip so large that no body with it fits into memory.
 fn large() -> Vec<u8> {
     let noise: Vec<u8> =
         (0..100_000_u32).flat_map(|at| at.wrapping_mul(at).to_be_bytes()).collect();
@@ -44,7 +44,7 @@ fn large() -> Vec<u8> {
 fn unauthenticated_upload_is_never_written_to_disk() {
     let server = server();
     let (zip, before) = (large(), server.footprint());
-    // Where there is no folder, whatever is written fails as the server's own fault.
+    // Without this folder every write fails with an internal error.
     fs::remove_dir(server.data().join("incoming")).unwrap();
     for (dialect, status, code) in REFUSED {
         let publishing = || asked::publishing(dialect, &zip);

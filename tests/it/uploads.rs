@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Request, TestServer, zips};
 
-/// The ways in: how a zip is sent, and how the answer names what is wrong.
+/// A way to send a zip, and the error codes of its answers.
 struct Way {
     name: &'static str,
     request: fn(&[u8]) -> Request,
@@ -45,7 +45,7 @@ const WAYS: &[Way] = &[
     },
 ];
 
-/// Sends a zip both ways and checks the refusal and that nothing changed.
+/// Sends a zip both ways, and checks the refusal and that nothing changed.
 fn refused(server: &TestServer, zip: &[u8], code: fn(&Way) -> &'static str) {
     let before = server.footprint();
     for way in WAYS {
@@ -140,7 +140,7 @@ fn broken_connection_leaves_nothing_stored() {
     .unwrap();
     stream.write_all(&vec![7; 2_000_000]).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    // The server's end of the connection is the sign that it has given the upload up.
+    // The server closes the connection once it has given up the upload.
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
     let heard = String::from_utf8_lossy(&rest);

@@ -1,10 +1,10 @@
-//! A list and a publication, as each dialect is asked for them.
+//! A list request and a publication for each dialect.
 
 use serde_json::json;
 
 use super::{Request, zips};
 
-/// Asks for a list that may be empty.
+/// Returns a request for a list, which may be empty.
 pub fn listing(dialect: &str) -> Request {
     match dialect {
         "alibaba" => Request::get("/2023-03-30/layers?limit=2"),
@@ -19,7 +19,7 @@ pub fn listing(dialect: &str) -> Request {
     }
 }
 
-/// Publishes a zip as the layer `demo`, or puts it where a layer can be made from it.
+/// Returns a request that publishes a zip as the layer `demo`; for S3, that puts it as an object.
 pub fn publishing(dialect: &str, zip: &[u8]) -> Request {
     let code = || json!({"zipFile": zips::encode(zip)});
     match dialect {

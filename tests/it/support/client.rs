@@ -1,4 +1,4 @@
-//! A client that sends what it is told, byte for byte, and takes every status as an answer.
+//! A client that sends a request byte for byte and returns every status as an answer.
 
 use std::sync::OnceLock;
 
@@ -38,13 +38,13 @@ impl Request {
         self.header("Content-Type", "application/json").body(value.to_string())
     }
 
-    /// Sends it to a base URL.
+    /// Sends the request to a base URL.
     pub fn send(&self, base: &str) -> Answer {
         let sent = self.exchange(base);
         sent.unwrap_or_else(|failure| panic!("{} {}: {failure}", self.method, self.path))
     }
 
-    /// Sends it to a server that may be gone; `None` when it is.
+    /// Sends the request to a server that may have ended; returns `None` then.
     pub fn try_send(&self, base: &str) -> Option<Answer> {
         self.exchange(base).ok()
     }
@@ -79,7 +79,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,

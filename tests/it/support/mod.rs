@@ -1,5 +1,5 @@
-//! What the tests share: a server in this process, a client that sends exactly what it is told,
-//! and a look at what is stored.
+//! Fixtures of the tests: a server in this process or in its own, clients, signatures, zips, and
+//! counts of what is stored.
 
 pub mod asked;
 pub mod client;

@@ -1,4 +1,4 @@
-//! The built binary as a process of its own: started on a free port, ended with the value.
+//! The built binary as a process of its own: started on a free port, killed on drop.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,17 +16,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `serve` on a data folder and waits for the line that says it is ready.
+    /// Starts `serve` on a data folder and waits for its ready line.
     pub fn serve(data: &Path, arguments: &[&str]) -> Self {
         Self::serve_with_log(data, arguments, Stdio::inherit())
     }
 
-    /// Like [`Process::serve`], with the log somewhere else.
+    /// Like [`Process::serve`], with the log sent to `log`.
     pub fn serve_with_log(data: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         Self::serve_by(binary(), data, arguments, log)
     }
 
-    /// Like [`Process::serve_with_log`], by a command that has an environment of its own.
+    /// Like [`Process::serve_with_log`], with a command that has its own environment.
     pub fn serve_by(
         mut command: Command,
         data: &Path,
@@ -48,12 +48,12 @@ impl Process {
         Self { child, base }
     }
 
-    /// The URL in front of every path.
+    /// Returns the URL in front of every path.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -63,7 +63,7 @@ impl Process {
         request.send(&self.base)
     }
 
-    /// Kills the process on the spot (SIGKILL) and waits until it is gone.
+    /// Kills the process (SIGKILL) and waits until it has ended.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -90,13 +90,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already gone after `kill` and `terminate`, which is just as well.
+        // After `kill` and `end` the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The binary with nothing of this machine's environment that would change what it does.
+/// Returns a command for the binary without the `LAYERBASE_` variables of this environment.
 pub fn binary() -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars_os() {

@@ -1,4 +1,4 @@
-//! HTTP by hand: for clients that do what no library would, over any stream.
+//! HTTP by hand, over any stream, for requests that no client library would send.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,12 +10,12 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto}
 
 use super::Answer;
 
-/// A request for a path that keeps the connection.
+/// Returns a request for a path, with keep-alive.
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
 }
 
-/// The head of a native upload, whose body is for the caller to send.
+/// Returns the head of a native upload; the caller sends the body.
 pub fn upload_head(layer: &str, length: usize) -> Vec<u8> {
     let path = format!("/api/v1/layers/{layer}/versions");
     format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").into_bytes()
@@ -28,12 +28,12 @@ pub fn sent(base: &str, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Host and port of a base URL.
+/// Returns host and port of a base URL.
 pub fn authority(base: &str) -> &str {
     base.split_once("://").unwrap().1
 }
 
-/// Reads one answer and leaves the stream where the next one begins.
+/// Reads one answer and leaves the stream at the start of the next one.
 pub fn answer(stream: &mut impl Read) -> Answer {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
@@ -53,15 +53,15 @@ pub fn answer(stream: &mut impl Read) -> Answer {
     answer
 }
 
-/// Reads to the end that the server makes of a connection, whichever way it does.
+/// Reads until the server closes the connection or resets it.
 pub fn rest(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Unread bytes on the server's side turn its end into a reset.
+    // Unread bytes on the server's side turn its close into a reset.
     let _ = stream.read_to_end(&mut bytes);
     bytes
 }
 
-/// A TLS connection that trusts these certificates; fails where the server's is none of them.
+/// Opens a TLS connection that trusts these certificates; fails when the server has another one.
 pub fn shake(
     base: &str,
     trusted: &[&CertificateDer<'static>],

@@ -1,4 +1,4 @@
-//! A whole server inside the test's process: its own folder, port, clock and ids.
+//! A whole server inside the test's process, with its own folder, port, clock and ids.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use super::{Answer, Request};
 
-/// When every test begins: 2026-01-01T00:00:00Z.
+/// The time at which every test begins: 2026-01-01T00:00:00Z.
 pub const START: i64 = 1_767_225_600;
 
-/// A running server; it ends with the value.
+/// A running server; it is shut down on drop.
 pub struct TestServer {
     base: String,
     folder: Arc<TempDir>,
@@ -30,12 +30,12 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts with the defaults.
+    /// Starts a server with the default settings.
     pub fn start() -> Self {
         Self::start_with(|_| {})
     }
 
-    /// Starts with settings changed by `configure`.
+    /// Starts a server with settings changed by `configure`.
     pub fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), configure)
     }
@@ -84,17 +84,17 @@ impl TestServer {
         Self::start_in(Arc::clone(&self.folder), |_| {})
     }
 
-    /// The URL in front of every path.
+    /// Returns the URL in front of every path.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The data folder.
+    /// Returns the data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// The catalog as a command on the data folder has it, beside the server.
+    /// Opens the catalog beside the server, like a command on the data folder.
     pub fn local(&self) -> Catalog {
         let now = Arc::clone(&self.clock);
         let clock =
@@ -103,7 +103,7 @@ impl TestServer {
         Catalog::new(store, clock, IdSource::random())
     }
 
-    /// Makes a key while the server runs.
+    /// Adds a key while the server runs.
     pub fn add_key(&self, id: &str, secret: &str, tenant: &str, role: Role) {
         let (id, secret) = (KeyId::parse(id).unwrap(), Secret::parse(secret).unwrap());
         self.local().add_key(id, secret, parse_key_tenant(tenant).unwrap(), role).unwrap();
@@ -116,12 +116,12 @@ impl TestServer {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Sets the clock, in microseconds since 1970.
+    /// Sets the clock.
     pub fn set_clock(&self, now: Timestamp) {
         self.clock.store(now.as_microsecond(), Ordering::SeqCst);
     }
 
-    /// What the clock says.
+    /// Returns the time of the clock.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_microsecond(self.clock.load(Ordering::SeqCst)).unwrap()
     }
@@ -136,7 +136,7 @@ impl TestServer {
         request.send(&self.base)
     }
 
-    /// Everything that a refused request must leave as it was: rows by table, and files.
+    /// Returns what a refused request must leave unchanged: row counts by table, and files.
     pub fn footprint(&self) -> Footprint {
         Footprint::of(&self.data())
     }
@@ -153,7 +153,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        // A test that failed has its own message; the server's end would only hide it.
+        // A panic during the shutdown would hide the message of the failed test.
         if std::thread::panicking() {
             return;
         }
@@ -210,12 +210,12 @@ fn collect(folder: &Path, files: &mut Vec<String>) {
     }
 }
 
-/// Ids that look like version 4 and count up.
+/// Returns an id with the form of a version 4 UUID, made from a counter.
 fn counted(number: u64) -> Uuid {
     uuid::Builder::from_random_bytes(u128::from(number).to_be_bytes()).into_uuid()
 }
 
-/// The settings of a fresh start, with nothing in the environment.
+/// Returns the settings of a first start without a file and without variables.
 fn default_config() -> Config {
     Config::load(&Flags::default(), |_| None, Path::new("/nonexistent")).unwrap()
 }

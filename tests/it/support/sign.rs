@@ -1,4 +1,4 @@
-//! Signs requests as each cloud's clients do, in the shortest way that the cloud takes.
+//! Signs requests as each cloud's clients do, with the shortest signature that the cloud accepts.
 
 use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,7 +16,7 @@ pub struct TestKey {
 }
 
 impl TestKey {
-    /// Signs a request to a dialect of the server at `base`, at a moment.
+    /// Signs a request to a dialect of the server at `base`, at the time `now`.
     pub fn sign(&self, dialect: &str, request: Request, base: &str, now: Timestamp) -> Request {
         match dialect {
             "alibaba" => self.alibaba(request, now),
@@ -34,7 +34,7 @@ impl TestKey {
         request.header("Authorization", &format!("Bearer {}.{}", self.id, self.secret))
     }
 
-    /// `FC`, alibaba.md section 9.1.
+    /// Signs with `FC`, alibaba.md section 9.1.
     fn alibaba(&self, request: Request, now: Timestamp) -> Request {
         let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let method = &request.method;
@@ -53,7 +53,7 @@ impl TestKey {
         request.header("Date", &date).header("Authorization", &authorization)
     }
 
-    /// ctyun.md section 9.
+    /// Signs as in ctyun.md section 9.
     fn ctyun(&self, request: Request, now: Timestamp) -> Request {
         let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let id = "00000000-0000-4000-8000-000000000001";
@@ -70,7 +70,7 @@ impl TestKey {
             .header("Eop-Authorization", &authorization)
     }
 
-    /// `SDK-HMAC-SHA256`, huawei.md section 9; the path and the query have nothing to be escaped.
+    /// Signs with `SDK-HMAC-SHA256`, huawei.md section 9. Path and query must not need escaping.
     pub fn huawei_signed(&self, request: Request, now: Timestamp) -> Request {
         let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let (path, query) = parts(&request);
@@ -87,7 +87,7 @@ impl TestKey {
         request.header("X-Sdk-Date", &date).header("Authorization", &authorization)
     }
 
-    /// A token that never expires, openyuanrong.md section 9.
+    /// Returns a token that never expires, openyuanrong.md section 9.
     pub fn token(&self) -> String {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode_to_string(text);
         let head = encode(r#"{"alg":"HS256","typ":"JWT"}"#);
@@ -97,14 +97,14 @@ impl TestKey {
         format!("{signed}.{signature}")
     }
 
-    /// AWS4-HMAC-SHA256; the path and the query have nothing to be escaped.
+    /// Signs with AWS4-HMAC-SHA256. Path and query must not need escaping.
     fn s3(&self, request: Request, base: &str, now: Timestamp) -> Request {
         let content = hex::encode(Sha256::digest(&request.body));
         self.s3_with(request, base, now, &content).0
     }
 
-    /// The same for a body that is `content`; also returns the key and the signature that chunks
-    /// are signed with.
+    /// Signs a request whose `x-amz-content-sha256` is `content`. Also returns the signing key and
+    /// the signature, from which chunks are signed.
     fn s3_with(
         &self,
         request: Request,
@@ -135,7 +135,7 @@ impl TestKey {
         (request, key, signature)
     }
 
-    /// Signs an upload whose body goes in chunks of a size, each signed by itself.
+    /// Signs an upload whose body is sent in chunks of a size, each with its own signature.
     pub fn s3_chunks(&self, request: Request, base: &str, now: Timestamp, size: usize) -> Request {
         let body = request.body.clone();
         let content = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -155,7 +155,7 @@ impl TestKey {
         request.body(chunked)
     }
 
-    /// TC3-HMAC-SHA256, tencent.md section 9.1.
+    /// Signs with TC3-HMAC-SHA256, tencent.md section 9.1.
     fn tencent(&self, request: Request, base: &str, now: Timestamp) -> Request {
         let date = now.strftime("%Y-%m-%d").to_string();
         let host = base.trim_start_matches("http://");

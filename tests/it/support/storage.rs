@@ -1,5 +1,5 @@
-//! A storage that speaks S3, as anybody could run one: the sample server of a library that no other
-//! part of these tests uses, on a folder and a port of its own.
+//! An S3-compatible storage on its own folder and port: the sample server `s3s-fs`, a library that
+//! no other part of these tests uses.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-/// The only key that it lets in.
+/// The only key that the storage accepts.
 pub const KEY: (&str, &str) = ("STORAGEKEY", "secret-of-the-storage");
 
-/// A running storage; it ends with the value.
+/// A running storage; it is shut down on drop.
 pub struct TestStorage {
     folder: TempDir,
     address: SocketAddr,
@@ -26,7 +26,7 @@ pub struct TestStorage {
 }
 
 impl TestStorage {
-    /// Starts with no buckets.
+    /// Starts a storage without buckets.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
@@ -54,24 +54,24 @@ impl TestStorage {
         Self { folder, address, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Where it answers.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where an object is kept; `place` is its bucket and key.
+    /// Returns the file of an object; `place` is its bucket and key.
     pub fn path(&self, place: &str) -> PathBuf {
         self.folder.path().join(place)
     }
 
-    /// Puts an object, or another one in its place.
+    /// Puts an object, replacing an existing one.
     pub fn put(&self, place: &str, bytes: &[u8]) {
         let path = self.path(place);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// The settings of a bucket here.
+    /// Returns the settings of a bucket in this storage.
     pub fn bucket(&self, name: &str) -> Bucket {
         bucket_at(self.address, name, KEY)
     }
@@ -88,7 +88,7 @@ impl Drop for TestStorage {
     }
 }
 
-/// The settings of a bucket in a storage at an address.
+/// Returns the settings of a bucket in the storage at an address.
 pub fn bucket_at(address: SocketAddr, name: &str, (id, secret): (&str, &str)) -> Bucket {
     let key = StorageKey { id: id.to_owned(), secret: Secret::parse(secret).unwrap() };
     Bucket {

@@ -1,11 +1,11 @@
-//! Archives: the vectors of the references, and ones made on the spot.
+//! Zip archives: the vectors of the references, and generated ones.
 
 use std::io::{Cursor, Write};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// The base64 text of a reference's vector: `alibaba`, `ctyun`, `huawei`, `openyuanrong`,
+/// Returns the base64 text of a reference's vector: `alibaba`, `ctyun`, `huawei`, `openyuanrong`,
 /// `tencent`.
 pub fn vector_base64(name: &str) -> &'static str {
     let text = match name {
@@ -19,22 +19,22 @@ pub fn vector_base64(name: &str) -> &'static str {
     text.trim_end()
 }
 
-/// The bytes of a reference's vector.
+/// Returns the bytes of a reference's vector.
 pub fn vector(name: &str) -> Vec<u8> {
     decode(vector_base64(name))
 }
 
-/// Base64 to bytes.
+/// Decodes base64.
 pub fn decode(text: &str) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(text).unwrap()
 }
 
-/// Bytes to base64.
+/// Encodes bytes as base64.
 pub fn encode(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
 }
 
-/// A stored archive of the given entries, the same bytes every time.
+/// Returns an uncompressed archive of the given entries; equal entries give equal bytes.
 pub fn stored(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
