@@ -3,7 +3,8 @@
  *
  *     node alibaba.js http://127.0.0.1:PORT
  *
- * The only client of this generation with a layer API: publish, get, list, list versions, delete.
+ * This is the only client of this generation with a layer API: publish, get, list, list versions,
+ * delete.
  */
 "use strict";
 
@@ -71,7 +72,7 @@ async function versionsAndDelete(check, fc) {
   check.equal("first page", [first.layers.map((layer) => layer.version), first.nextVersion], [[1, 2], 3]);
   const second = (await fc.listLayerVersions(name, { startVersion: 3, limit: 2 })).data;
   check.equal("second page", [second.layers.map((layer) => layer.version), "nextVersion" in second], [[3], false]);
-  await fc.deleteLayerVersion(name, 3); // An empty answer that calls itself JSON would throw here.
+  await fc.deleteLayerVersion(name, 3); // An empty body declared as JSON would throw here.
   await checkError(check, "get a deleted version", fc.getLayerVersion(name, 3), "LayerVersionNotFound");
   await checkError(check, "delete it again", fc.deleteLayerVersion(name, 3), "LayerVersionNotFound");
   check.equal("3 is not used again", (await publish(fc, name, support.layerZip("y"))).version, 4);
@@ -100,7 +101,7 @@ async function anHourBehind(call) {
   }
 }
 
-/** Who is not let in, and in which words; what a key may not do. */
+/** Refused credentials and their errors, and the limits of a role. */
 async function authentication(check, url, fc) {
   const name = support.unique("node_auth");
   const content = support.layerZip("auth");
@@ -122,7 +123,7 @@ async function authentication(check, url, fc) {
   await otherRequests(check, url);
 }
 
-/** The client's own signature of one request, sent with it and with others. */
+/** The client's own signature of a request, sent with this request and with changed ones. */
 async function otherRequests(check, url) {
   const signed = { date: new Date().toUTCString(), "content-type": "application/json", "x-fc-account-id": "1234567890123456" };
   const target = `/2016-08-15/layers/${support.unique("node_other")}/versions`;

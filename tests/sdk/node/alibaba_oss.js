@@ -3,7 +3,8 @@
  *
  *     node alibaba_oss.js http://127.0.0.1:PORT
  *
- * The calls of Serverless Devs: tempBucketToken, put, publishLayerVersion with the object's name.
+ * These are the calls of Serverless Devs: tempBucketToken, put, publishLayerVersion with the object's
+ * name.
  */
 "use strict";
 
@@ -86,14 +87,14 @@ async function otherWays(check, url, given) {
   const head = await oss.head(key);
   check.equal("head", [head.res.headers["content-length"], head.meta], [String(content.length), { by: "node" }]);
   await oss.delete(key);
-  await oss.delete(key); // There or not, as in the cloud.
+  await oss.delete(key); // Deleting a missing object succeeds, as in the cloud.
   await checkStoreError(check, "get", oss.get(key), "NoSuchKey", 404);
   await checkStoreError(check, "list", oss.list(), "NotImplemented", 501);
   await checkStoreError(check, "copy", oss.copy("a", "b"), "NotImplemented", 501);
   await checkStoreError(check, "a changed body", oss.put("a", content, { headers: { "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==" } }), "InvalidDigest", 400);
 }
 
-/** Who is not let in, and in which words. */
+/** Refused credentials and their errors. */
 async function authentication(check, url, fc, given) {
   const content = support.layerZip("auth");
   const put = (more) => store(url, given, more).put("auth", content);

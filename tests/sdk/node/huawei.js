@@ -3,7 +3,7 @@
  *
  *     node huawei.js http://127.0.0.1:PORT
  *
- * This client leaves the colons of a function URN as they are, the Python SDK encodes them.
+ * This client does not encode the colons of a function URN; the Python SDK does.
  */
 "use strict";
 
@@ -12,7 +12,7 @@ const { BasicCredentials } = require("@huaweicloud/huaweicloud-sdk-core");
 const { AKSKSigner } = require("@huaweicloud/huaweicloud-sdk-core/auth/AKSKSigner");
 const fgs = require("@huaweicloud/huaweicloud-sdk-functiongraph/v2/public-api");
 
-require("log4js").configure({ // The SDK logs every refusal at length, also the wanted ones.
+require("log4js").configure({ // The SDK logs every refusal at length, also the expected ones.
   appenders: { out: { type: "stderr" } }, categories: { default: { appenders: ["out"], level: "off" } },
 });
 
@@ -125,7 +125,7 @@ async function dependencies(check, graph) {
   check.equal("one is left", (await graph.listDependencyVersion(ask)).dependencies.map((row) => row.version), [1]);
 }
 
-/** Who is not let in, and in which words; what a key may not do. */
+/** Refused credentials and their errors, and the limits of a role. */
 async function authentication(check, url, graph) {
   const [name, content] = [support.unique("hw-node-auth"), functionZip("auth")];
   const unknown = support.unique("AKNOBODY");
@@ -143,7 +143,7 @@ async function authentication(check, url, graph) {
 
   const now = Date.now;
   Date.now = () => now() - 3600000;
-  const late = create(graph, name, content); // It signs before it first waits for something.
+  const late = create(graph, name, content); // The client signs before its first await.
   await notLetIn("a clock an hour behind", "signature expired, signature time:", late.finally(() => { Date.now = now; }));
 
   const reader = client(url, support.otherKey("READ"));
@@ -153,7 +153,7 @@ async function authentication(check, url, graph) {
   await changedBody(check, url, name);
 }
 
-/** The SDK's own signature over one body, sent with it and with another one. */
+/** The SDK's own signature over a body, sent with this body and with another one. */
 async function changedBody(check, url, name) {
   const target = `${url}/v2/${PROJECT}/fgs/functions/urn:fss:local-1:${PROJECT}:function:default:${name}/versions`;
   const data = { version: "v1" };
@@ -161,7 +161,7 @@ async function changedBody(check, url, name) {
   const request = { endpoint: target, method: "POST", headers, queryParams: {}, data };
   const signed = AKSKSigner.sign(request, credentials(support.keys));
   for (const [what, body, wanted] of [
-    ["the signed body", JSON.stringify(data), [404, "FSS.1051"]], // Nothing of this name was ever stored.
+    ["the signed body", JSON.stringify(data), [404, "FSS.1051"]], // No function of this name was ever stored.
     ["another body", JSON.stringify({ version: "v2" }), [401, "APIGW.0301"]],
   ]) {
     const answer = await support.send("POST", target, signed, body);

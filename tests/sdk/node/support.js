@@ -1,6 +1,6 @@
 /**
- * What the client scripts share: byte-stable zips, local checksums, counted checks.
- * Nothing in here knows a cloud.
+ * Shared by the client scripts: byte-stable zips, local checksums, counted checks.
+ * This module knows no cloud.
  */
 "use strict";
 
@@ -12,21 +12,21 @@ const http = require("http");
 for (const name of ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]) delete process.env[name];
 process.env.NO_PROXY = process.env.no_proxy = "127.0.0.1,localhost";
 
-// A server that checks signatures is told these keys; one that does not accepts anything.
+// A server with authentication must have these keys; one without accepts any key.
 const keys = {
   id: process.env.LAYERBASE_TEST_KEY_ID || "AKTESTLAYERBASE000001",
   secret: process.env.LAYERBASE_TEST_KEY_SECRET || "SKtestLayerbase00000000000000001",
 };
 
-// Only a server that checks signatures has something to say of the wrong ones.
+// Set when the server verifies signatures: only then can wrong ones be tested.
 const authOn = process.env.LAYERBASE_TEST_AUTH === "on";
 
-/** The key that is made for a test: `READ` may only read, `DISABLED` is let in nowhere. */
+/** Returns another key of the test: `READ` may only read, `DISABLED` is refused. */
 function otherKey(kind) {
   return { id: process.env[`LAYERBASE_TEST_${kind}_KEY_ID`], secret: process.env[`LAYERBASE_TEST_${kind}_KEY_SECRET`] };
 }
 
-/** Counts what was compared; the first difference ends the script. */
+/** Counts the comparisons; the first difference ends the script. */
 class Checks {
   constructor() {
     this.count = 0;
@@ -42,7 +42,7 @@ class Checks {
     assert.ok(typeof got === "string" && pattern.test(got), `${what}: got ${JSON.stringify(got)}, expected the form ${pattern}`);
   }
 
-  /** Awaits a call that has to fail and hands back its error. */
+  /** Awaits a call that must fail and returns its error. */
   async rejects(what, promise) {
     this.count += 1;
     let answer;
@@ -54,7 +54,7 @@ class Checks {
     return assert.fail(`${what}: no error, the answer was ${JSON.stringify(answer)}`);
   }
 
-  /** Fetches a download link the way any HTTP client does and compares the bytes. */
+  /** Fetches a download link with a plain HTTP client and compares the bytes. */
   async download(what, url, content) {
     const answer = await get(url);
     this.equal(`${what}: status`, answer.status, 200);
@@ -62,7 +62,7 @@ class Checks {
   }
 }
 
-/** Runs one script: the server's address is the first argument, the last line says the result. */
+/** Runs one script: the server's URL is the first argument, the last line is the result. */
 function main(name, story) {
   if (process.argv.length !== 3) {
     console.error(`usage: node ${process.argv[1]} http://127.0.0.1:PORT`);
@@ -83,7 +83,7 @@ function get(url) {
   return send("GET", url, {});
 }
 
-/** One plain request: status and bytes, for any status. */
+/** Sends one plain request; returns status and bytes for any status. */
 function send(method, url, headers, body) {
   return new Promise((resolve, reject) => {
     http.request(url, { agent: false, method, headers }, (answer) => {
@@ -95,7 +95,7 @@ function send(method, url, headers, body) {
   });
 }
 
-/** A name that no earlier run used: letters, digits and hyphens only. */
+/** Returns a name that no earlier run used: letters, digits and hyphens only. */
 function unique(prefix) {
   return `${prefix}-${crypto.randomBytes(4).toString("hex")}`;
 }
@@ -123,7 +123,7 @@ function makeZip(path, text) {
   return Buffer.concat([local, entry, end]);
 }
 
-/** A small layer whose bytes depend on `word` alone. */
+/** Returns a small layer whose bytes depend only on `word`. */
 function layerZip(word) {
   return makeZip("nodejs/greet.js", `module.exports = ${JSON.stringify(word)};\n`);
 }

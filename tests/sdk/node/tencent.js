@@ -3,9 +3,9 @@
  *
  *     node tencent.js http://127.0.0.1:PORT
  *
- * This client signs its host without the port and takes the service name from the host,
- * unlike the Python SDK; the five layer actions with each signature and method. With
- * LAYERBASE_TEST_AUTH=on also who is not let in; the keys are those that tencent.py names.
+ * Covers the five layer actions with each signature and method. Unlike the Python SDK, this client
+ * signs its host without the port and takes the service name from the host. LAYERBASE_TEST_AUTH=on
+ * adds refused credentials, with the keys that tencent.py names.
  */
 "use strict";
 
@@ -123,12 +123,12 @@ async function authentication(check, url) {
   await changedBody(check, url, ask);
 }
 
-/** Runs a call to its end while this process has its clock off by some hours. */
+/** Runs a call while the clock of this process is off by some hours. */
 async function atHour(hours, call) {
   const { now } = Date;
   const { getTime } = Date.prototype;
   Date.now = () => now() + hours * 3_600_000;
-  // The v3 signature asks `new Date()` for its time.
+  // The v3 signature takes its time from `new Date()`.
   Date.prototype.getTime = function shifted() {
     return getTime.call(this) + hours * 3_600_000;
   };
@@ -140,7 +140,7 @@ async function atHour(hours, call) {
   }
 }
 
-/** A request with the SDK's own signature, once over the body that is sent and once over another. */
+/** The SDK's own signature over a body, sent with this body and with another one. */
 async function changedBody(check, url, ask) {
   const timestamp = Math.floor(Date.now() / 1000);
   const headers = { "Content-Type": "application/json" };

@@ -65,7 +65,7 @@ def check_error(check, what, status, code, call, *arguments, **named):
 
 
 def create_and_get(check, url):
-    """Every field of a version, right after publishing and read back."""
+    """Every field of a version, in the answer to publishing and read back."""
     fc, name, content = client(url), support.unique("ali21_get"), support.layer_zip("2021")
     made = publish(fc, name, content, ["python3.10", "python3.9"], "first")
     check.equal("create: codesize, the only spelling its model reads", made.codesize, len(content))
@@ -162,7 +162,7 @@ def list_and_delete_versions(check, url):
 
 
 def errors(check, url):
-    """Refusals with code and status; what is refused is not stored."""
+    """Refusals with code and status; a refused request stores nothing."""
     fc, name = client(url), support.unique("ali21_errors")
     check_error(check, "get of an unknown layer", 404, "LayerNotFound", fc.get_layer_version, name, "1")
     check_error(check, "versions of an unknown layer", 404, "LayerNotFound", versions, fc, name)
@@ -210,7 +210,7 @@ def signed_get(url, path, key=(support.KEY_ID, support.KEY_SECRET), late=0, **qu
 
 
 class HourBehind(datetime):
-    """What the client takes for a clock."""
+    """A clock for the client, an hour behind."""
 
     @classmethod
     def utcnow(cls):
@@ -218,7 +218,7 @@ class HourBehind(datetime):
 
 
 def authentication(check, url):
-    """Who is not let in, and in which words; what a key may not do; for both ways to sign."""
+    """Refused credentials and their errors, and the limits of a role, for both ways to sign."""
     for algorithm in (None, "v2"):
         not_let_in(check, url, algorithm)
         all_is_covered(check, url, algorithm)
@@ -244,7 +244,7 @@ def not_let_in(check, url, algorithm):
 
 
 def all_is_covered(check, url, algorithm):
-    """The client's own signatures: with all that a query may hold, and over another request."""
+    """The client's own signatures: over every kind of query value, and over another request."""
     fc, name, content = client(url, algorithm=algorithm), support.unique("ali21_signed"), support.layer_zip("signed")
     publish(fc, name, content, description="第二 & more")
     check.equal("an empty value", names(layers(fc, prefix=name, next_token="", limit=1)), [name])
@@ -264,7 +264,7 @@ def all_is_covered(check, url, algorithm):
 
 
 def changed(change):
-    """Changes what the client signed right before it is sent."""
+    """Changes a signed request right before it is sent."""
     send = DaraCore.do_action
 
     def changed_and_sent(ask, runtime=None):
@@ -275,7 +275,7 @@ def changed(change):
 
 
 def without_a_date_not_let_in(check, url):
-    """The words of the first generation, on the path that no SDK sends."""
+    """The first generation's errors, on the path that no SDK sends."""
     mine, (disabled, _) = (support.KEY_ID, support.KEY_SECRET), support.other_key("DISABLED")
     for what, code, key, late in [
         ("a wrong secret", "SignatureNotMatch", (support.KEY_ID, support.KEY_SECRET + "x"), 0),

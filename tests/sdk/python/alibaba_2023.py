@@ -2,8 +2,8 @@
 
     python alibaba_2023.py http://127.0.0.1:PORT
 
-Covers the five layer operations, the checksum that a caller may send along, and both ways of
-this client to sign.
+Covers the five layer operations, the optional checksum in a request, and both ways of this client
+to sign.
 """
 
 import base64
@@ -60,7 +60,7 @@ def check_error(check, what, status, code, call, *arguments, **named):
 
 
 def create_and_get(check, url):
-    """Every field of a version, right after publishing and read back."""
+    """Every field of a version, in the answer to publishing and read back."""
     fc, name, content = client(url), support.unique("ali23_get"), support.layer_zip("2023")
     made = publish(fc, name, content, ["python3.10", "custom.debian10"], description="second, 第二", license="Apache-2.0")
     for what, got in ("create", made), ("get", fc.get_layer_version(name, "1").body):
@@ -133,7 +133,7 @@ def list_and_delete_versions(check, url):
 
 
 def errors(check, url):
-    """Refusals with code and status; what is refused is not stored."""
+    """Refusals with code and status; a refused request stores nothing."""
     fc, name, content = client(url), support.unique("ali23_errors"), support.layer_zip("checked")
     check_error(check, "get of an unknown layer", 404, "LayerNotFound", fc.get_layer_version, name, "1")
     check_error(check, "versions of an unknown layer", 404, "LayerNotFound", versions, fc, name)
@@ -150,7 +150,7 @@ def errors(check, url):
 
 
 class HourBehind(datetime):
-    """What the client takes for a clock."""
+    """A clock for the client, an hour behind."""
 
     @classmethod
     def utcnow(cls):
@@ -158,7 +158,7 @@ class HourBehind(datetime):
 
 
 def authentication(check, url):
-    """Who is not let in, and in which words; what a key may not do; for both ways to sign."""
+    """Refused credentials and their errors, and the limits of a role, for both ways to sign."""
     for algorithm in (None, "v2"):
         not_let_in(check, url, algorithm)
         all_is_covered(check, url, algorithm)
@@ -184,7 +184,7 @@ def not_let_in(check, url, algorithm):
 
 
 def all_is_covered(check, url, algorithm):
-    """The client's own signatures: with all that a query and a path may hold, and over another request."""
+    """The client's own signatures: over every kind of query and path value, and over another request."""
     fc, name, content = client(url, algorithm=algorithm), support.unique("ali23_signed"), support.layer_zip("signed")
     made = publish(fc, name, content, description="第二 & more")
     check.equal("an ARN in the path", fc.get_layer_version_by_arn(made.layer_version_arn).body.layer_name, name)
@@ -207,7 +207,7 @@ def all_is_covered(check, url, algorithm):
 
 
 def changed(change):
-    """Changes what the client signed right before it is sent."""
+    """Changes a signed request right before it is sent."""
     send = DaraCore.do_action
 
     def changed_and_sent(ask, runtime=None):
@@ -218,7 +218,7 @@ def changed(change):
 
 
 def body_of_the_older_way(check, url):
-    """`signature_algorithm="v2"` covers the body by a digest that the caller adds, or not at all."""
+    """`signature_algorithm="v2"` covers the body only by a digest that the caller may add."""
     fc, name = client(url, algorithm="v2"), support.unique("ali23_v2")
     code = models.InputCodeLocation(zip_file=support.to_base64(support.layer_zip("v2")))
     ask = models.CreateLayerVersionRequest(body=models.CreateLayerVersionInput(code=code))

@@ -2,8 +2,8 @@
 
     python ctyun.py http://127.0.0.1:PORT
 
-The vendor publishes no module for function compute; its core sends any path, signed. Covers
-creating, listing and deleting layer versions and both kinds of error.
+The vendor publishes no module for function compute, but its core signs and sends a request for
+any path. Covers creating, listing and deleting layer versions, and both kinds of error.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ OBJECT_NAME = re.compile(r"layer/\d+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Cloud:
-    """One server, one region; answers (HTTP status, JSON)."""
+    """A client of one server and one region; its calls return (HTTP status, JSON)."""
 
     def __init__(self, url, region=REGION, key_id=support.KEY_ID, secret=support.KEY_SECRET):
         self.base, self.region = f"{url}/openapi/v1", region
@@ -52,7 +52,7 @@ class Cloud:
 
 
 def check_ok(check, what, answer):
-    """A success is HTTP 200 with `statusCode` 0; hands back `returnObj`."""
+    """Checks a success, HTTP 200 with `statusCode` 0, and returns `returnObj`."""
     status, body = answer
     check.equal(f"{what}: HTTP status", status, 200)
     check.equal(f"{what}: statusCode, error, message", (body["statusCode"], body["error"], body["message"]),
@@ -61,7 +61,7 @@ def check_ok(check, what, answer):
 
 
 def check_refused(check, what, answer, code):
-    """The service's own errors are HTTP 200 too, with another `statusCode` and no `returnObj`."""
+    """Checks an error of the service: HTTP 200 too, with another `statusCode` and no `returnObj`."""
     status, body = answer
     check.equal(f"{what}: HTTP status", status, 200)
     check.equal(f"{what}: statusCode and error", (body["statusCode"], body["error"]), (code, f"CF_{code}"))
@@ -85,7 +85,7 @@ def check_version(check, what, got, name, version, content, description):
 
 
 def create_and_list(check, cloud):
-    """Every field and type of the list, which is the documented operation."""
+    """Every field of the list and its type; the list is the documented operation."""
     name, contents = support.unique("ct-list"), [support.layer_zip("one"), support.layer_zip("two, longer")]
     descriptions = ["第一层", ""]
     for number, content in enumerate(contents, start=1):
@@ -113,7 +113,7 @@ def create_and_list(check, cloud):
 
 
 def regions(check, url, cloud):
-    """The region of the request is the region of the answer; without one there is no answer."""
+    """The answer has the region of the request; a request without a region is refused."""
     name = support.unique("ct-region")
     check_ok(check, "create", cloud.publish(name, support.layer_zip("region")))
     other = Cloud(url, "200000002368")
@@ -148,7 +148,7 @@ def delete(check, cloud):
 
 
 def out_of_a_bucket(check, cloud):
-    """The documented way: an object in place of the zip, in a bucket or in the service's own."""
+    """The documented way: an object in place of the zip, from a bucket or the service's own bucket."""
     name, content = support.unique("ct-object"), support.layer_zip("object")
     key = f"layers/{name}.zip"
 
@@ -171,7 +171,7 @@ def out_of_a_bucket(check, cloud):
 
 
 def errors(check, cloud):
-    """Refused uploads store nothing; what no service knows is the gateway's to answer."""
+    """Refused uploads store nothing; the gateway answers requests that no service knows."""
     name, path = support.unique("ct-errors"), "layers/{}/versions"
     check_refused(check, "not a zip", cloud.publish(name, b"plain text, no zip"), 400)
     outside = support.make_zip({"../escape.py": "x = 1\n"})
@@ -197,7 +197,7 @@ def errors(check, cloud):
 
 
 def check_by_gateway(check, what, answer, status, number):
-    """The gateway's refusals have a real status, and texts where the service has numbers."""
+    """Checks a refusal by the gateway: a real HTTP status, and texts where the service has numbers."""
     got, body = answer
     check.equal(f"{what}: HTTP status", got, status)
     check.equal(f"{what}: statusCode, error, code, eopErrCode",
@@ -208,7 +208,7 @@ def check_by_gateway(check, what, answer, status, number):
 
 
 def authentication(check, url, cloud):
-    """Who is not let in, and with which number; what a key may not do."""
+    """Refused credentials and their error numbers, and the limits of a role."""
     name, content = support.unique("ct-auth"), support.layer_zip("auth")
     for what, key, status, number in [
         ("a wrong secret", (support.KEY_ID, support.KEY_SECRET + "x"), 403, "10009"),
@@ -230,7 +230,7 @@ def authentication(check, url, cloud):
 
 
 def an_hour_behind():
-    """What the core takes for the module `datetime`; its own clock is the machine's."""
+    """Returns a replacement for the core's module `datetime`, an hour behind the system's clock."""
     def now():
         return datetime.now() - timedelta(hours=1)
     return types.SimpleNamespace(datetime=types.SimpleNamespace(now=now))
@@ -242,7 +242,7 @@ def plain(method, url, headers=None, body=None):
 
 
 def changed_body(check, url, name):
-    """The core's own signature over one body and one query, sent with them and with others."""
+    """The core's own signature over a body and a query, sent with these and with changed ones."""
     body = {"compatibleRuntime": ["python3.10"]}
     date, request_id = datetime.now().strftime("%Y%m%dT%H%M%SZ"), "00000000-0000-4000-8000-000000000001"
     keys = Credential(support.KEY_ID, support.KEY_SECRET)

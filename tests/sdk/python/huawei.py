@@ -2,7 +2,7 @@
 
     python huawei.py http://127.0.0.1:PORT
 
-Covers functions with their versions, and dependencies, Huawei's word for layers.
+Covers functions with their versions, and dependencies, Huawei's term for layers.
 """
 
 import json
@@ -272,7 +272,7 @@ def refused_layers(check, graph):
 
 
 def out_of_a_bucket(check, graph):
-    """Code and dependencies by reference: an object's addresses, and the server's own links."""
+    """Code and dependencies by reference: URLs of an object, and the server's own download links."""
     name, first, second = support.unique("hw-obs"), function_zip("first"), function_zip("second")
     support.put_object("code", f"{name}/one.zip", first)
     support.put_object("code", f"{name}/two.zip", second)
@@ -318,7 +318,7 @@ def add_dependency_from(graph, name, url):
 
 
 class HourBehind(datetime):
-    """What the signer takes for a clock."""
+    """A clock for the signer, an hour behind."""
 
     @classmethod
     def utcnow(cls):
@@ -326,7 +326,7 @@ class HourBehind(datetime):
 
 
 def authentication(check, url, graph):
-    """Who is not let in, and in which words; what a key may not do."""
+    """Refused credentials and their errors, and the limits of a role."""
     name, content = support.unique("hw-auth"), support.layer_zip("auth")
     disabled_id, disabled_secret = support.other_key("DISABLED")
     unknown_id = support.unique("AKNOBODY")
@@ -358,7 +358,7 @@ def check_not_let_in(check, what, words, call, *arguments):
 
 
 def changed_body(check, url):
-    """The SDK's own signature over one body, sent with it and with another one."""
+    """The SDK's own signature over a body, sent with this body and with another one."""
     name = support.unique("hw-nobody")
     ask = SdkRequest("POST", "http", support.host_and_port(url), f"/v2/{PROJECT}/fgs/functions/{urn_of(name)}/versions",
                      query_params=[], header_params={"Content-Type": "application/json"},
@@ -372,7 +372,7 @@ def changed_body(check, url):
 
 
 def tokens(check, url):
-    """A key's token, as the documentation's curl lines send one."""
+    """A key's token, sent as in the documentation's curl examples."""
     target = f"{url}/v2/{PROJECT}/fgs/dependencies"
     good = f"{support.KEY_ID}.{support.KEY_SECRET}"
     for what, headers, wanted in [("a key's token", {"X-Auth-Token": good}, 200),

@@ -1,9 +1,9 @@
-"""The inbox through `boto3` and the `aws` command line, as whoever has an object store does.
+"""The inbox through `boto3` and the `aws` command line.
 
     python inbox.py http://127.0.0.1:PORT
 
-Covers put, get, head, list, delete, multipart, presigned addresses, checksums, and a layer that is
-made from an object and outlives it.
+Covers put, get, head, list, delete, multipart, presigned URLs, checksums, and a layer that is made
+from an object and outlives it.
 """
 
 import io
@@ -41,7 +41,7 @@ def refused(check, what, call, code, status, **arguments):
 
 
 def big(size):
-    """A zip of `size` bytes and some more, which cannot be guessed from its name."""
+    """Returns a zip of a little more than `size` bytes, with other content in each run."""
     return support.make_zip({"python/data.txt": support.unique("data") * (size // 13)})
 
 
@@ -158,7 +158,7 @@ def check_presigned(check, url, s3, prefix):
 
 
 def check_command_line(check, url, prefix):
-    """The command line, with a file that it sends in parts."""
+    """The command line, with a file that it uploads in parts."""
     content = big(9 * MEBIBYTE)
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": support.KEY_ID, "AWS_SECRET_ACCESS_KEY": support.KEY_SECRET,
                    "AWS_ENDPOINT_URL_S3": f"{url}/s3", "AWS_DEFAULT_REGION": "local", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -201,7 +201,7 @@ def native(method, url, body=None):
 
 
 def check_layer(check, url, s3, key, content):
-    """What is made from an object does not depend on it afterwards."""
+    """A layer made from an object does not depend on the object afterwards."""
     name = support.unique("from-inbox")
     versions = f"{url}/api/v1/layers/{name}/versions"
     where = urllib.parse.urlencode({"bucket": BUCKET, "object": key})

@@ -3,8 +3,8 @@
     python openyuanrong.py http://127.0.0.1:PORT
 
 `yrcli` deploys, updates, queries, lists and deletes functions. Publishing, the list of versions
-and the uploads under /function-repository/v1 have no command that works; the vendor documents
-them with curl, and here they are plain requests.
+and the uploads under /function-repository/v1 have no working command. The vendor documents them
+with curl; here they are plain requests.
 """
 
 import json
@@ -27,14 +27,14 @@ UNKNOWN_FUNCTION = {"functions": None, "pageInfo": {"pageIndex": "1", "pageSize"
 
 
 class Cloud:
-    """One server, spoken to by the command line and by plain requests."""
+    """A client of one server, through the command line and through plain requests."""
 
     def __init__(self, url, folder, token=TOKEN):
         self.url, self.folder, self.token = url, Path(folder), token
         self.program = Path(sys.executable).parent / "yrcli"
 
     def yrcli(self, *arguments):
-        """Runs one command; what it prints goes to one text, as a person would read it."""
+        """Runs one command; returns standard output and standard error as one text."""
         login = ["--jwt-token", self.token] if self.token else []
         line = [self.program, "--server-address", support.host_and_port(self.url), *login, *arguments]
         environment = dict(os.environ, HOME=str(self.folder))
@@ -47,7 +47,7 @@ class Cloud:
         return self.yrcli("deploy", "--skip-package", "true", "--function-json", str(path), *more)
 
     def call(self, method, path, headers=None, body=None, **query):
-        """One request; answers (status, JSON)."""
+        """Sends one request; returns (status, JSON)."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         login = {"X-Auth": self.token} if self.token else {}
@@ -126,7 +126,7 @@ def deploy_and_query(check, cloud, name):
 
 
 def publish_and_list(check, cloud, name):
-    """The list of versions: what was written last comes first, and a version before its head."""
+    """The list of versions: the last written comes first, and a version before its head."""
     check.equal("only the head", order(cloud.versions(name)), ["latest"])
     status, answer = cloud.publish(name, "1", description="first version")
     check.equal("publish", (status, answer["code"], answer["message"]), (200, 0, "SUCCESS"))
@@ -177,7 +177,7 @@ def check_row(check, row, name):
 
 
 def upload_code(check, cloud, name):
-    """Code goes into the head; published versions keep what they had."""
+    """An upload of code changes the head; published versions keep their code."""
     content, revision = support.make_zip({"handler.py": "def my_handler(event, context):\n    return event\n"}), \
         cloud.head(name)["revisionId"]
     here, stamp = f"functions/{name}/code", f";revision-id={revision}"
@@ -266,7 +266,7 @@ def check_layer(check, what, got, name, number, content):
 
 
 def access(check, url, folder):
-    """Who is not let in hears so on every route, and a key that may only read changes nothing."""
+    """Every route refuses bad tokens, and a key that may only read changes nothing."""
     name = f"0@svc@{support.unique('fn')}"
     disabled, reader = os.environ["LAYERBASE_TEST_DISABLED_TOKEN"], os.environ["LAYERBASE_TEST_READ_TOKEN"]
     changed = TOKEN[:-1] + ("A" if TOKEN[-1] != "A" else "Q")
@@ -280,7 +280,7 @@ def access(check, url, folder):
             check.true(f"{what}: the error", answer["error"].startswith("Authentication failed: "), answer)
         code, text = cloud.deploy(function(name, "by nobody"))
         check.true(f"yrcli deploy with {what}", "Authentication failed" in text, (code, text))
-        # The client takes every refusal of its list for an empty one.
+        # The client shows every refused list as an empty one.
         code, text = cloud.yrcli("list")
         check.true(f"yrcli list with {what}", "has no function" in text, (code, text))
 

@@ -1,7 +1,7 @@
-"""What the client scripts share: byte-stable zips, local checksums, counted checks.
+"""Shared by the client scripts: byte-stable zips, local checksums, counted checks.
 
-Nothing in here knows a cloud. Every checksum is computed from the uploaded bytes by this
-process, so a script compares the server's answer with an independent result.
+This module knows no cloud. It computes every checksum from the uploaded bytes, so a script
+compares the server's answer with an independent result.
 """
 
 import base64
@@ -18,29 +18,29 @@ import zipfile
 # The clients honour proxy variables even for the local machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-# A server that checks signatures is told these keys; one that does not accepts anything.
+# A server with authentication must have these keys; one without accepts any key.
 KEY_ID = os.environ.get("LAYERBASE_TEST_KEY_ID", "AKTESTLAYERBASE000001")
 KEY_SECRET = os.environ.get("LAYERBASE_TEST_KEY_SECRET", "SKtestLayerbase00000000000000001")
 
-# Only a server that checks signatures has something to say of the wrong ones.
+# Set when the server verifies signatures: only then can wrong ones be tested.
 AUTH_ON = os.environ.get("LAYERBASE_TEST_AUTH") == "on"
 
-# The folder of the server's buckets, where a script may put what a request then names; a server that
-# is somewhere else has none.
+# The folder of the server's buckets: a script puts an object into it, and a request names the object.
+# Not set for a server on another machine.
 BUCKETS = os.environ.get("LAYERBASE_TEST_BUCKETS")
 
 
 def other_key(kind):
-    """(id, secret) of the key that is made for a test: `READ` may only read, `DISABLED` is let in nowhere."""
+    """Returns (id, secret) of another key of the test: `READ` may only read, `DISABLED` is refused."""
     return os.environ[f"LAYERBASE_TEST_{kind}_KEY_ID"], os.environ[f"LAYERBASE_TEST_{kind}_KEY_SECRET"]
 
 
 class CheckFailed(Exception):
-    """A check found something else than it expected."""
+    """A check found another value than the expected one."""
 
 
 class Checks:
-    """Counts what was compared; the first difference ends the script."""
+    """Counts the comparisons; the first difference ends the script."""
 
     def __init__(self):
         self.count = 0
@@ -61,7 +61,7 @@ class Checks:
             raise CheckFailed(f"{what}: got {got!r}, expected the form {pattern.pattern}")
 
     def raises(self, what, kind, call, *arguments, **named):
-        """Runs a call that has to fail and hands back its exception."""
+        """Runs a call that must fail and returns its exception."""
         self.count += 1
         try:
             answer = call(*arguments, **named)
@@ -70,7 +70,7 @@ class Checks:
         raise CheckFailed(f"{what}: no error, the answer was {answer!r}")
 
     def download(self, what, url, content):
-        """Fetches a download link the way any HTTP client does and compares the bytes."""
+        """Fetches a download link with a plain HTTP client and compares the bytes."""
         self.count += 1
         status, headers, body = http("GET", url)
         if status != 200 or body != content:
@@ -79,7 +79,7 @@ class Checks:
 
 
 def main(name, story):
-    """Runs one script: the server's address is the first argument, the last line says the result."""
+    """Runs one script: the server's URL is the first argument, the last line is the result."""
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} http://127.0.0.1:PORT")
     checks = Checks()
@@ -94,7 +94,7 @@ def main(name, story):
 
 
 def _script_line(error):
-    """The innermost line that belongs to the script, neither to this file nor to a client."""
+    """Returns the innermost line of the script itself, not of this file or of a client."""
     folder = os.path.dirname(os.path.abspath(__file__))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
               if os.path.dirname(os.path.abspath(frame.filename)) == folder and frame.filename != __file__]
@@ -102,12 +102,12 @@ def _script_line(error):
 
 
 def host_and_port(url):
-    """The address without its scheme, as most SDKs want it."""
+    """Returns the URL without its scheme, as most SDKs expect it."""
     return url.split("://", 1)[1]
 
 
 def unique(prefix):
-    """A name that no earlier run used: letters, digits and hyphens only."""
+    """Returns a name that no earlier run used: letters, digits and hyphens only."""
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
@@ -123,12 +123,12 @@ def make_zip(files):
 
 
 def layer_zip(text):
-    """A small layer whose bytes depend on `text` alone."""
+    """Returns a small layer whose bytes depend only on `text`."""
     return make_zip({"python/tool/__init__.py": "", "python/tool/greet.py": f"WORD = {text!r}\n"})
 
 
 def put_object(bucket, key, content):
-    """Puts an object where the server looks for its buckets."""
+    """Puts an object into the folder of the server's buckets."""
     path = os.path.join(BUCKETS, bucket, key)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
@@ -169,7 +169,7 @@ CRC64_TABLE = [_crc64_entry(value) for value in range(256)]
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Leaves redirects to the caller."""
+    """Does not follow redirects."""
 
     def redirect_request(self, *_):
         return None
@@ -179,7 +179,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Redirect
 
 
 def http(method, url, headers=None, body=None):
-    """One plain request: (status, headers, bytes), for any status."""
+    """Sends one plain request; returns (status, headers, bytes) for any status."""
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
         with _OPENER.open(request, timeout=30) as answer:

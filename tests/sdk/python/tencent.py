@@ -3,8 +3,8 @@
     python tencent.py http://127.0.0.1:PORT
 
 Covers the five layer actions with every signature the SDK can make: TC3-HMAC-SHA256 and the
-older HmacSHA1 and HmacSHA256, each with POST and GET. With LAYERBASE_TEST_AUTH=on also who is not
-let in; then the server must have three keys:
+older HmacSHA1 and HmacSHA256, each with POST and GET. LAYERBASE_TEST_AUTH=on adds refused
+credentials; then the server must have three keys:
 
     LAYERBASE_TEST_KEY_ID, LAYERBASE_TEST_KEY_SECRET                     may write
     LAYERBASE_TEST_READ_KEY_ID, LAYERBASE_TEST_READ_KEY_SECRET           may read
@@ -76,7 +76,7 @@ def check_error(check, what, code, call, *arguments, **named):
 
 
 def check_add_time(check, text):
-    """AddTime is the wall clock of UTC+8, without a zone."""
+    """AddTime is the local time of UTC+8, without a zone."""
     beijing = timezone(timedelta(hours=8))
     added = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=beijing)
     age = datetime.now(timezone.utc) - added
@@ -216,7 +216,7 @@ def publish_out_of_a_bucket(check, url):
 
 
 def errors(check, url):
-    """Refusals, as exceptions with their code; what is refused is not stored."""
+    """Refusals, as exceptions with their code; a refused request stores nothing."""
     scf, name = client(url), support.unique("tc-errors")
     for signature in SIGNATURES:
         check_error(check, f"unknown layer, {signature}", "ResourceNotFound.LayerVersion",
@@ -284,7 +284,7 @@ def key_of(kind):
 
 
 def authentication(check, url):
-    """Who is not let in, with every signature and method, and what a reader may do."""
+    """Refused credentials with every signature and method, and the rights of a reader."""
     name, content = support.unique("tc-auth"), support.layer_zip("signed")
     check.equal("a good key publishes", publish(client(url), name, content), 1)
     refused = [
@@ -325,7 +325,7 @@ def wrong_clock(check, url, signature, method, name):
 
 
 def changed_on_the_way(check, url, signature, method, name):
-    """Sends a request that the SDK signed, once as it is and once with another value in it."""
+    """Sends a request that the SDK signed, once unchanged and once with another value."""
     scf = client(url, signature, method)
     sent = RequestInternal(scf._get_endpoint(), method, scf._requestPath)
     scf._build_req_inter("GetLayerVersion", {"LayerName": name, "LayerVersion": 1}, sent)
@@ -342,7 +342,7 @@ def changed_on_the_way(check, url, signature, method, name):
 
 
 def unsigned(check, url, name):
-    """Requests without a signature, and one that leaves out the body."""
+    """Requests without a signature, and one whose signature leaves out the body."""
     ask = {"LayerName": name, "LayerVersion": 1}
     for method in ["POST", "GET"]:
         scf = client(url, method=method)
@@ -356,7 +356,7 @@ def unsigned(check, url, name):
 
 
 def long_forms(check, url, name):
-    """Signed uploads that the server has in a file and not in memory."""
+    """Signed uploads that the server spools to a file."""
     content = support.make_zip({"noise.txt": os.urandom(400_000).hex()})
     for number, signature in enumerate(SIGNATURES, start=2):
         check.equal(f"a long upload, {signature}", publish(client(url, signature), name, content), number)
