@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use layerbase::catalog::{Catalog, Clock, IdSource};
 use layerbase::domain::{ArtifactLimits, Caller, LayerName, NewLayerVersion, TenantId, Timestamp};
-use layerbase::ingest::{Spool, stage_spool};
+use layerbase::ingest::{Spool, Staging};
 use layerbase::store::Store;
 use rusqlite::Connection;
 use support::load::{self, Requests};
@@ -175,7 +175,8 @@ impl Inside {
 
     fn publish(&self, number: u64) {
         let body = Bytes::from(Zip::new(number, SIZE).bytes());
-        let code = stage_spool(Spool::from_bytes(body), &ArtifactLimits::default()).unwrap();
+        let code = Staging::of_spool(Spool::from_bytes(body), ArtifactLimits::default());
+        let code = code.finish().unwrap();
         let new = NewLayerVersion {
             runtimes: vec!["python3.10".to_owned()],
             ..NewLayerVersion::default()

@@ -1,11 +1,11 @@
-//! What every handler gets: the catalog, the clock, the settings it needs.
+//! The state that all handlers share: catalog, clock, settings, admission.
 //!
 //! The only bridge between async handlers and blocking work. Knows no HTTP framework.
 
 mod admission;
 mod arriving;
-mod kept;
-mod objects;
+mod batches;
+mod stage;
 
 use std::error::Error;
 use std::pin::pin;
@@ -13,17 +13,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::buckets::Buckets;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
-use crate::domain::{ArtifactLimits, CatalogError, CloudIds, Key, KeyId, TenantId};
+use crate::domain::{ArtifactLimits, CatalogError, CloudIds, Key, KeyId, RequestError, TenantId};
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
 use arriving::Arriving;
+use batches::Batches;
 
 /// The shared state of all handlers; cheap to clone.
 #[derive(Clone)]
@@ -38,15 +38,25 @@ struct Inner {
     ids: IdSource,
     config: Config,
     port: u16,
+    has_inbox: bool,
     admission: Admission,
 }
 
 impl App {
-    /// Wires the parts; `port` is the one that the server listens on.
-    pub fn new(catalog: Catalog, clock: Clock, ids: IdSource, config: Config, port: u16) -> Self {
+    /// Wires the parts. The server listens on `port`. `has_inbox`: an enabled dialect lets clients
+    /// see and delete the objects of the inbox.
+    pub fn new(
+        catalog: Catalog,
+        clock: Clock,
+        ids: IdSource,
+        config: Config,
+        port: u16,
+        has_inbox: bool,
+    ) -> Self {
         let (catalog, admission) = (Arc::new(catalog), Admission::new(&config));
         let buckets = Buckets::new(&config);
-        Self { inner: Arc::new(Inner { catalog, buckets, clock, ids, config, port, admission }) }
+        let inner = Inner { catalog, buckets, clock, ids, config, port, has_inbox, admission };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the settings.
@@ -59,24 +69,24 @@ impl App {
         self.config().auth == Auth::On
     }
 
-    /// Takes a place among the requests that run, until the result is dropped; `LimitExceeded`
-    /// when there are `max_requests` already.
-    pub fn start_request(&self) -> Result<impl Drop + '_, CatalogError> {
+    /// Takes a permit for a request, held until the result is dropped; fails with a `Limit` of
+    /// `Requests` while `max_requests` are running.
+    pub fn start_request(&self) -> Result<impl Drop + '_, RequestError> {
         self.inner.admission.start_request()
     }
 
-    /// Waits for a place among the large bodies that move, until the result is dropped;
-    /// `LimitExceeded` when none of `max_uploads` comes free in time.
-    pub async fn start_upload(&self) -> Result<impl Drop + '_, CatalogError> {
+    /// Waits for a permit for a large body, held until the result is dropped; fails with a `Limit`
+    /// of `Uploads` when none of `max_uploads` becomes free in time.
+    pub async fn start_upload(&self) -> Result<impl Drop + '_, RequestError> {
         self.inner.admission.start_upload().await
     }
 
-    /// Counts a request of a key; `LimitExceeded` past `rate_limit` in one second.
-    pub fn count_request(&self, key: &KeyId) -> Result<(), CatalogError> {
+    /// Counts a request of a key; fails with a `Limit` of `Rate` past `rate_limit` in one second.
+    pub fn count_request(&self, key: &KeyId) -> Result<(), RequestError> {
         self.inner.admission.count(key, self.clock().now())
     }
 
-    /// Has it written down, without waiting for it, that a key was let in.
+    /// Records in the background that a key was accepted.
     pub fn note_use(&self, key: &Key) {
         let catalog = self.catalog();
         if !catalog.is_use_due(key, self.clock().now()) {
@@ -105,13 +115,13 @@ impl App {
         &self.inner.ids
     }
 
-    /// Returns the catalog for what takes no time: its counters and keys.
+    /// Returns the catalog, for calls that never wait: its counters and keys.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
     }
 
-    /// Returns how a tenant is called in the clouds: as the catalog has it, else as configured;
-    /// what is set in neither is derived by each dialect.
+    /// Returns a tenant's ids in the clouds from the catalog, else from the configuration; each
+    /// dialect derives the others.
     pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
         let ids = self.catalog().cloud_ids(tenant);
         match self.config().tenants.get(tenant.as_str()) {
@@ -132,8 +142,8 @@ impl App {
         }
     }
 
-    /// Runs a short, indexed read on this thread (`limits.md`: moving it elsewhere costs more than
-    /// the read itself).
+    /// Runs a short, indexed read on this thread: a switch of threads costs more than the read
+    /// (limits.md).
     pub fn read<T>(
         &self,
         read: impl FnOnce(&Catalog) -> Result<T, CatalogError>,
@@ -141,15 +151,19 @@ impl App {
         read(&self.inner.catalog)
     }
 
-    /// Runs work that waits for the disk, or scans, on a thread made for that.
-    pub async fn blocking<T: Send + 'static>(
+    /// Runs work that waits for the disk or scans rows, on a blocking thread.
+    pub async fn blocking<T, E>(
         &self,
-        work: impl FnOnce(&Catalog) -> Result<T, CatalogError> + Send + 'static,
-    ) -> Result<T, CatalogError> {
+        work: impl FnOnce(&Catalog) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<CatalogError> + Send + 'static,
+    {
         self.spawn_blocking(work).await?
     }
 
-    /// Like [`App::blocking`], for work with another outcome.
+    /// Like [`App::blocking`], for work that returns no `Result`.
     pub async fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Catalog) -> T + Send + 'static,
@@ -158,29 +172,29 @@ impl App {
         tokio::task::spawn_blocking(move || work(&catalog)).await.map_err(CatalogError::internal)
     }
 
-    /// Runs work that waits for the disk where it is, for a caller that cannot wait for another
-    /// thread; the other tasks of this one move on meanwhile.
+    /// Runs work that waits for the disk on this thread, after the runtime has moved the thread's
+    /// other tasks to another one.
     pub fn in_place<T>(&self, work: impl FnOnce() -> T) -> T {
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-            // No other thread is there to move to.
+            // A runtime of one thread has no other.
             _ => work(),
         }
     }
 
-    /// Reads a request's body once: into memory while it is small, into a file beyond that.
+    /// Reads a request's body once: a small one into memory, a larger one into a file.
     ///
-    /// No thread waits for the client: one is taken for each batch that is to be written.
-    /// `LimitExceeded` past `limit` bytes; `BadArchive(Incomplete)` for a body that breaks off,
-    /// stands still or takes longer than the settings allow.
+    /// No thread waits for the client: each batch is written on a blocking thread. A body that does
+    /// not fit into memory holds one of `max_uploads` permits while it arrives.
     ///
-    /// A body that does not fit into memory takes one of `max_uploads` places while it moves.
+    /// Fails with a `Limit` of `BodySize` past `limit` bytes, and with `BadArchive(Incomplete)` for
+    /// a body that breaks off, stalls or takes longer than the settings allow.
     pub async fn spool<B>(
         &self,
         body: B,
         limit: u64,
         measure: Measure,
-    ) -> Result<Spool, CatalogError>
+    ) -> Result<Spool, RequestError>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -189,7 +203,7 @@ impl App {
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
-        let mut arriving = Arriving::new(body, self.body_end());
+        let mut arriving = Arriving::new(body, self.body_deadline());
         let mut writer = SpoolWriter::new(self.inner.catalog.incoming(), limit, measure);
         let mut room = MEMORY_MAX;
         while let Some(chunk) = arriving.next().await? {
@@ -201,75 +215,50 @@ impl App {
                 return Err(arriving.drain(refusal).await);
             }
         }
-        writer.finish()
+        Ok(writer.finish()?)
     }
 
-    /// Reads the body of a refused request and throws it away, up to a bound, so that the client is
-    /// done sending and reads the refusal.
-    pub async fn throw_away<B>(&self, body: B)
+    /// Reads the body of a refused request and drops it, up to a bound, so that the client finishes
+    /// sending and reads the refusal.
+    pub async fn drop_body<B>(&self, body: B)
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Arriving::new(pin!(body), self.body_end()).throw_away().await;
+        Arriving::new(pin!(body), self.body_deadline()).drop_rest().await;
     }
 
-    /// When a body that begins now must have come whole.
-    fn body_end(&self) -> Option<Instant> {
+    /// Returns the time by which a body that begins now must be complete.
+    fn body_deadline(&self) -> Option<Instant> {
         self.config().body_timeout.map(|length| Instant::now() + length)
     }
 
-    /// Gathers one batch while the one before it is written.
     async fn spool_to_file<B>(
         &self,
         mut arriving: Arriving<'_, '_, B>,
         writer: SpoolWriter,
         first: Bytes,
-    ) -> Result<Spool, CatalogError>
+    ) -> Result<Spool, RequestError>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if let Err(refusal) = arriving.take_place(&self.inner.admission).await {
+        if let Err(refusal) = arriving.take_permit(&self.inner.admission).await {
             return Err(arriving.drain(refusal).await);
         }
-        let mut writing = write_batch(writer, vec![first]);
-        loop {
-            let (batch, is_last) = match arriving.batch().await {
-                Ok(gathered) => gathered,
-                Err(broken) => {
-                    // Its file goes where files may take their time, and before anybody is told.
-                    let writer = written(writing).await;
-                    self.spawn_blocking(move |_| drop(writer)).await?;
-                    return Err(broken);
-                }
-            };
-            let mut writer = match written(writing).await {
-                Ok(writer) => writer,
-                Err(refusal) => return Err(arriving.drain(refusal).await),
-            };
-            if is_last {
-                let end = move |_: &Catalog| {
-                    batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
-                    writer.finish()
-                };
-                return self.blocking(end).await;
-            }
-            writing = write_batch(writer, batch);
+        match self.spool_batches(writer, vec![first], &mut arriving).await {
+            Err(refusal) => Err(arriving.drain(refusal).await),
+            spooled => spooled,
         }
     }
 }
 
-/// The way of a body's writer to a blocking thread and back.
-type Writing = JoinHandle<Result<SpoolWriter, CatalogError>>;
-
-fn write_batch(mut writer: SpoolWriter, batch: Vec<Bytes>) -> Writing {
-    tokio::task::spawn_blocking(move || {
-        batch.into_iter().try_for_each(|chunk| writer.write(chunk))?;
-        Ok(writer)
-    })
-}
-
-async fn written(writing: Writing) -> Result<SpoolWriter, CatalogError> {
-    writing.await.map_err(CatalogError::internal)?
+impl<B> Batches for Arriving<'_, '_, B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn next(&mut self) -> Result<(Vec<Bytes>, bool), RequestError> {
+        self.batch().await
+    }
 }

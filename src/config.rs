@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use buckets::{Bucket, BucketLocation, Storage, StorageKey};
 use gathered::Gathered;
 
-use crate::domain::{BucketName, CloudIds};
+use crate::domain::{BucketName, CloudIds, KnownDialects};
 
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
@@ -53,10 +53,6 @@ pub const KEYS: [&str; 27] = [
     "tls_cert",
     "tls_key",
 ];
-
-/// Every dialect of the binary, by the name of its folder.
-pub const DIALECTS: [&str; 7] =
-    ["alibaba", "ctyun", "huawei", "native", "openyuanrong", "s3", "tencent"];
 
 /// The file that is read, if it exists, when no other is named.
 pub const DEFAULT_FILE: &str = "layerbase.toml";
@@ -256,10 +252,11 @@ impl Config {
         flags: &Flags,
         environment: impl Fn(&str) -> Option<OsString>,
         folder: &Path,
+        dialects: &KnownDialects,
     ) -> Result<Self, ConfigError> {
-        let (gathered, tables) = gather(flags, &environment, folder)?;
+        let (gathered, tables) = gather(flags, &environment, folder, dialects)?;
         let buckets = buckets::parse(&tables.buckets, environment)?;
-        let config = gathered.parse(tables.tenants, buckets)?;
+        let config = gathered.parse(tables.tenants, buckets, dialects)?;
         config.check()?;
         Ok(config)
     }
@@ -270,8 +267,9 @@ impl Config {
         flags: &Flags,
         environment: impl Fn(&str) -> Option<OsString>,
         folder: &Path,
+        dialects: &KnownDialects,
     ) -> Result<PathBuf, ConfigError> {
-        gather(flags, environment, folder)?.0.data()
+        gather(flags, environment, folder, dialects)?.0.data()
     }
 
     /// Returns the scheme of the server's URLs.
@@ -305,12 +303,13 @@ fn gather(
     flags: &Flags,
     environment: impl Fn(&str) -> Option<OsString>,
     folder: &Path,
+    dialects: &KnownDialects,
 ) -> Result<(Gathered, file::Tables), ConfigError> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     let named = flags.config.clone().or_else(|| set(&variable("config")).map(PathBuf::from));
     let file = match named {
-        Some(path) => read(&path)?,
-        None => match read(&folder.join(DEFAULT_FILE)) {
+        Some(path) => read(&path, dialects)?,
+        None => match read(&folder.join(DEFAULT_FILE), dialects) {
             Err(ConfigError::Unreadable { source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
@@ -334,10 +333,10 @@ fn gather(
     Ok((gathered, file.tables))
 }
 
-fn read(path: &Path) -> Result<file::File, ConfigError> {
+fn read(path: &Path, dialects: &KnownDialects) -> Result<file::File, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    file::parse(&path.display().to_string(), &text)
+    file::parse(&path.display().to_string(), &text, dialects)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How much runs at the same time, and how often a key may ask.
+//! Admission: permits for concurrent requests and uploads, and the rate limit of each key.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Config;
-use crate::domain::{CatalogError, KeyId, Limit, Timestamp};
+use crate::domain::{KeyId, RequestError, RequestLimit, Timestamp};
 
-/// How long an upload waits for its turn. Clients wait at least as long for an answer.
-const TURN_MAX: Duration = Duration::from_secs(50);
+/// How long an upload waits for its permit. Clients wait at least as long for an answer.
+const WAIT_MAX: Duration = Duration::from_secs(50);
 
-/// Counts what runs; one for the whole server.
+/// The permits and rates of the server.
 pub(super) struct Admission {
     requests: Semaphore,
     requests_max: u64,
@@ -36,27 +36,29 @@ impl Admission {
         }
     }
 
-    /// Takes a place among the requests that run, or refuses at once: a crowd that waits grows.
-    pub(super) fn start_request(&self) -> Result<SemaphorePermit<'_>, CatalogError> {
-        self.requests.try_acquire().map_err(|_| full(Limit::Requests, self.requests_max))
+    /// Takes a permit for a request, or refuses at once: a queue of requests would only grow.
+    pub(super) fn start_request(&self) -> Result<SemaphorePermit<'_>, RequestError> {
+        let permit = self.requests.try_acquire();
+        permit.map_err(|_| exhausted(RequestLimit::Requests, self.requests_max))
     }
 
-    /// Waits for a place among the large bodies that arrive.
-    pub(super) async fn start_upload(&self) -> Result<SemaphorePermit<'_>, CatalogError> {
-        self.start_upload_within(TURN_MAX).await
+    /// Waits for a permit for a large body.
+    pub(super) async fn start_upload(&self) -> Result<SemaphorePermit<'_>, RequestError> {
+        self.start_upload_within(WAIT_MAX).await
     }
 
     async fn start_upload_within(
         &self,
-        turn_max: Duration,
-    ) -> Result<SemaphorePermit<'_>, CatalogError> {
-        let place = tokio::time::timeout(turn_max, self.uploads.acquire()).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| full(Limit::Uploads, self.uploads_max))
+        wait_max: Duration,
+    ) -> Result<SemaphorePermit<'_>, RequestError> {
+        let permit = tokio::time::timeout(wait_max, self.uploads.acquire()).await;
+        let permit = permit.ok().and_then(Result::ok);
+        permit.ok_or_else(|| exhausted(RequestLimit::Uploads, self.uploads_max))
     }
 
-    /// Counts a request of a key; `LimitExceeded` past its rate. Seconds are those of the clock,
-    /// as the clouds count them (tencent.md section 8).
-    pub(super) fn count(&self, key: &KeyId, now: Timestamp) -> Result<(), CatalogError> {
+    /// Counts a request of a key; fails with a `Limit` of `Rate` past its rate. The clouds count by
+    /// the clock's seconds too (tencent.md section 8).
+    pub(super) fn count(&self, key: &KeyId, now: Timestamp) -> Result<(), RequestError> {
         let Some(rate_max) = self.rate_max else { return Ok(()) };
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let second = now.as_second();
@@ -70,19 +72,16 @@ impl Admission {
                 1
             }
         };
-        match count > rate_max {
-            true => Err(CatalogError::LimitExceeded {
-                what: Limit::RequestRate,
-                limit: rate_max.into(),
-                actual: count.into(),
-            }),
-            false => Ok(()),
+        if count <= rate_max {
+            return Ok(());
         }
+        let (what, limit, actual) = (RequestLimit::Rate, rate_max.into(), count.into());
+        Err(RequestError::Limit { what, limit, actual })
     }
 }
 
-fn full(what: Limit, limit: u64) -> CatalogError {
-    CatalogError::LimitExceeded { what, limit, actual: limit + 1 }
+fn exhausted(what: RequestLimit, limit: u64) -> RequestError {
+    RequestError::Limit { what, limit, actual: limit + 1 }
 }
 
 #[cfg(test)]
@@ -91,16 +90,18 @@ mod tests {
 
     use super::*;
     use crate::config::Flags;
+    use crate::domain::KnownDialects;
 
     fn admission(configure: impl FnOnce(&mut Config)) -> Admission {
+        let (flags, nowhere) = (Flags::default(), Path::new("/nonexistent"));
         let mut config =
-            Config::load(&Flags::default(), |_| None, Path::new("/nonexistent")).unwrap();
+            Config::load(&flags, |_| None, nowhere, &KnownDialects::default()).unwrap();
         configure(&mut config);
         Admission::new(&config)
     }
 
     #[test]
-    fn a_key_has_so_many_requests_in_each_second_of_the_clock() {
+    fn a_key_is_limited_in_each_second_of_the_clock() {
         let admission = admission(|config| config.rate_limit = Some(2));
         let (key, other) = (KeyId::parse("KEY1").unwrap(), KeyId::parse("KEY2").unwrap());
         let at = |second| Timestamp::from_second(second).unwrap();
@@ -120,21 +121,21 @@ mod tests {
         let admission = admission(|config| config.max_requests = 1);
         let first = admission.start_request().unwrap();
         let refusal = admission.start_request().unwrap_err();
-        assert!(matches!(refusal, CatalogError::LimitExceeded { what: Limit::Requests, .. }));
+        assert!(matches!(refusal, RequestError::Limit { what: RequestLimit::Requests, .. }));
         drop(first);
         let again = admission.start_request();
         assert!(again.is_ok());
     }
 
     #[test]
-    fn an_upload_waits_for_its_turn_and_not_for_ever() {
+    fn an_upload_waits_for_a_permit_up_to_a_limit() {
         let admission = admission(|config| config.max_uploads = 1);
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().build().unwrap().block_on(async {
             let first = admission.start_upload().await.unwrap();
             let refusal =
                 admission.start_upload_within(Duration::from_millis(1)).await.unwrap_err();
-            assert!(matches!(refusal, CatalogError::LimitExceeded { what: Limit::Uploads, .. }));
+            assert!(matches!(refusal, RequestError::Limit { what: RequestLimit::Uploads, .. }));
             let (second, ()) = tokio::join!(admission.start_upload(), async { drop(first) });
             assert!(second.is_ok());
         });

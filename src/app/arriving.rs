@@ -1,4 +1,4 @@
-//! A request's body on its way in: how long it may take, and its place among the others.
+//! A request's body while it arrives: its timeouts and its upload permit.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -10,83 +10,79 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::admission::Admission;
-use crate::domain::{ArchiveProblem, CatalogError, Limit};
-
-/// Bytes of a large body that are gathered before a blocking thread writes them; as many again may
-/// be on their way to the disk meanwhile.
-pub(super) const BATCH: usize = 512 << 10;
+use super::batches::BATCH;
+use crate::domain::{ArchiveProblem, CatalogError, RequestError, RequestLimit};
 
 /// How long a client may send nothing before its body counts as broken off.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// How long it may send nothing before another large body may move in its place.
+/// How long a client may send nothing before its upload permit is released.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of a refused body that are read and thrown away, so that the client is done sending and
-/// reads the refusal instead of finding its connection reset.
+/// Bytes of a refused body that are read and dropped: the client then finishes sending and reads
+/// the refusal instead of a connection reset.
 const DRAIN_MAX: u64 = 128 << 20;
 
-/// A body on its way in.
-pub(super) struct Arriving<'b, 't, B> {
+/// A body while it arrives.
+pub(super) struct Arriving<'b, 'a, B> {
     body: Pin<&'b mut B>,
-    /// Where its place is among the large bodies, once it turned out to be one.
-    place: Option<Place<'t>>,
+    /// The upload permit of a large body.
+    permit: Option<UploadPermit<'a>>,
     /// How long the client may send nothing.
     idle_max: Duration,
-    /// How long until that counts as a pause.
+    /// How long the client may send nothing before that counts as a pause.
     pause_max: Duration,
-    /// When all of it must have come.
-    end: Option<Instant>,
+    /// When the body must be complete.
+    deadline: Option<Instant>,
 }
 
-/// A place among the large bodies that move.
-struct Place<'t> {
-    admission: &'t Admission,
-    _permit: SemaphorePermit<'t>,
+/// A permit for a large body, and the source of the next one after a pause.
+struct UploadPermit<'a> {
+    admission: &'a Admission,
+    _permit: SemaphorePermit<'a>,
 }
 
-impl<'b, 't, B> Arriving<'b, 't, B>
+impl<'b, 'a, B> Arriving<'b, 'a, B>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Starts a body that must have come whole by `end`.
-    pub(super) fn new(body: Pin<&'b mut B>, end: Option<Instant>) -> Self {
-        Self { body, place: None, idle_max: IDLE_MAX, pause_max: PAUSE_MAX, end }
+    /// Starts a body that must be complete by `deadline`.
+    pub(super) fn new(body: Pin<&'b mut B>, deadline: Option<Instant>) -> Self {
+        Self { body, permit: None, idle_max: IDLE_MAX, pause_max: PAUSE_MAX, deadline }
     }
 
-    /// Waits for a place among the large bodies that move; `LimitExceeded` when none comes free.
-    pub(super) async fn take_place(
+    /// Waits for an upload permit; fails with a `Limit` of `Uploads` when none becomes free.
+    pub(super) async fn take_permit(
         &mut self,
-        admission: &'t Admission,
-    ) -> Result<(), CatalogError> {
-        let place = Place { admission, _permit: admission.start_upload().await? };
-        self.place = Some(place);
+        admission: &'a Admission,
+    ) -> Result<(), RequestError> {
+        self.permit = Some(UploadPermit { admission, _permit: admission.start_upload().await? });
         Ok(())
     }
 
     /// Waits for the next bytes; `None` at the body's end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CatalogError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RequestError> {
         let idle_end = Instant::now() + self.idle_max;
         let pause = idle_end.min(Instant::now() + self.pause_max);
-        if let Some(came) = self.next_until(pause).await? {
-            return Ok(came);
+        if let Some(arrived) = self.next_until(pause).await? {
+            return Ok(arrived);
         }
-        // It stands still: meanwhile another one may move.
-        let admission = self.place.take().map(|place| place.admission);
-        let came = self.next_until(idle_end).await?;
-        let came = came.ok_or_else(|| broken("nothing came for too long"))?;
+        // The client pauses: another upload may run meanwhile.
+        let admission = self.permit.take().map(|permit| permit.admission);
+        let arrived = self.next_until(idle_end).await?;
+        let arrived = arrived.ok_or_else(|| broken("nothing came for too long"))?;
         if let Some(admission) = admission {
-            self.take_place(admission).await?;
+            self.take_permit(admission).await?;
         }
-        Ok(came)
+        Ok(arrived)
     }
 
-    /// Waits for the next bytes for some time; the outer `None` when nothing came in it.
+    /// Waits for the next bytes until `until`; the outer `None` is a timeout.
     async fn next_until(&mut self, until: Instant) -> Result<Option<Option<Bytes>>, CatalogError> {
-        let until = self.end.map_or(until, |end| end.min(until));
+        let until = self.deadline.map_or(until, |deadline| deadline.min(until));
         loop {
-            // Waiting alone would let a client through that always has something there.
+            // The timeout alone never fires for a client that always has bytes ready.
             if self.is_late() {
                 return Err(broken("it took too long"));
             }
@@ -99,62 +95,63 @@ where
             match frame.into_data() {
                 Ok(chunk) if chunk.is_empty() => {}
                 Ok(chunk) => return Ok(Some(Some(chunk))),
-                // Trailers say nothing that is read here.
+                // Trailers are not used.
                 Err(_) => {}
             }
         }
     }
 
     fn is_late(&self) -> bool {
-        self.end.is_some_and(|end| end <= Instant::now())
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Gathers about [`BATCH`] bytes, or fewer when the client pauses: what stands still waits on
-    /// the disk and not in memory. True beside the last of the body.
-    pub(super) async fn batch(&mut self) -> Result<(Vec<Bytes>, bool), CatalogError> {
+    /// Gathers about [`BATCH`] bytes, or fewer when the client pauses: a paused upload waits on
+    /// disk, not in memory. True beside the last batch of the body.
+    pub(super) async fn batch(&mut self) -> Result<(Vec<Bytes>, bool), RequestError> {
         let (mut batch, mut size) = (Vec::new(), 0);
         while size < BATCH {
-            let came = match batch.is_empty() {
-                true => self.next().await?,
-                false => match self.next_until(Instant::now() + self.pause_max).await? {
-                    Some(came) => came,
+            let arrived = if batch.is_empty() {
+                self.next().await?
+            } else {
+                match self.next_until(Instant::now() + self.pause_max).await? {
+                    Some(arrived) => arrived,
                     None => break,
-                },
+                }
             };
-            let Some(chunk) = came else { return Ok((batch, true)) };
-            // Chunks of one byte each take far more than their bytes.
+            let Some(chunk) = arrived else { return Ok((batch, true)) };
+            // A chunk of one byte takes far more memory than one byte.
             size += chunk.len() + size_of::<Bytes>();
             batch.push(chunk);
         }
         Ok((batch, false))
     }
 
-    /// Throws the rest of a body away that is too much, and returns the refusal.
-    pub(super) async fn drain(&mut self, refusal: CatalogError) -> CatalogError {
+    /// Drops the rest of a body that exceeds a limit, and returns the refusal.
+    pub(super) async fn drain(&mut self, refusal: RequestError) -> RequestError {
         let is_worth_it = matches!(
             refusal,
-            CatalogError::LimitExceeded { what: Limit::BodySize | Limit::Uploads, .. }
+            RequestError::Limit { what: RequestLimit::BodySize | RequestLimit::Uploads, .. }
         );
         if is_worth_it {
-            self.throw_away().await;
+            self.drop_rest().await;
         }
         refusal
     }
 
-    /// Throws the rest of a refused body away, within [`DRAIN_MAX`].
-    pub(super) async fn throw_away(&mut self) {
-        self.place = None;
-        let mut thrown = 0;
+    /// Reads and drops the rest of a refused body, up to [`DRAIN_MAX`] bytes.
+    pub(super) async fn drop_rest(&mut self) {
+        self.permit = None;
+        let mut dropped = 0;
         while let Ok(Some(chunk)) = self.next().await {
-            thrown += chunk.len() as u64;
-            if thrown > DRAIN_MAX {
+            dropped += chunk.len() as u64;
+            if dropped > DRAIN_MAX {
                 break;
             }
         }
     }
 }
 
-/// A body that broke off is its sender's doing, and no fault to wake anybody for.
+/// Reports a body that broke off. The client caused it, so it is logged for debugging only.
 fn broken(reason: &str) -> CatalogError {
     tracing::debug!(reason, "a body broke off");
     ArchiveProblem::Incomplete(format!("the body broke off: {reason}")).into()
@@ -179,12 +176,15 @@ mod tests {
         Arriving::new(Pin::new(body), None)
     }
 
-    fn incomplete(outcome: Result<Option<Bytes>, CatalogError>) -> bool {
-        matches!(outcome, Err(CatalogError::BadArchive(ArchiveProblem::Incomplete(_))))
+    fn incomplete(outcome: Result<Option<Bytes>, RequestError>) -> bool {
+        matches!(
+            outcome,
+            Err(RequestError::Catalog(CatalogError::BadArchive(ArchiveProblem::Incomplete(_))))
+        )
     }
 
     #[test]
-    fn a_client_that_goes_silent_is_given_up() {
+    fn an_idle_client_times_out() {
         run(async {
             let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             sender.send_data(Bytes::from_static(b"some")).await.unwrap();
@@ -192,21 +192,19 @@ mod tests {
             let mut arriving = Arriving { idle_max, ..arriving(&mut body) };
             assert_eq!(arriving.next().await.unwrap().unwrap(), "some");
             assert!(incomplete(arriving.next().await));
-            let (what, limit, actual) = (Limit::BodySize, 1, 2);
-            let refusal = CatalogError::LimitExceeded { what, limit, actual };
-            let refusal = arriving.drain(refusal).await;
-            assert!(matches!(refusal, CatalogError::LimitExceeded { .. }));
+            let refusal = arriving.drain(RequestError::body_size(1, 2)).await;
+            assert!(matches!(refusal, RequestError::Limit { .. }));
         });
     }
 
     #[test]
-    fn a_client_that_keeps_sending_has_no_more_than_its_time() {
+    fn a_client_that_keeps_sending_meets_the_deadline() {
         run(async {
             let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             let mut arriving = arriving(&mut body);
-            arriving.end = Some(Instant::now() + Duration::from_millis(1));
+            arriving.deadline = Some(Instant::now() + Duration::from_millis(1));
             let outcome = loop {
-                // Never is there nothing to read, so that only the time can end it.
+                // Bytes are always ready, so only the deadline can end it.
                 let _ = sender.try_send(http_body::Frame::data(Bytes::from_static(b"x")));
                 let outcome = arriving.next().await;
                 if outcome.is_err() {
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_goes_away_is_no_fault_of_ours() {
+    fn a_lost_connection_is_an_incomplete_body() {
         run(async {
             let (sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             sender.abort(io::ErrorKind::ConnectionReset.into());
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_pauses_leaves_nothing_in_memory() {
+    fn a_pause_ends_the_batch() {
         run(async {
             let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
             let mut arriving =
@@ -244,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_tiny_chunks_is_not_larger_than_others() {
+    fn a_batch_of_tiny_chunks_is_bounded_in_memory() {
         run(async {
             let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(BATCH);
             for _ in 0..BATCH {

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::config::{Bucket, BucketLocation, Config};
-use crate::domain::{BucketName, CatalogError, Noun, ObjectRef, TenantId};
+use crate::domain::{BucketName, CatalogError, Field, Noun, ObjectRef, TenantId};
 use local::Folder;
 use remote::Remote;
 pub use remote::RemoteBody;
@@ -111,7 +111,7 @@ fn check_parts(object: &ObjectRef) -> Result<(), CatalogError> {
     let key = &object.key;
     if key.as_str().split('/').any(|part| matches!(part, "" | "." | "..")) {
         let rule = "must have no empty part, '.' or '..' between its slashes";
-        return Err(CatalogError::invalid("object", format!("{rule}, this is '{key}'")));
+        return Err(CatalogError::invalid(Field::ObjectKey, format!("{rule}, this is '{key}'")));
     }
     Ok(())
 }
@@ -139,7 +139,7 @@ mod tests {
         }
         for bad in ["/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "a/../b", "../a"] {
             let refused = check_parts(&ObjectRef::parse("b", bad).unwrap()).unwrap_err();
-            let CatalogError::InvalidValue { field: "object", reason } = refused else {
+            let CatalogError::InvalidValue { field: Field::ObjectKey, reason } = refused else {
                 panic!("{bad}: {refused}");
             };
             assert!(reason.ends_with(&format!("this is '{bad}'")), "{reason}");

@@ -15,7 +15,7 @@ use object_store::{BackoffConfig, ClientOptions, Error, ObjectStoreExt, RetryCon
 
 use super::{check_parts, no_object, unavailable};
 use crate::config::Storage;
-use crate::domain::{CatalogError, ObjectRef};
+use crate::domain::{CatalogError, Field, ObjectRef};
 
 /// Longest time to establish a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
@@ -77,7 +77,10 @@ impl Remote {
     pub(super) async fn open(&self, object: &ObjectRef) -> Result<(u64, RemoteBody), CatalogError> {
         check_parts(object)?;
         let key = Path::parse(object.key.as_str()).map_err(|error| {
-            CatalogError::invalid("object", format!("is no key that can be asked for: {error}"))
+            CatalogError::invalid(
+                Field::ObjectKey,
+                format!("is no key that can be asked for: {error}"),
+            )
         })?;
         let got = self.store.get(&key).await.map_err(|error| refused(object, &error))?;
         let size = got.meta.size;

@@ -94,7 +94,7 @@ impl Catalog {
     }
 
     /// Lists the changes of one tenant and its subtenants, or of all tenants, for the operator.
-    pub fn list_whole_audit(
+    pub fn list_root_audit(
         &self,
         tenant: Option<&TenantId>,
         after: u64,
@@ -180,9 +180,8 @@ impl Catalog {
             let mut ids = known.map(|(_, ids)| ids.clone()).unwrap_or_default();
             merge(&mut ids);
             for (other, theirs) in tenants {
-                let mut pairs = ids.fields().into_iter().zip(theirs.fields());
-                let taken = pairs.find(|(ours, theirs)| ours.1.is_some() && ours == theirs);
-                if let Some(((field, _), _)) = taken.filter(|_| other != tenant) {
+                let taken = ids.iter().find(|(field, id)| theirs.get(field) == Some(*id));
+                if let Some((field, _)) = taken.filter(|_| other != tenant) {
                     let (name, by) = (field.to_owned(), format!("the tenant {other}"));
                     return Err(CatalogError::InUse { what: Noun::CloudId, name, by });
                 }

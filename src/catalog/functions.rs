@@ -4,8 +4,8 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion, Group,
-    Limit, NewFunction, Noun, Page, Publication, PublicationName, Qualifier, Role, TenantId,
+    Caller, CatalogError, Field, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion,
+    Group, Limit, NewFunction, Noun, Page, Publication, PublicationName, Qualifier, Role, TenantId,
     Timestamp, VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
@@ -121,7 +121,7 @@ impl Catalog {
         publication: Publication,
     ) -> Result<FunctionVersion, CatalogError> {
         check_owner(by, key)?;
-        limits::check_description("description", &publication.description)?;
+        limits::check_description(Field::Description, &publication.description)?;
         let key = key.clone();
         let now = self.clock.now();
         self.change(by, None, move |change, sequence| {
@@ -205,7 +205,7 @@ impl Catalog {
         &self,
         tenant: &TenantId,
         version: Option<&str>,
-        keep: impl Fn(&FunctionVersion) -> bool,
+        keep: impl Fn(&FunctionVersion) -> Result<bool, CatalogError>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
         self.store.read(|view| view.select_states_where(tenant, version, keep, window))
@@ -235,7 +235,7 @@ impl Catalog {
         let (key, qualifier) = (key.clone(), qualifier.clone());
         self.change(by, None, move |change, sequence| {
             let Some(number) = find(change, &key, &qualifier)?.number else {
-                return Err(CatalogError::invalid("version", "must be a published version"));
+                return Err(CatalogError::invalid(Field::Version, "must be a published version"));
             };
             change.delete_function_version(&key, number, sequence)?;
             Ok(((), subject(&key, Some(number))))

@@ -4,7 +4,7 @@
 //! at least as high as the highest that a cloud documents; a dialect may have a lower one. Must not
 //! know any dialect.
 
-use crate::domain::{CatalogError, FunctionConfig, NewLayerVersion, ObjectInfo};
+use crate::domain::{CatalogError, Field, FunctionConfig, NewLayerVersion, ObjectInfo};
 
 /// Bytes of a description: 1024 characters of four bytes (openyuanrong.md section 1.1).
 const DESCRIPTION: usize = 4096;
@@ -38,19 +38,19 @@ const METADATA: usize = 2 << 10;
 
 /// Checks an object's media type and metadata.
 pub(super) fn check_object_info(about: &ObjectInfo) -> Result<(), CatalogError> {
-    at_most("media type", about.media_type.len(), MEDIA_TYPE, "bytes")?;
+    at_most(Field::MediaType, about.media_type.len(), MEDIA_TYPE, "bytes")?;
     let metadata = about.metadata.iter().map(|(name, value)| name.len() + value.len());
-    at_most("metadata", metadata.sum(), METADATA, "bytes")?;
-    no_controls("media type", &about.media_type)?;
+    at_most(Field::Metadata, metadata.sum(), METADATA, "bytes")?;
+    no_controls(Field::MediaType, &about.media_type)?;
     about
         .metadata
         .iter()
         .flat_map(|(name, value)| [name, value])
-        .try_for_each(|text| no_controls("metadata", text))
+        .try_for_each(|text| no_controls(Field::Metadata, text))
 }
 
 /// Refuses control characters, which a response header cannot carry.
-fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
+fn no_controls(field: Field, text: &str) -> Result<(), CatalogError> {
     if text.chars().any(char::is_control) {
         return Err(CatalogError::invalid(field, "must not contain control characters"));
     }
@@ -59,49 +59,44 @@ fn no_controls(field: &'static str, text: &str) -> Result<(), CatalogError> {
 
 /// Checks the fields of a new layer version, and its layer's tags.
 pub(super) fn check_layer_version(new: &NewLayerVersion) -> Result<(), CatalogError> {
-    check_description("description", &new.description)?;
-    at_most("license", new.license.chars().count(), LICENSE, "characters")?;
-    at_most("runtimes", new.runtimes.len(), RUNTIMES, "items")?;
+    check_description(Field::Description, &new.description)?;
+    at_most(Field::License, new.license.chars().count(), LICENSE, "characters")?;
+    at_most(Field::Runtimes, new.runtimes.len(), RUNTIMES, "items")?;
     for runtime in &new.runtimes {
-        at_most("runtimes", runtime.len(), RUNTIME, "bytes in one item")?;
+        at_most(Field::Runtimes, runtime.len(), RUNTIME, "bytes in one item")?;
         if runtime.is_empty() || runtime.chars().any(char::is_control) {
             let reason = "must have no empty item and no control characters";
-            return Err(CatalogError::invalid("runtimes", reason));
+            return Err(CatalogError::invalid(Field::Runtimes, reason));
         }
     }
     let tags = new.tags.as_deref().unwrap_or_default();
-    at_most("tags", tags.len(), TAGS, "pairs")?;
+    at_most(Field::Tags, tags.len(), TAGS, "pairs")?;
     for side in tags.iter().flat_map(|(key, value)| [key, value]) {
-        at_most("tags", side.len(), TAG, "bytes in one key or value")?;
+        at_most(Field::Tags, side.len(), TAG, "bytes in one key or value")?;
     }
     Ok(())
 }
 
 /// Checks a function's configuration.
 pub(super) fn check_config(config: &FunctionConfig) -> Result<(), CatalogError> {
-    check_description("description", &config.description)?;
-    at_most("runtime", config.runtime.len(), RUNTIME, "bytes")?;
-    at_most("handler", config.handler.len(), HANDLER, "bytes")?;
+    check_description(Field::Description, &config.description)?;
+    at_most(Field::Runtime, config.runtime.len(), RUNTIME, "bytes")?;
+    at_most(Field::Handler, config.handler.len(), HANDLER, "bytes")?;
     let environment = config.environment.iter().map(|(name, value)| name.len() + value.len());
-    at_most("environment", environment.sum(), ENVIRONMENT, "bytes")?;
-    at_most("layers", config.layers.len(), LAYERS, "items")?;
+    at_most(Field::Environment, environment.sum(), ENVIRONMENT, "bytes")?;
+    at_most(Field::Layers, config.layers.len(), LAYERS, "items")?;
     for extra in config.extra.values() {
-        at_most("settings", extra.len(), EXTRA, "bytes of further fields")?;
+        at_most(Field::Settings, extra.len(), EXTRA, "bytes of further fields")?;
     }
     Ok(())
 }
 
 /// Checks the description of a layer version or a function version.
-pub(super) fn check_description(field: &'static str, text: &str) -> Result<(), CatalogError> {
+pub(super) fn check_description(field: Field, text: &str) -> Result<(), CatalogError> {
     at_most(field, text.len(), DESCRIPTION, "bytes")
 }
 
-fn at_most(
-    field: &'static str,
-    actual: usize,
-    limit: usize,
-    unit: &str,
-) -> Result<(), CatalogError> {
+fn at_most(field: Field, actual: usize, limit: usize, unit: &str) -> Result<(), CatalogError> {
     if actual > limit {
         return Err(CatalogError::invalid(field, format!("may have at most {limit} {unit}")));
     }
@@ -116,7 +111,7 @@ mod tests {
 
     /// Asserts that each change passes at its limit, and that one more is refused for that field.
     fn assert_limits<T: Default>(
-        changes: &[(&str, usize, Change<T>)],
+        changes: &[(Field, usize, Change<T>)],
         check: fn(&T) -> Result<(), CatalogError>,
     ) {
         for (name, limit, change) in changes {
@@ -139,13 +134,17 @@ mod tests {
     fn each_field_of_a_layer_version_has_its_limit() {
         assert_limits::<NewLayerVersion>(
             &[
-                ("description", DESCRIPTION, |new, size| new.description = "x".repeat(size)),
-                ("license", LICENSE, |new, size| new.license = "許".repeat(size)),
-                ("runtimes", RUNTIMES, |new, size| new.runtimes = vec!["x".into(); size]),
-                ("runtimes", RUNTIME, |new, size| new.runtimes = vec!["x".repeat(size)]),
-                ("tags", TAGS, |new, size| new.tags = Some(vec![Default::default(); size])),
-                ("tags", TAG, |new, size| new.tags = Some(vec![("x".repeat(size), "".into())])),
-                ("tags", TAG, |new, size| new.tags = Some(vec![("".into(), "x".repeat(size))])),
+                (Field::Description, DESCRIPTION, |new, size| new.description = "x".repeat(size)),
+                (Field::License, LICENSE, |new, size| new.license = "許".repeat(size)),
+                (Field::Runtimes, RUNTIMES, |new, size| new.runtimes = vec!["x".into(); size]),
+                (Field::Runtimes, RUNTIME, |new, size| new.runtimes = vec!["x".repeat(size)]),
+                (Field::Tags, TAGS, |new, size| new.tags = Some(vec![Default::default(); size])),
+                (Field::Tags, TAG, |new, size| {
+                    new.tags = Some(vec![("x".repeat(size), "".into())])
+                }),
+                (Field::Tags, TAG, |new, size| {
+                    new.tags = Some(vec![("".into(), "x".repeat(size))])
+                }),
             ],
             check_layer_version,
         );
@@ -155,13 +154,15 @@ mod tests {
     fn each_field_of_a_configuration_has_its_limit() {
         assert_limits::<FunctionConfig>(
             &[
-                ("description", DESCRIPTION, |config, size| config.description = "x".repeat(size)),
-                ("runtime", RUNTIME, |config, size| config.runtime = "x".repeat(size)),
-                ("handler", HANDLER, |config, size| config.handler = "x".repeat(size)),
-                ("environment", ENVIRONMENT, |config, size| {
+                (Field::Description, DESCRIPTION, |config, size| {
+                    config.description = "x".repeat(size)
+                }),
+                (Field::Runtime, RUNTIME, |config, size| config.runtime = "x".repeat(size)),
+                (Field::Handler, HANDLER, |config, size| config.handler = "x".repeat(size)),
+                (Field::Environment, ENVIRONMENT, |config, size| {
                     config.environment = [("x".into(), "x".repeat(size - 1))].into();
                 }),
-                ("settings", EXTRA, |config, size| {
+                (Field::Settings, EXTRA, |config, size| {
                     config.extra = [("native".into(), "x".repeat(size))].into();
                 }),
             ],

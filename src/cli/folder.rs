@@ -12,6 +12,7 @@ use super::failure::{Failure, Kind};
 use super::output::Output;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Config, Flags};
+use crate::dialects;
 use crate::domain::CatalogError;
 use crate::server::ServeError;
 use crate::store::{OpenError, Store};
@@ -60,7 +61,8 @@ impl DataFolder {
     fn path(&self) -> Result<PathBuf, Failure> {
         let data = self.data.clone().map(|data| ("data", data));
         let flags = Flags { config: self.config.clone(), values: data.into_iter().collect() };
-        Ok(Config::load_data(&flags, |name| std::env::var_os(name), Path::new(""))?)
+        let environment = |name: &str| std::env::var_os(name);
+        Ok(Config::load_data(&flags, environment, Path::new(""), &dialects::known())?)
     }
 }
 
@@ -95,7 +97,9 @@ impl From<CatalogError> for Failure {
         match error {
             CatalogError::NotFound { .. } => Self::new(Kind::NotFound, what),
             CatalogError::InvalidValue { .. } => Self::usage(what),
-            CatalogError::Internal { source } => {
+            CatalogError::Internal { source }
+            | CatalogError::Unavailable { source, .. }
+            | CatalogError::NoSpace { source } => {
                 let mut what = what;
                 let mut source: Option<&dyn Error> = Some(source.as_ref());
                 while let Some(error) = source {

@@ -140,7 +140,7 @@ fn list(
 ) -> Result<(), Failure> {
     let (mut after, mut left) = (log.after, log.limit.unwrap_or(u64::MAX));
     while left > 0 {
-        let page = catalog.list_whole_audit(log.tenant.as_ref(), after, left.min(PAGE))?;
+        let page = catalog.list_root_audit(log.tenant.as_ref(), after, left.min(PAGE))?;
         let Some(last) = page.items.last() else { break };
         after = last.sequence;
         left = left.saturating_sub(page.items.len() as u64);

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::prelude::*;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::config::{Auth, Config, ConfigError, DIALECTS, Flags, LogFormat};
-use crate::server::{self, Clock, IdSource, ServeError, Server};
+use crate::catalog::{Clock, IdSource};
+use crate::config::{Auth, Config, ConfigError, Flags, LogFormat};
+use crate::dialects;
+use crate::server::{self, ServeError, Server};
 use crate::store::OpenError;
 
 /// Most threads for blocking work: scans, writes, downloads from slow disks. None of them waits for
@@ -43,7 +46,7 @@ pub(super) struct Serve {
     #[arg(long)]
     allow_anonymous: bool,
     /// The dialects to serve, separated by commas [env: LAYERBASE_DIALECTS] [default: all]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = dialects())]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = dialect_names())]
     dialects: Option<Vec<String>>,
     /// Largest zip to accept, such as 64MiB or 50MB [env: LAYERBASE_MAX_UPLOAD] [default: each
     /// dialect's own vendor limit]
@@ -214,7 +217,9 @@ impl Serve {
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure> {
-    let config = Config::load(&serve.flags(), |name| std::env::var_os(name), Path::new(""))?;
+    let environment = |name: &str| std::env::var_os(name);
+    let known = dialects::known();
+    let config = Config::load(&serve.flags(), environment, Path::new(""), &known)?;
     log(&config)?;
     allow_open_files(config.max_connections);
     if is_replayable(&config) {
@@ -308,8 +313,8 @@ fn log(config: &Config) -> Result<(), Failure> {
     started.map_err(|error| Failure::failed(format!("cannot start logging: {error}")))
 }
 
-fn dialects() -> clap::builder::PossibleValuesParser {
-    DIALECTS.into_iter().chain(["all"]).collect::<Vec<_>>().into()
+fn dialect_names() -> clap::builder::PossibleValuesParser {
+    dialects::known().names.into_iter().chain(["all"]).collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]
@@ -361,7 +366,9 @@ mod tests {
             let values = settings.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
             let flags = Flags { config: None, values };
             let folder = tempfile::tempdir().unwrap();
-            is_replayable(&Config::load(&flags, |_| None, folder.path()).unwrap())
+            is_replayable(
+                &Config::load(&flags, |_| None, folder.path(), &dialects::known()).unwrap(),
+            )
         };
         let on = ("auth", "on");
         assert!(is_warned(&[on]));
@@ -377,7 +384,8 @@ mod tests {
         let load = |key, text: &str| {
             let flags = Flags { config: None, values: [(key, text.to_owned())].into() };
             let folder = tempfile::tempdir().unwrap();
-            let error = Config::load(&flags, |_| None, folder.path()).unwrap_err();
+            let error =
+                Config::load(&flags, |_| None, folder.path(), &dialects::known()).unwrap_err();
             Failure::from(error).kind
         };
         assert_eq!(load("listen", "0.0.0.0:1"), Kind::Refused);

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::output::Output;
-use crate::domain::{CatalogError, CloudIds, TenantId, parse_key_tenant};
+use crate::dialects;
+use crate::domain::{CatalogError, CloudIdField, CloudIds, TenantId, parse_key_tenant};
 
 /// The commands about tenants, and the folder that they work on.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ enum TenantCommand {
     /// List the tenants and what is set of their names in the clouds
     Ls,
     /// Set a tenant's names in the clouds; a new id makes a new tenant
-    #[command(after_help = SET_HELP)]
+    #[command(after_help = set_help())]
     Set {
         /// The tenant
         #[arg(value_parser = tenant)]
@@ -47,17 +48,19 @@ it by a name of its own, which is derived from the tenant's id until it is set.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no catalog, 4 another tenant has that name.";
 
-const SET_HELP: &str = "\
-Fields:
-  alibaba_account   account id, digits
-  ctyun_account     account, 32 hexadecimal digits
-  ctyun_tenant      tenant number
-  huawei_domain     domain id
-  tencent_app_id    app id, digits
-
+const SET_EXAMPLES: &str = "\
 Examples:
   layerbase tenant set default alibaba_account=1234567890123456
   layerbase tenant set team-a huawei_domain=0123456789abcdef0123456789abcdef tencent_app_id=";
+
+/// Returns what `layerbase tenant set --help` ends with.
+fn set_help() -> String {
+    let fields = dialects::known().cloud_ids;
+    let width = fields.iter().map(|field| field.name.len()).max().unwrap_or_default();
+    let line = |field: &CloudIdField| format!("  {:width$}   {}\n", field.name, field.about);
+    let lines: String = fields.iter().map(line).collect();
+    format!("Fields:\n{lines}\n{SET_EXAMPLES}")
+}
 
 /// Runs one command about tenants.
 pub(super) fn run(arguments: &TenantArgs, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -79,22 +82,23 @@ fn list(folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Failure> {
             })
         });
     }
-    let header: Vec<String> =
-        ["tenant"].into_iter().chain(CloudIds::FIELDS).map(str::to_uppercase).collect();
+    let fields = dialects::known().cloud_ids;
+    let names = fields.iter().map(|field| field.name);
+    let header: Vec<String> = ["tenant"].into_iter().chain(names).map(str::to_uppercase).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let rows: Vec<Vec<String>> = tenants
         .iter()
         .map(|(id, ids)| {
-            let fields = ids.fields().into_iter();
-            let fields = fields.map(|(_, value)| value.unwrap_or_else(|| "-".to_owned()));
-            std::iter::once(id.to_string()).chain(fields).collect()
+            let values = fields.iter().map(|field| ids.get(field.name).unwrap_or("-"));
+            std::iter::once(id.as_str()).chain(values).map(str::to_owned).collect()
         })
         .collect();
     output.table(&header, &rows)
 }
 
 fn shown(id: &TenantId, ids: &CloudIds) -> Map<String, Value> {
-    let fields = ids.fields().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+    let fields = dialects::known().cloud_ids.into_iter();
+    let fields = fields.map(|field| (field.name.to_owned(), ids.get(field.name).into()));
     std::iter::once(("id".to_owned(), id.as_str().into())).chain(fields).collect()
 }
 
@@ -123,26 +127,25 @@ fn change(ids: &mut CloudIds, text: &str) -> Result<(), Failure> {
     let Some((field, value)) = text.split_once('=') else {
         return Err(Failure::usage(format!("'{text}' is not of the form FIELD=VALUE")));
     };
-    let outcome = match value {
-        "" => ids.clear(field).then_some(Ok(())),
-        _ => ids.set(field, value),
+    let known = dialects::known();
+    let Some(known_field) = known.cloud_id(field) else {
+        let nearest = nearest(field, &known.cloud_ids);
+        let what = format!("unknown field '{field}'; the nearest known field is '{nearest}'");
+        return Err(Failure::usage(what));
     };
-    match outcome {
-        Some(Ok(())) => Ok(()),
-        Some(Err(rule)) => Err(Failure::usage(format!("{field} '{value}': {rule}"))),
-        None => {
-            let nearest = nearest(field);
-            let what = format!("unknown field '{field}'; the nearest known field is '{nearest}'");
-            Err(Failure::usage(what))
-        }
+    if value.is_empty() {
+        ids.clear(known_field);
+        return Ok(());
     }
+    let refuse = |rule| Failure::usage(format!("{field} '{value}': {rule}"));
+    ids.set(known_field, value).map_err(refuse)
 }
 
-fn nearest(field: &str) -> &'static str {
+fn nearest(field: &str, known: &[CloudIdField]) -> &'static str {
     let normal = field.to_lowercase().replace('-', "_");
     let likeness = |known: &str| strsim::jaro_winkler(known, &normal);
-    let fields = CloudIds::FIELDS.into_iter();
-    fields.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default()
+    let names = known.iter().map(|field| field.name);
+    names.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default()
 }
 
 fn tenant(text: &str) -> Result<TenantId, CatalogError> {
@@ -157,7 +160,7 @@ mod tests {
     fn fields_are_set_cleared_and_known() {
         let mut ids = CloudIds::default();
         change(&mut ids, "ctyun_tenant=7000").unwrap();
-        assert_eq!(ids.ctyun_tenant, Some(7000));
+        assert_eq!(ids.get("ctyun_tenant"), Some("7000"));
         change(&mut ids, "ctyun_tenant=").unwrap();
         assert_eq!(ids, CloudIds::default());
         let refused = |text| change(&mut CloudIds::default(), text).unwrap_err().what;

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::buckets::{self, Table};
 use super::{ConfigError, KEYS, Origin};
-use crate::domain::CloudIds;
+use crate::domain::{CloudIds, KnownDialects};
 
 /// The settings of one file.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(super) struct Tables {
 }
 
 /// Parses a file's text; every error names the file and the line.
-pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
+pub(super) fn parse(name: &str, text: &str, dialects: &KnownDialects) -> Result<File, ConfigError> {
     let document = Document { name, text };
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| document.line(span.start));
@@ -41,7 +41,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
         let origin = document.origin(key);
         match &**key.get_ref() {
             "tenants" => {
-                file.tables.tenants = tenants(&document, value)?;
+                file.tables.tenants = tenants(&document, value, dialects)?;
                 continue;
             }
             "buckets" => {
@@ -87,6 +87,7 @@ impl Document<'_> {
 fn tenants(
     document: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
+    dialects: &KnownDialects,
 ) -> Result<BTreeMap<String, CloudIds>, ConfigError> {
     let table = value.get_ref().as_table().ok_or_else(|| {
         ConfigError::invalid(
@@ -106,16 +107,13 @@ fn tenants(
         for (key, value) in fields {
             let origin = document.origin(key);
             let text = scalar(&origin, key.get_ref(), value.get_ref())?;
-            match ids.set(key.get_ref(), &text) {
-                Some(Ok(())) => {}
-                Some(Err(rule)) => {
-                    let name = format!("{name}.{}", key.get_ref());
-                    return Err(ConfigError::invalid(&origin, &name, rule));
-                }
-                None => {
-                    let known = CloudIds::FIELDS.into_iter();
-                    return Err(unknown(&origin, key.get_ref(), known));
-                }
+            let Some(field) = dialects.cloud_id(key.get_ref()) else {
+                let known = dialects.cloud_ids.iter().map(|field| field.name);
+                return Err(unknown(&origin, key.get_ref(), known));
+            };
+            if let Err(rule) = ids.set(field, &text) {
+                let name = format!("{name}.{}", key.get_ref());
+                return Err(ConfigError::invalid(&origin, &name, rule));
             }
         }
         tenants.insert(id.get_ref().to_string(), ids);

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Auth, Bucket, BucketName, CloudIds, Config, ConfigError, DIALECTS, LogFormat, Origin, TlsFiles,
-    duration, flag, size,
+    Auth, Bucket, BucketName, CloudIds, Config, ConfigError, KnownDialects, LogFormat, Origin,
+    TlsFiles, duration, flag, size,
 };
 
 /// The range of limits on connections, requests and uploads.
@@ -35,6 +35,7 @@ impl Gathered {
         &self,
         tenants: BTreeMap<String, CloudIds>,
         buckets: BTreeMap<BucketName, Bucket>,
+        known: &KnownDialects,
     ) -> Result<Config, ConfigError> {
         Ok(Config {
             data: self.data()?,
@@ -64,9 +65,9 @@ impl Gathered {
             )?,
             dialects: self.get(
                 "dialects",
-                &format!("must be 'all' or a list of: {}", DIALECTS.join(", ")),
+                &format!("must be 'all' or a list of: {}", known.names.join(", ")),
                 "all",
-                dialects,
+                |text| dialects(text, &known.names),
             )?,
             max_upload: self.size("max_upload", "none")?,
             public_url: self.get(
@@ -218,15 +219,15 @@ fn some_time(text: &str) -> Option<Duration> {
     duration::parse(text).filter(|length| !length.is_zero())
 }
 
-fn dialects(text: &str) -> Option<Vec<String>> {
+fn dialects(text: &str, known: &[&str]) -> Option<Vec<String>> {
     let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
     if names == ["all"] {
-        names = DIALECTS.to_vec();
+        names = known.to_vec();
     }
     names.sort_unstable();
     names.dedup();
-    let known = names.iter().all(|name| DIALECTS.contains(name));
-    known.then(|| names.into_iter().map(str::to_owned).collect())
+    let all_known = names.iter().all(|name| known.contains(name));
+    all_known.then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 fn public_url(text: &str) -> Option<Option<String>> {

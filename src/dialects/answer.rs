@@ -1,4 +1,4 @@
-//! Answers in JSON: whole, or list by list where a cloud has no pages.
+//! Builds answers: JSON in one piece, or an empty body.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -6,23 +6,23 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-/// The media type of most clouds' answers, exactly so: some clients compare the whole text.
+/// The media type of most clouds' answers, without parameters: some clients compare the full text.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Bytes to begin an answer with: most fit, and a page of rows grows from here in few steps.
+/// Initial capacity of an answer: enough for most; a page of rows grows from it in few steps.
 const ANSWER_USUAL: usize = 1024;
 
-/// Renders a whole answer.
+/// Renders an answer.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    // The wire types have text keys and finite numbers, so that serialising them cannot fail.
+    // Cannot fail: the wire types have text keys and finite numbers.
     let mut text = Vec::with_capacity(ANSWER_USUAL);
     let _ = serde_json::to_writer(&mut text, value);
     written(status, text)
 }
 
-/// An answer whose JSON is written already.
+/// Returns an answer with finished JSON.
 pub(super) fn written(status: StatusCode, mut text: Vec<u8>) -> Response {
-    // It may be kept, and `pages` counts its bytes alone.
+    // The response cache may store it, and counts its length, not its capacity.
     if text.len() < text.capacity() / 2 {
         text.shrink_to_fit();
     }
@@ -32,7 +32,7 @@ pub(super) fn written(status: StatusCode, mut text: Vec<u8>) -> Response {
     response
 }
 
-/// An answer without a body, and so without a media type.
+/// Returns an answer without a body and media type.
 pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::default();
     *response.status_mut() = status;
@@ -41,14 +41,13 @@ pub(super) fn empty(status: StatusCode) -> Response {
 
 /// Writes a request's id into a header.
 pub(super) fn insert_id(response: &mut Response, name: HeaderName, id: &str) {
-    // Ids are hexadecimal digits and hyphens, which a header can hold.
+    // Cannot fail: ids are hexadecimal digits and hyphens.
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// Writes a fault of ours to the log, with everything behind it; clients only learn that there was
-/// one.
+/// Logs a fault of the server with all its causes, which clients do not see.
 pub(super) fn log_internal(source: &(dyn std::error::Error + Send + Sync + 'static)) {
     let mut text = source.to_string();
     let mut next = source.source();

@@ -1,8 +1,8 @@
-//! Rendered pages that can be given again, byte for byte, until the next write.
+//! The response cache: rendered answers, served again byte for byte until the next write.
 //!
-//! Layers and functions are changed by this process alone, which counts its commits; keys,
-//! cloud_ids and the link secret by others too, who raise the stamp of the access. So a page is true
-//! as long as neither has moved, and its links have not become due for renewal.
+//! Only this process changes layers and functions, and it counts its commits. Other processes may
+//! change keys, cloud ids and the link secret, and then raise the stamp of the access snapshot. An
+//! answer is valid until either changes or its links are due for renewal.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,44 +17,57 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
+use super::call::Call;
 use super::links::period_of;
-use super::{Call, Caller};
+use super::operation::Operation;
 use crate::app::App;
-use crate::domain::Access;
+use crate::domain::{Access, Caller};
+use crate::ingest::Spool;
 
-/// Bytes of pages that one dialect keeps.
-const KEPT_MAX: usize = 4 << 20;
+/// Bytes of answers and keys that one dialect caches.
+const BYTES_MAX: usize = 4 << 20;
 
-/// ResponseCache that are remembered as rendered once.
+/// Slots for the hashes of answers that were rendered once.
 const SEEN: usize = 1024;
 
-/// Bytes of a key that few exceed.
+/// Initial capacity of a key: enough for most.
 const KEY_USUAL: usize = 256;
 
-/// The largest page that is kept.
-const PAGE_MAX: usize = 256 << 10;
+/// The largest answer that is cached.
+const ANSWER_MAX: usize = 256 << 10;
 
-/// When a page is true: generation of the catalog, state of its keys and cloud_ids, period of its
-/// links.
+/// The largest request body in a key, which distinguishes actions that share a path.
+const REQUEST_MAX: usize = 16 << 10;
+
+/// The epoch of an answer: the catalog's generation, the access snapshot's stamp, the links'
+/// period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CacheEpoch(u64, u64, i64);
 
 impl CacheEpoch {
-    /// Taken before anything is read, so that a page is never older than its key says.
+    /// Must be taken before any read, so that an answer is never older than its epoch.
     pub(super) fn new(app: &App, access: &Access, call: &Call) -> Self {
         Self(app.catalog().generation(), access.stamp, period_of(call.received))
     }
 }
 
-/// What an answer depends on.
+/// Everything that an answer depends on.
 pub(super) struct CacheKey {
-    moment: CacheEpoch,
+    epoch: CacheEpoch,
     text: Vec<u8>,
 }
 
 impl CacheKey {
-    /// What is asked by whom, with the headers that the answer depends on.
-    pub(super) fn new(moment: CacheEpoch, head: &Parts, caller: &Caller, headers: &[&str]) -> Self {
+    /// Returns the key of an operation's answer to a request; `None` when the answer cannot be
+    /// cached.
+    pub(super) fn new(
+        epoch: CacheEpoch,
+        operation: &Operation,
+        head: &Parts,
+        body: &Spool,
+        caller: &Caller,
+    ) -> Option<Self> {
+        let headers = operation.cached_by?;
         let mut text = Vec::with_capacity(KEY_USUAL);
         let mut add = |part: &[u8]| {
             text.extend_from_slice(part);
@@ -67,13 +80,20 @@ impl CacheKey {
         for name in [HOST.as_str()].iter().chain(headers) {
             add(head.headers.get(*name).map_or(b"", HeaderValue::as_bytes));
         }
-        Self { moment, text }
+        if operation.route.is_shared {
+            add(operation.name.as_bytes());
+            // Last, because it may hold any byte.
+            add(body.bytes().filter(|body| body.len() <= REQUEST_MAX)?);
+        }
+        Some(Self { epoch, text })
     }
 }
 
+/// The cached answers of one dialect.
 pub(super) struct ResponseCache {
-    kept: Mutex<Entries>,
-    /// Hashes of pages that were rendered once, each at its remainder; a newer one takes the place.
+    entries: Mutex<Entries>,
+    /// Hashes of keys whose answers were rendered once, in the slot of their remainder. A newer
+    /// hash replaces an older one.
     seen: Vec<AtomicU64>,
     hashes: RandomState,
 }
@@ -81,69 +101,81 @@ pub(super) struct ResponseCache {
 impl Default for ResponseCache {
     fn default() -> Self {
         let seen = (0..SEEN).map(|_| AtomicU64::new(0)).collect();
-        Self { kept: Mutex::default(), seen, hashes: RandomState::new() }
+        Self { entries: Mutex::default(), seen, hashes: RandomState::new() }
     }
 }
 
-/// The pages of one moment; another moment starts with none.
+/// The answers of one epoch; the next epoch starts without any.
 #[derive(Default)]
 struct Entries {
-    moment: CacheEpoch,
+    epoch: CacheEpoch,
     bytes: usize,
-    pages: HashMap<Vec<u8>, (Option<HeaderValue>, Bytes)>,
+    answers: HashMap<Vec<u8>, Answer>,
+}
+
+#[derive(Clone)]
+struct Answer {
+    media_type: Option<HeaderValue>,
+    body: Bytes,
 }
 
 impl ResponseCache {
-    /// Returns the page of this key, if it was rendered since the last write.
-    pub(super) fn get(&self, key: &CacheKey) -> Option<Response> {
-        let kept = self.kept();
-        if kept.moment != key.moment {
-            return None;
-        }
-        let (media_type, bytes) = kept.pages.get(&key.text)?;
-        let mut response = Response::new(Body::from(bytes.clone()));
-        if let Some(media_type) = media_type {
-            response.headers_mut().insert(CONTENT_TYPE, media_type.clone());
+    /// Returns the cached answer of a key, if it is of the same epoch; `renew` may write the new
+    /// request's id into its body.
+    pub(super) fn get(
+        &self,
+        key: &CacheKey,
+        renew: impl FnOnce(&Bytes) -> Bytes,
+    ) -> Option<Response> {
+        let answer = {
+            let entries = self.entries();
+            if entries.epoch != key.epoch {
+                return None;
+            }
+            entries.answers.get(&key.text)?.clone()
+        };
+        let mut response = Response::new(Body::from(renew(&answer.body)));
+        if let Some(media_type) = answer.media_type {
+            response.headers_mut().insert(CONTENT_TYPE, media_type);
         }
         Some(response)
     }
 
-    /// Keeps an answer that was asked for before, and returns it.
+    /// Caches an answer that is rendered for the second time, and returns it.
     ///
-    /// A page is kept when it is rendered the second time: someone who walks through a long list
-    /// asks for each page once, and must not drive out those that are asked for again.
+    /// A client that walks through a long list requests each page once. These pages must not evict
+    /// answers that are requested again.
     pub(super) async fn keep(&self, key: CacheKey, response: Response) -> Response {
         let size = http_body::Body::size_hint(response.body()).exact();
-        let small = size.is_some_and(|size| size <= PAGE_MAX as u64);
-        // A refusal is not a page: its body names the request.
+        let small = size.is_some_and(|size| size <= ANSWER_MAX as u64);
         if response.status() != StatusCode::OK || !small || !self.was_seen(&key) {
             return response;
         }
         let (head, body) = response.into_parts();
-        // A body of known size is in memory already and cannot fail.
-        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        // A body of known size is in memory and cannot fail.
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let media_type = head.headers.get(CONTENT_TYPE).cloned();
-        let mut kept = self.kept();
-        if key.moment < kept.moment {
-            return Response::from_parts(head, Body::from(bytes));
+        let mut entries = self.entries();
+        if key.epoch < entries.epoch {
+            return Response::from_parts(head, Body::from(body));
         }
-        if kept.moment != key.moment || kept.bytes + bytes.len() > KEPT_MAX {
-            *kept = Entries { moment: key.moment, ..Entries::default() };
+        if entries.epoch != key.epoch || entries.bytes + body.len() > BYTES_MAX {
+            *entries = Entries { epoch: key.epoch, ..Entries::default() };
         }
-        kept.bytes += bytes.len() + key.text.len();
-        kept.pages.insert(key.text, (media_type, bytes.clone()));
-        drop(kept);
-        Response::from_parts(head, Body::from(bytes))
+        entries.bytes += body.len() + key.text.len();
+        entries.answers.insert(key.text, Answer { media_type, body: body.clone() });
+        drop(entries);
+        Response::from_parts(head, Body::from(body))
     }
 
-    /// Whether the page was rendered lately; notes that it is now.
+    /// Whether the answer was rendered lately; records that it is now.
     fn was_seen(&self, key: &CacheKey) -> bool {
         let hash = self.hashes.hash_one(&key.text);
-        let place = &self.seen[usize::try_from(hash % SEEN as u64).unwrap_or_default()];
-        place.swap(hash, Ordering::Relaxed) == hash
+        let slot = &self.seen[usize::try_from(hash % SEEN as u64).unwrap_or_default()];
+        slot.swap(hash, Ordering::Relaxed) == hash
     }
 
-    fn kept(&self) -> MutexGuard<'_, Entries> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

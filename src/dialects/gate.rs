@@ -1,279 +1,266 @@
-//! What happens to every request before its handler sees it and after it answered: the head is
-//! asked who sends, the body spooled, the caller verified, a page that is still true given again.
+//! The gate, which every request passes before and after its handler.
 //!
-//! Also the extractors that handlers share. Knows no cloud.
+//! It selects the operation, spools the body, authenticates the caller through the dialect, checks
+//! the caller's role, uses the response cache, and renders refusals. Knows no cloud.
 
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
-use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::header::EXPECT;
+use axum::extract::Request;
+use axum::http::header::{EXPECT, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::middleware::{self, Next};
+use axum::http::{Extensions, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use bytes::Bytes;
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
+use super::auth::{AuthHead, AuthRequest};
 use super::cache::{CacheEpoch, CacheKey, ResponseCache};
-use super::{AuthHead, AuthRequest, BodyRule, Call, Dialect, Operation, Refusal};
+use super::call::Call;
+use super::dialect::Dialect;
+use super::extract::Once;
+use super::operation::{BodyRule, Operation};
+use super::refusal::{Reason, Refused, Unserved};
 use crate::app::App;
-use crate::domain::{AuditContext, Caller, CatalogError, Limit};
+use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError};
 use crate::ingest::Spool;
 
-/// Bytes of a body that may come before anybody looks who sends it: asking twice would take longer.
-const UNASKED_MAX: u64 = 16 << 10;
+/// A body up to this many bytes is spooled before its credentials are checked: checking them twice
+/// would cost more.
+const UNCHECKED_MAX: u64 = 16 << 10;
 
-struct Gate {
-    dialect: &'static dyn Dialect,
-    app: App,
-    pages: Arc<ResponseCache>,
-    body: BodyRule,
-    upload_max: u64,
-    cacheable: Option<&'static [&'static str]>,
-    operation: &'static str,
-}
+/// `Retry-After` in seconds, for a client that met a limit or a full disk.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Puts the gate in front of an operation's handlers.
-pub(super) fn guard(
-    dialect: &'static dyn Dialect,
-    app: &App,
-    pages: &Arc<ResponseCache>,
-    operation: &Operation,
-) -> MethodRouter<App> {
-    let gate = Arc::new(Gate {
-        dialect,
-        app: app.clone(),
-        pages: Arc::clone(pages),
-        body: operation.body,
-        upload_max: operation.upload_max.unwrap_or_else(|| dialect.upload_limit()),
-        cacheable: operation.cacheable,
-        operation: operation.name,
-    });
-    let admit = move |request: Request, next: Next| Arc::clone(&gate).admit(request, next);
-    // Not on the fallback: a wrong method is refused by the server for all dialects.
-    operation.handlers.clone().route_layer(middleware::from_fn(admit))
+/// The gate of one path and method: with one operation, or the actions that share them.
+pub(super) struct Gate {
+    pub(super) dialect: &'static Dialect,
+    pub(super) app: App,
+    pub(super) cache: Arc<ResponseCache>,
+    pub(super) operations: Vec<Operation>,
 }
 
 impl Gate {
-    /// Boxes what most requests do without, a body and the handler of a page that is kept: the
-    /// future is moved several times with all the room it may need, and a span costs as much.
-    async fn admit(self: Arc<Self>, request: Request, next: Next) -> Response {
+    /// Answers a request.
+    pub(super) async fn admit(self: Arc<Self>, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let call = Call::new(&self.app, &head, self.dialect);
-        let span = || tracing::info_span!("request", id = %call.request_id);
-        let refused = |refusal| span().in_scope(|| self.refuse(&call, refusal));
+        let call = Call::new(&self.app, &head, self.dialect.client_id_header);
+        match self.process(&call, head, body).await {
+            Ok(response) => finish(self.dialect, &call, response),
+            Err(refused) => {
+                let _span = span(&call).entered();
+                refuse(self.dialect, &call, refused)
+            }
+        }
+    }
+
+    /// Receiving a body and running the handler are boxed and have a span: their state would
+    /// enlarge this future, and a span would cost, even for requests that need neither.
+    async fn process(&self, call: &Call, head: Parts, body: HttpBody) -> Result<Response, Refused> {
         if !self.app.verifies_signatures() && is_from_another_site(&head) {
             let rule = "is another site's: its pages must change nothing here; ask for signatures \
                         with --auth on";
-            return refused(CatalogError::invalid("Sec-Fetch-Site", rule));
+            return Err(CatalogError::invalid(Field::FetchSite, rule).into());
         }
-        // Where the body is the code, the query is what is kept of it.
-        if self.body == BodyRule::Raw && !is_utf8(head.uri.query()) {
-            return refused(CatalogError::invalid("query", "must be UTF-8"));
+        let named = self.named(&head);
+        // Where the body is the code, the query holds text that is stored.
+        if named.is_some_and(|named| named.body == BodyRule::Raw) && !is_utf8(head.uri.query()) {
+            return Err(CatalogError::invalid(Field::Query, "must be UTF-8").into());
         }
-        let spool = match body.is_end_stream() {
-            true => Spool::empty(),
-            false => match Box::pin(self.receive(&call, &head, body).instrument(span())).await {
-                Ok(spool) => spool,
-                Err(refusal) => return *refusal,
-            },
+        let spool = if body.is_end_stream() {
+            Spool::empty()
+        } else {
+            Box::pin(self.receive(&head, body, named).instrument(span(call))).await?
         };
-        // Taken when all has arrived, so that a slow client takes no place from others.
-        let _request = match self.app.start_request() {
-            Ok(place) => place,
-            Err(refusal) => return refused(refusal),
-        };
-        // Read once for each request, so that a change by another process holds at once.
-        let access = match self.app.catalog().access() {
-            Ok(access) => access,
-            Err(fault) => return refused(fault),
-        };
+        // Taken after the body has arrived, so that a slow client holds no permit.
+        let _permit = self.app.start_request()?;
+        // Read once for each request, so that a change by another process applies at once.
+        let access = self.app.catalog().access()?;
         let auth_head = AuthHead { app: &self.app, access: &access, parts: &head };
-        let signed = AuthRequest { head: auth_head, body: &spool };
-        let caller = match self.app.verifies_signatures() {
-            true => self.dialect.authenticate(signed),
-            false => self.dialect.anonymous(&head),
+        let caller = if self.app.verifies_signatures() {
+            (self.dialect.authenticate)(AuthRequest { head: auth_head, body: &spool })?
+        } else {
+            (self.dialect.anonymous)(&head)?
         };
-        let caller = match caller {
-            Ok(caller) => caller,
-            Err(refusal) => return self.dialect.complete(&call, *refusal),
-        };
-        if let Some(Err(refusal)) = caller.key().map(|key| self.app.count_request(key)) {
-            return refused(refusal);
+        if let Some(key) = caller.key() {
+            self.app.count_request(key)?;
         }
-        let page = self.cacheable.map(|headers| {
-            let moment = CacheEpoch::new(&self.app, &access, &call);
-            CacheKey::new(moment, &head, &caller, headers)
-        });
-        if let Some(page) = &page
-            && let Some(response) = self.pages.get(page)
+        let mut cache_key = None;
+        if let Some(operation) = named {
+            caller.must_be(operation.effect.role())?;
+            let epoch = CacheEpoch::new(&self.app, &access, call);
+            cache_key = CacheKey::new(epoch, operation, &head, &spool, &caller);
+        }
+        if let Some(key) = &cache_key
+            && let Some(response) = self.cache.get(key, |body| self.renewed(call, body))
         {
-            return self.dialect.complete(&call, response);
+            return Ok(response);
         }
-        let (dialect, operation) = (self.dialect.name(), self.operation);
-        let caller =
-            caller.in_context(AuditContext { dialect, operation, request_id: call.request_id });
-        let mut request = Request::from_parts(head, HttpBody::empty());
-        request.extensions_mut().insert(caller);
-        request.extensions_mut().insert(Arc::new(spool));
-        request.extensions_mut().insert(call.clone());
-        Box::pin(self.answer(&call, page, next.run(request)).instrument(span())).await
+        let run = self.run(call, head, spool, caller, named, cache_key);
+        Box::pin(run.instrument(span(call))).await
     }
 
-    /// Has the handler answer, words what an extractor refused, and keeps the page.
-    async fn answer(
+    /// Returns the operation that a request's head names.
+    fn named(&self, head: &Parts) -> Option<&Operation> {
+        match &self.dialect.actions {
+            Some(actions) => (actions.resolve)(head).and_then(|name| self.action(&name)),
+            None => self.operations.first(),
+        }
+    }
+
+    fn action(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+
+    fn renewed(&self, call: &Call, body: &Bytes) -> Bytes {
+        match &self.dialect.actions {
+            Some(actions) => (actions.renew)(call, body),
+            None => body.clone(),
+        }
+    }
+
+    /// Runs the handler and caches its answer.
+    async fn run(
         &self,
         call: &Call,
-        page: Option<CacheKey>,
-        handler: impl Future<Output = Response>,
-    ) -> Response {
-        let mut response = handler.await;
-        if let Some(rejected) = response.extensions_mut().remove::<Rejected>() {
-            let refusal = Arc::into_inner(rejected.0);
-            let shared = || CatalogError::internal("a refusal was copied");
-            return self.refuse(call, refusal.unwrap_or_else(shared));
+        head: Parts,
+        body: Spool,
+        caller: Caller,
+        named: Option<&Operation>,
+        cache_key: Option<CacheKey>,
+    ) -> Result<Response, Refused> {
+        let mut extensions = Extensions::new();
+        let parse = self.dialect.actions.and_then(|actions| actions.parse);
+        let operation = match parse {
+            Some(parse) => {
+                let parsed = parse(&self.app, &head, body).await?;
+                extensions = parsed.extensions;
+                self.action(&parsed.name)
+            }
+            None => {
+                extensions.insert(Once::new(body));
+                named
+            }
+        };
+        let Some(operation) = operation else {
+            return Err((self.dialect.unserved)(call, Unserved::Path));
+        };
+        let is_named = named.is_some_and(|named| named.name == operation.name);
+        if !is_named {
+            caller.must_be(operation.effect.role())?;
         }
-        if let Some(page) = page {
-            response = self.pages.keep(page, response).await;
+        let (dialect, name) = (self.dialect.name, operation.name);
+        let context = AuditContext { dialect, operation: name, request_id: call.request_id };
+        extensions.insert(caller.in_context(context));
+        extensions.insert(call.clone());
+        let mut request = Request::from_parts(head, HttpBody::empty());
+        request.extensions_mut().extend(extensions);
+        let mut response = operation.run(request, self.app.clone()).await;
+        if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+            return Err(refused);
         }
-        let response = self.dialect.complete(call, response);
+        if let Some(key) = cache_key.filter(|_| is_named) {
+            response = self.cache.keep(key, response).await;
+        }
         let (method, path, status) = (&call.method, call.path(), response.status().as_u16());
         tracing::debug!(%method, path, status, "answered");
-        response
+        Ok(response)
     }
 
-    /// Reads the body, unless the head says already that it is refused.
+    /// Spools the body, unless the head alone is refused.
     async fn receive(
         &self,
-        call: &Call,
         head: &Parts,
         body: HttpBody,
-    ) -> Result<Spool, Box<Response>> {
-        let refused = |refusal| Box::new(self.refuse(call, refusal));
-        if let Err(refusal) = self.ask_first(call, head, &body) {
-            // Who waits to hear so before he sends has nothing to be thrown away.
+        named: Option<&Operation>,
+    ) -> Result<Spool, Refused> {
+        if let Err(refused) = self.check_head(head, &body, named) {
+            // A client that waits for `100 Continue` has sent no body.
             if !head.headers.contains_key(EXPECT) {
-                self.app.throw_away(body).await;
+                self.app.drop_body(body).await;
             }
-            return Err(refusal);
+            return Err(refused);
         }
-        let limit = self.body.limit(self.upload_max, &self.app);
-        let measure = self.body.measure(self.app.verifies_signatures(), head);
-        if waits_to_send(head, &body, limit) {
-            let (what, actual) = (Limit::BodySize, body.size_hint().lower());
-            return Err(refused(CatalogError::LimitExceeded { what, limit, actual }));
+        let rule = self.body_rule(named);
+        let limit = rule.limit(self.dialect.upload_limit, &self.app);
+        let measure = rule.measure(self.app.verifies_signatures(), head);
+        if head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit {
+            return Err(RequestError::body_size(limit, body.size_hint().lower()).into());
         }
-        self.app.spool(body, limit, measure).await.map_err(refused)
+        Ok(self.app.spool(body, limit, measure).await?)
     }
 
-    /// Has whoever is about to send more than a little say first who he is.
-    fn ask_first(&self, call: &Call, head: &Parts, body: &HttpBody) -> Result<(), Box<Response>> {
-        let is_little = body.size_hint().upper().is_some_and(|most| most <= UNASKED_MAX);
-        if is_little || !self.app.verifies_signatures() {
+    /// Requires credentials in the head, of a key whose role covers the operation, before a body of
+    /// more than [`UNCHECKED_MAX`] bytes is received.
+    ///
+    /// The signature is not verified yet: a client with only a key's id learns here whether that
+    /// key's role covers the operation.
+    fn check_head(
+        &self,
+        head: &Parts,
+        body: &HttpBody,
+        named: Option<&Operation>,
+    ) -> Result<(), Refused> {
+        let is_small = body.size_hint().upper().is_some_and(|most| most <= UNCHECKED_MAX);
+        if is_small || !self.app.verifies_signatures() {
             return Ok(());
         }
-        let access = self.app.catalog().access();
-        let access = access.map_err(|fault| Box::new(self.refuse(call, fault)))?;
+        let access = self.app.catalog().access()?;
         let auth_head = AuthHead { app: &self.app, access: &access, parts: head };
-        let checked = self.dialect.check_head(auth_head);
-        checked.map_err(|refusal| Box::new(self.dialect.complete(call, *refusal)))
+        let claimed = (self.dialect.claimed_key)(auth_head)?;
+        if let (Some(key), Some(operation)) = (claimed, named) {
+            key.role.must_cover(operation.effect.role())?;
+        }
+        Ok(())
     }
 
-    fn refuse(&self, call: &Call, refusal: CatalogError) -> Response {
-        let response = self.dialect.refuse(call, Refusal::Catalog(refusal));
-        self.dialect.complete(call, response)
+    /// Returns the rule for the body; the widest one when the body may name the action.
+    fn body_rule(&self, named: Option<&Operation>) -> BodyRule {
+        let limit = |rule: &BodyRule| rule.limit(self.dialect.upload_limit, &self.app);
+        let widest = || self.operations.iter().map(|operation| operation.body).max_by_key(limit);
+        named.map(|operation| operation.body).or_else(widest).unwrap_or(BodyRule::Small)
     }
 }
 
-/// Whether a browser was told by a page of another site to change something: everybody who lets it
-/// load that page would be taken for somebody who is let in.
+/// Renders a refusal in a dialect's shape.
+pub(super) fn refuse(dialect: &Dialect, call: &Call, refused: Refused) -> Response {
+    let worded = match refused.into_reason() {
+        Reason::Worded(refusal) => refusal,
+        Reason::Unworded(error) => match (dialect.word)(call, error).into_reason() {
+            Reason::Worded(refusal) => refusal,
+            Reason::Unworded(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        },
+    };
+    finish(dialect, call, worded.render(call))
+}
+
+/// Adds the headers of every answer of the dialect, and `Retry-After`.
+fn finish(dialect: &Dialect, call: &Call, response: Response) -> Response {
+    let mut response = (dialect.finish)(call, response);
+    let waits = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::INSUFFICIENT_STORAGE,
+    ];
+    if waits.contains(&response.status()) {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(RETRY_SECONDS);
+    }
+    response
+}
+
+fn span(call: &Call) -> tracing::Span {
+    tracing::info_span!("request", id = %call.request_id)
+}
+
+/// Whether a browser sends the request for a page of another site, whose visitors would then change
+/// the catalog.
 fn is_from_another_site(head: &Parts) -> bool {
     !head.method.is_safe()
         && head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
-/// Whether a client announced too much and waits to hear so before it sends it.
-fn waits_to_send(head: &Parts, body: &HttpBody, limit: u64) -> bool {
-    head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit
-}
-
 fn is_utf8(query: Option<&str>) -> bool {
     query.is_none_or(|query| percent_decode_str(query).decode_utf8().is_ok())
-}
-
-/// A request that an extractor refused; the gate has the dialect word it.
-#[derive(Clone)]
-pub struct Rejected(Arc<CatalogError>);
-
-impl Rejected {
-    /// What comes out of the gate is there, unless the code is wrong.
-    pub(super) fn past_the_gate() -> Self {
-        Self::new(CatalogError::internal("the gate was passed by"))
-    }
-
-    /// Wraps what the catalog refused.
-    pub(super) fn new(refusal: CatalogError) -> Self {
-        Self(Arc::new(refusal))
-    }
-}
-
-impl IntoResponse for Rejected {
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Rejected;
-
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
-        taken(head.extensions.get().cloned())
-    }
-}
-
-/// The request's body, once.
-pub(super) struct Body(pub(super) Spool);
-
-impl<S: Sync> FromRequestParts<S> for Body {
-    type Rejection = Rejected;
-
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
-        taken(head.extensions.remove::<Arc<Spool>>().and_then(Arc::into_inner).map(Self))
-    }
-}
-
-fn taken<T>(value: Option<T>) -> Result<T, Rejected> {
-    value.ok_or_else(Rejected::past_the_gate)
-}
-
-impl<S: Sync> FromRequestParts<S> for Call {
-    type Rejection = Rejected;
-
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Rejected> {
-        taken(head.extensions.get().cloned())
-    }
-}
-
-/// The path's parameters in order, each percent-decoded once after the path was split.
-pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
-
-impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Segments<N> {
-    type Rejection = Rejected;
-
-    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
-        let refuse = |reason: &str| Rejected::new(CatalogError::invalid("path", reason));
-        let raw = RawPathParams::from_request_parts(head, state)
-            .await
-            .map_err(|_| refuse("must be UTF-8"))?;
-        let decoded: Result<Vec<String>, _> = raw
-            .iter()
-            .map(|(_, value)| percent_decode_str(value).decode_utf8().map(Into::into))
-            .collect();
-        let decoded = decoded.map_err(|_| refuse("must be UTF-8"))?;
-        decoded.try_into().map(Self).map_err(|_| refuse("has a wrong number of parts"))
-    }
 }

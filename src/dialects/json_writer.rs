@@ -1,11 +1,10 @@
-//! JSON objects that are written member by member, straight into the answer: a long list needs
-//! nothing in between.
+//! Writes JSON objects member by member into the answer, without intermediate values.
 //!
-//! Writes what serde_json writes, and leaves to it whatever is not plain.
+//! The output is that of serde_json, which writes every text that needs escapes.
 
 use serde::Serialize;
 
-/// An object that is being written; [`JsonObject::end`] completes it.
+/// An object while it is written; [`JsonObject::end`] completes it.
 pub(super) struct JsonObject<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
@@ -24,7 +23,7 @@ impl<'o> JsonObject<'o> {
         self.joined(key, &[text]);
     }
 
-    /// Adds one text that is made of `parts`.
+    /// Adds one text, the concatenation of `parts`.
     #[inline]
     pub(super) fn joined(&mut self, key: &str, parts: &[&str]) {
         self.key(key);
@@ -35,7 +34,7 @@ impl<'o> JsonObject<'o> {
         }
     }
 
-    /// Adds a text that `write` writes: of characters that need no escape.
+    /// Adds a text through `write`, which must write only characters that need no escape.
     pub(super) fn plain(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.key(key);
         self.quoted(write);
@@ -71,6 +70,20 @@ impl<'o> JsonObject<'o> {
         JsonArray { out: self.out, is_empty: true }
     }
 
+    /// Adds a value that serde renders.
+    ///
+    /// Cannot fail when its map keys are texts and its numbers finite.
+    pub(super) fn value(&mut self, key: &str, value: &impl Serialize) {
+        self.key(key);
+        write(self.out, value);
+    }
+
+    /// Adds an array, and returns the position for rows that are written later.
+    pub(super) fn rows(&mut self, key: &str) -> RowsAt {
+        self.json(key, "[]");
+        RowsAt(self.out.len() - 1)
+    }
+
     /// Completes the object.
     pub(super) fn end(self) {
         self.out.push(b'}');
@@ -82,7 +95,7 @@ impl<'o> JsonObject<'o> {
         self.out.push(b'"');
     }
 
-    /// Writes a key; they are ours, and plain. In line, so that its length is known there.
+    /// Writes a key, which needs no escape. Inlined, so that the compiler knows its length.
     #[inline]
     fn key(&mut self, key: &str) {
         let before: &[u8] = if self.is_empty { b"\"" } else { b",\"" };
@@ -93,7 +106,11 @@ impl<'o> JsonObject<'o> {
     }
 }
 
-/// An array of objects that is being written; [`JsonArray::end`] completes it.
+/// The position of an array's rows in the answer, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RowsAt(pub(super) usize);
+
+/// An array of objects while it is written; [`JsonArray::end`] completes it.
 pub(super) struct JsonArray<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
@@ -114,14 +131,14 @@ impl JsonArray<'_> {
     }
 }
 
-/// Whether JSON holds the text as it is.
+/// Whether the text needs no escape in JSON.
 fn is_plain(text: &str) -> bool {
-    // Looks at every byte, which is faster than to stop at the first that must be escaped.
+    // A look at every byte is faster than a stop at the first that must be escaped.
     let must_escape = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     !text.bytes().fold(false, |found, byte| found | must_escape(byte))
 }
 
-/// Writes a text or a number, which cannot fail.
+/// Writes a text or a number; cannot fail.
 fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let _ = serde_json::to_writer(out, value);
 }
@@ -131,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_what_serde_writes() {
+    fn objects_are_what_serde_writes() {
         let odd = "a\"b\\c\n\u{1}\u{7f}层/";
         let mut text = Vec::new();
         let mut list = JsonObject::begin(&mut text);

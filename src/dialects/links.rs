@@ -1,7 +1,7 @@
-//! Download links: capability URLs under `/code/`, signed, with an end.
+//! Builds and checks download links: signed capability URLs under `/code/` with an expiry.
 //!
-//! The one place that builds and checks them. A link names a tenant, a content and a file name, and
-//! is good for anyone who has it until it expires (design.md section 5).
+//! A link names a tenant, a content and a file name. It works for every holder until it expires
+//! (design.md section 5).
 
 use std::cell::RefCell;
 
@@ -13,32 +13,33 @@ use axum::http::uri::Authority;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::gate::Rejected;
+use super::extract::required;
+use super::params::Params;
+use super::refusal::Refused;
 use super::signing::ESCAPED;
-use super::{Caller, Params};
 use crate::app::App;
-use crate::domain::{TenantId, Timestamp};
+use crate::domain::{Caller, TenantId, Timestamp};
 
-/// How long a link is good at least, in seconds (tencent.md section 3.3 has the longest: 10,000).
+/// Shortest lifetime of a link, in seconds (tencent.md section 3.3 has the longest: 10,000).
 const LIFETIME: i64 = 10_000;
 
-/// Links are renewed at the same moments for everyone, in seconds, so that pages which carry them
-/// can be given again in between.
+/// Seconds between renewals of links, at the same times for all clients: answers with links can be
+/// cached in between.
 const PERIOD: i64 = 600;
 
-/// What JSON would have to escape in a link's base; no URL may contain it anyway.
+/// Characters that JSON escapes; no URL may contain them, a link's base included.
 const UNFIT: &AsciiSet = &CONTROLS.add(b'"').add(b'\\');
 
 /// Why a link is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkRefusal {
-    /// A byte of it is not as it was given out.
+    /// It differs from the link that the server built.
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
-/// Returns the period that a moment is in.
+/// Returns the renewal period that contains a time.
 pub(super) fn period_of(now: Timestamp) -> i64 {
     now.as_second().div_euclid(PERIOD)
 }
@@ -47,13 +48,13 @@ pub(super) fn period_of(now: Timestamp) -> i64 {
 pub struct Links {
     /// Scheme and host, without a slash at the end.
     base: String,
-    /// What follows the file's name in every link of this request.
+    /// The end of every link of this request, after the file's name.
     end: String,
     key: hmac::Key,
 }
 
 impl Links {
-    /// Builds a tenant's links onto `base` as of `now`.
+    /// Prepares a tenant's links as of `now`, which begin with `base`.
     fn new(secret: &[u8; 32], base: &str, tenant: &TenantId, now: Timestamp) -> Self {
         let base = utf8_percent_encode(base, UNFIT).to_string();
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
@@ -62,16 +63,16 @@ impl Links {
         Self { base, end, key: key(secret, tenant.as_str(), expires) }
     }
 
-    /// Returns the link to a content, to be saved under `file_name`.
+    /// Returns the link to a content, with the file name `file_name`.
     pub fn code(&self, sha256: &[u8; 32], file_name: &str) -> String {
         let mut link = Vec::with_capacity(self.base.len() + file_name.len() + 210);
         self.write(&mut link, sha256, &[file_name]);
         String::from_utf8(link).unwrap_or_default()
     }
 
-    /// Writes the link to a content, to be saved under the name that `file_name` are the parts of.
+    /// Writes the link to a content, with the concatenation of `file_name` as the file name.
     ///
-    /// JSON holds every link as it is.
+    /// Links need no escapes in JSON.
     pub fn write(&self, out: &mut Vec<u8>, sha256: &[u8; 32], file_name: &[&str]) {
         out.extend_from_slice(self.base.as_bytes());
         out.extend_from_slice(b"/code/");
@@ -88,14 +89,14 @@ impl Links {
     }
 }
 
-/// Checks a link by its path and query as they were sent and the catalog's link secret; returns
-/// the SHA-256 that it leads to.
+/// Checks a link by its path and query as sent and the catalog's link secret; returns the content's
+/// SHA-256.
 pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefusal> {
     let query = Params::parse(uri.query().unwrap_or_default());
     let parameter = |name: &str| query.get(name).ok_or(LinkRefusal::Invalid);
     let expires: i64 = parameter("expires")?.parse().map_err(|_| LinkRefusal::Invalid)?;
-    let place = uri.path().strip_prefix("/code/").and_then(|rest| rest.split_once('/'));
-    let (content, file_name) = place.ok_or(LinkRefusal::Invalid)?;
+    let target = uri.path().strip_prefix("/code/").and_then(|rest| rest.split_once('/'));
+    let (content, file_name) = target.ok_or(LinkRefusal::Invalid)?;
     let file_name = percent_decode_str(file_name).decode_utf8_lossy();
     let (mut sha256, mut signature) = ([0; 32], [0; 32]);
     hex::decode_to_slice(content, &mut sha256).map_err(|_| LinkRefusal::Invalid)?;
@@ -107,10 +108,10 @@ pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], 
     if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
 }
 
-/// Returns the key of all links of one tenant that expire at one moment, so that a list of links
-/// pays for secret, tenant and moment once.
+/// Returns the key of all links of one tenant with one expiry, so that a list of links derives it
+/// once.
 ///
-/// Each thread keeps the last one, for the next request mostly asks for the same.
+/// Each thread caches its last one, which the next request mostly needs again.
 fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> hmac::Key {
     thread_local! {
         static LAST: RefCell<Option<(Vec<u8>, hmac::Key)>> = const { RefCell::new(None) };
@@ -136,16 +137,16 @@ fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// The base is `--public-url`, else the request's host with the listening port: some clients leave
-/// the port out (alibaba.md section 0), and one puts a scheme in (tencent.md section 0).
+/// The base is `--public-url`, else the request's host with the listening port: some clients omit
+/// the port (alibaba.md section 0), and one adds a scheme (tencent.md section 0).
 impl<S> FromRequestParts<S> for Links
 where
     S: Sync,
     App: FromRef<S>,
 {
-    type Rejection = Rejected;
+    type Rejection = Refused;
 
-    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Refused> {
         let app = App::from_ref(state);
         let caller = Caller::from_request_parts(head, state).await?;
         let base = match &app.config().public_url {
@@ -157,12 +158,12 @@ where
             }
         };
         let now = app.clock().now();
-        let access = app.catalog().known_access().ok_or_else(Rejected::past_the_gate)?;
+        let access = required(app.catalog().known_access())?;
         Ok(Self::new(&access.link_secret, &base, caller.tenant(), now))
     }
 }
 
-/// Cuts scheme and port off a `Host` header; `None` for what is no host.
+/// Removes scheme and port from a `Host` header; `None` for an invalid host.
 fn bare_host(sent: &str) -> Option<String> {
     let authority = sent.split_once("://").map_or(sent, |(_, authority)| authority);
     let authority: Authority = authority.parse().ok()?;
@@ -175,7 +176,7 @@ mod tests {
     use super::bare_host;
 
     #[test]
-    fn hosts_lose_scheme_and_port_and_what_is_no_host_is_not_used() {
+    fn hosts_lose_scheme_and_port_and_invalid_ones_are_ignored() {
         for (sent, bare) in [
             ("127.0.0.1:9000", Some("127.0.0.1")),
             ("127.0.0.1", Some("127.0.0.1")),

@@ -1,4 +1,4 @@
-//! A request's query or form as pairs of text, with the readings that all clouds share.
+//! A request's query or form as pairs of text, with the accessors that all clouds share.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ impl Params {
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
-    /// Returns a parameter as it was sent, be it empty.
+    /// Returns a parameter, even an empty one.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -30,7 +30,7 @@ impl Params {
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
-    /// Returns whether a switch is on: `true` in any case, or `1`.
+    /// Whether a parameter is `true` in any case, or `1`.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
     }

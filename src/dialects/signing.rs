@@ -1,7 +1,6 @@
-//! What the signatures of all clouds are made of, and how a signed request becomes a caller.
+//! The building blocks of all clouds' signatures: HMACs, comparisons, headers and queries.
 //!
-//! Each dialect's `auth.rs` reads its own headers and builds its own text to sign; here are the
-//! keys, the codes and the comparison, which takes the same time for every wrong answer.
+//! Comparisons take the same time for every wrong signature. Knows neither keys nor callers.
 
 use std::borrow::Cow;
 
@@ -9,122 +8,23 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
-use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::AuthHead;
-use crate::domain::{Caller, Key, KeyId, TenantId, Timestamp};
-
 #[cfg(test)]
 pub(super) mod mutations;
 
-/// Everything that is not an RFC 3986 unreserved character is escaped.
+/// All characters but the unreserved ones of RFC 3986.
 pub(super) const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Signed with in place of the secret of a key that is not there, so that asking for one takes as
-/// long as signing wrongly with one that is.
-pub(super) const NOBODY: &str = "the secret of a key that does not exist";
 
 /// Names in a list of signed headers; clients have up to ten.
 const SIGNED_MAX: usize = 32;
 
-/// Why a request is not let in. Each dialect words all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Denied {
-    /// It has no credentials of a kind that the dialect takes.
-    Missing,
-    /// Its credentials cannot be read; says what is wrong with them.
-    Malformed(&'static str),
-    /// No key has this id, or it is disabled.
-    UnknownKey(String),
-    /// The signature is not this request's under this key, or the token not this key's.
-    BadSignature,
-    /// It was signed too long ago, or in the future.
-    Skewed {
-        /// When it says that it was signed.
-        signed: Timestamp,
-        /// When it came.
-        now: Timestamp,
-    },
-}
-
-/// Refuses whoever says to have the key `id` and there is none that is let in; nothing is proved.
-///
-/// For a signature whose body has not come. That this takes less time than a wrong signature tells
-/// no more than the refusal does, whose words are not the same either.
-pub(super) fn check_key(request: AuthHead<'_>, id: &str) -> Result<(), Denied> {
-    let key = find(request, id).filter(|key| key.enabled);
-    key.map(drop).ok_or_else(|| Denied::UnknownKey(id.to_owned()))
-}
-
-/// Lets in who has the key `id`, if `check` finds that its secret made the signature.
-pub(super) fn identify(
-    request: AuthHead<'_>,
-    id: &str,
-    check: impl FnOnce(&[u8]) -> bool,
-) -> Result<Caller, Denied> {
-    Ok(admit(request, prove(request, id, check)?))
-}
-
-/// Finds the key of a token, `<key id>.<secret>`.
-pub(super) fn prove_by_token<'r>(request: AuthHead<'r>, token: &str) -> Result<&'r Key, Denied> {
-    let (id, given) = token.split_once('.').ok_or(Denied::Malformed("the token has no '.'"))?;
-    prove(request, id, |secret| is_same(secret, given.as_bytes()))
-}
-
-/// Finds the key `id`, if `check` finds that its secret made the signature.
-///
-/// `check` runs also when there is no such key, and must not look at anything that depends on it.
-fn prove<'r>(
-    request: AuthHead<'r>,
-    id: &str,
-    check: impl FnOnce(&[u8]) -> bool,
-) -> Result<&'r Key, Denied> {
-    let known = find(request, id);
-    let secret = known.map_or(NOBODY, |key| key.secret.reveal());
-    let proved = check(secret.as_bytes());
-    match known.filter(|key| key.enabled) {
-        None => Err(Denied::UnknownKey(id.to_owned())),
-        Some(_) if !proved => Err(Denied::BadSignature),
-        Some(key) => Ok(key),
-    }
-}
-
-/// Finds a key, also one that is disabled.
-fn find<'r>(request: AuthHead<'r>, id: &str) -> Option<&'r Key> {
-    KeyId::parse(id).ok().and_then(|id| request.access.keys.get(&id))
-}
-
-/// Makes the caller that everyone is while authentication is off.
-pub(super) fn anonymous() -> Caller {
-    Caller::new_anonymous(TenantId::default_tenant())
-}
-
-/// Makes the caller who proved to have a key.
-pub(super) fn admit(request: AuthHead<'_>, key: &Key) -> Caller {
-    request.app.note_use(key);
-    Caller::new(key.tenant.clone(), key.role, key.id.clone())
-}
-
-/// Refuses what was signed further from now than `max`, in either direction.
-pub(super) fn check_skew(
-    request: AuthHead<'_>,
-    signed: Timestamp,
-    max: SignedDuration,
-) -> Result<(), Denied> {
-    let now = request.app.clock().now();
-    match now.duration_since(signed).abs() <= max {
-        true => Ok(()),
-        false => Err(Denied::Skewed { signed, now }),
-    }
-}
-
-/// Reads a time in the basic form of ISO 8601 to the second, `20250102T030405Z`, without deciding
-/// whose clock it is on: not everyone means UTC by the `Z`.
+/// Parses a time in the basic form of ISO 8601, `20250102T030405Z`, without a zone: some clients do
+/// not mean UTC by the `Z`.
 pub(super) fn basic_time(text: &str) -> Option<DateTime> {
     const FORM: &[u8; 16] = b"00000000T000000Z";
     let fits = |(&byte, &form): (&u8, &u8)| match form {
@@ -154,15 +54,15 @@ pub(super) fn is_hmac_sha1(key: &[u8], data: &[u8], given: &[u8]) -> bool {
     keyed::<Hmac<Sha1>>(key, data).verify_slice(given).is_ok()
 }
 
-/// An HMAC over a text that comes in pieces.
-pub(super) enum MovingHmac {
+/// An HMAC over a text in pieces.
+pub(super) enum StreamedHmac {
     /// HMAC-SHA1.
     Sha1(Hmac<Sha1>),
     /// HMAC-SHA256.
     Sha256(Hmac<Sha256>),
 }
 
-impl MovingHmac {
+impl StreamedHmac {
     /// Starts an HMAC-SHA1.
     pub(super) fn sha1(key: &[u8]) -> Self {
         Self::Sha1(keyed(key, b""))
@@ -173,7 +73,7 @@ impl MovingHmac {
         Self::Sha256(keyed(key, b""))
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(super) fn update(&mut self, piece: &[u8]) {
         match self {
             Self::Sha1(hmac) => hmac.update(piece),
@@ -181,7 +81,7 @@ impl MovingHmac {
         }
     }
 
-    /// Tells in constant time whether `given` is the code of all that came.
+    /// Tells in constant time whether `given` is the HMAC of all pieces.
     pub(super) fn is(self, given: &[u8]) -> bool {
         match self {
             Self::Sha1(hmac) => hmac.verify_slice(given).is_ok(),
@@ -190,7 +90,7 @@ impl MovingHmac {
     }
 }
 
-/// Tells whether two texts are the same, in a time that says nothing of either.
+/// Tells whether two texts are equal, in a time that reveals nothing about either.
 pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
     is_hmac_sha256(b"", left, &hmac_sha256(b"", right))
 }
@@ -200,12 +100,12 @@ pub(super) fn hex_sha256(data: &[u8]) -> String {
     hex::encode(Sha256::digest(data))
 }
 
-/// Decodes a signature in standard base64; what is none becomes one that never fits.
+/// Decodes a signature in standard base64; other text becomes a signature that never matches.
 pub(super) fn from_base64(text: &str) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(text).unwrap_or_default()
 }
 
-/// Decodes a signature in hexadecimal; what is none becomes one that never fits.
+/// Decodes a signature in hexadecimal; other text becomes a signature that never matches.
 pub(super) fn from_hex(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap_or_default()
 }
@@ -219,7 +119,7 @@ pub(super) fn header<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
 /// Returns a header as a signature covers it: without the blanks around it, empty when it is
 /// absent, joined with commas when it was sent more than once.
 ///
-/// What is not UTF-8 becomes U+FFFD: it must not count as absent, for then nothing would cover it.
+/// Bytes that are not UTF-8 become U+FFFD, so that the header does not count as absent.
 pub(super) fn covered_header<'h>(head: &'h Parts, name: &str) -> Cow<'h, str> {
     let mut values = head.headers.get_all(name).iter();
     let text = |value: &'h HeaderValue| match String::from_utf8_lossy(value.as_bytes()) {
@@ -230,9 +130,9 @@ pub(super) fn covered_header<'h>(head: &'h Parts, name: &str) -> Cow<'h, str> {
     values.map(text).fold(first, |all, next| Cow::Owned(format!("{all},{next}")))
 }
 
-/// Reads a list of signed headers: names of headers, none twice, [`SIGNED_MAX`] at the most.
+/// Parses a list of signed headers: distinct header names, [`SIGNED_MAX`] at the most.
 ///
-/// Nobody is known yet when the list is read: each name costs a copy of the header's value.
+/// The caller is not known yet, and each name costs a copy of the header's value.
 pub(super) fn signed_names(list: &str) -> Option<Vec<&str>> {
     let names: Vec<&str> = list.split(';').take(SIGNED_MAX + 1).collect();
     let count =
@@ -241,8 +141,8 @@ pub(super) fn signed_names(list: &str) -> Option<Vec<&str>> {
     (names.len() <= SIGNED_MAX && names.iter().all(is_good)).then_some(names)
 }
 
-/// Writes `name:value` and a line's end for each header of a list, in its order, with the values
-/// of [`covered_header`].
+/// Writes a line `name:value` for each header of a list, in its order, with the values of
+/// [`covered_header`].
 pub(super) fn header_lines<'n>(head: &Parts, names: impl IntoIterator<Item = &'n str>) -> String {
     let mut lines = String::new();
     for name in names {
@@ -255,7 +155,7 @@ pub(super) fn header_lines<'n>(head: &Parts, names: impl IntoIterator<Item = &'n
     lines
 }
 
-/// Decodes a query, sorts it by name and then by value, and encodes it anew by RFC 3986.
+/// Decodes a query, sorts it by name and then by value, and encodes it by RFC 3986.
 pub(super) fn canonical_query(query: &str) -> String {
     let mut pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     pairs.sort();
@@ -271,7 +171,7 @@ pub(super) fn canonical_query(query: &str) -> String {
     text
 }
 
-/// Keys and feeds an HMAC; keys of every length are good, so that this cannot fail.
+/// Starts an HMAC over `data`; cannot fail, as keys of every length are valid.
 fn keyed<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {
     let mut mac = <M as KeyInit>::new_from_slice(key)
         .unwrap_or_else(|_| <M as KeyInit>::new(&Default::default()));
@@ -298,22 +198,24 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_pieces_has_the_code_of_the_whole() {
-        let signed = |mut hmac: MovingHmac, code: &str| {
+    fn a_text_in_pieces_has_the_hmac_of_the_full_text() {
+        let signed = |mut hmac: StreamedHmac, code: &str| {
             for piece in ["what do ya ", "", "want for nothing?"] {
                 hmac.update(piece.as_bytes());
             }
             hmac.is(&from_hex(code))
         };
         let sha256 = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert!(signed(MovingHmac::sha256(b"Jefe"), sha256));
+        assert!(signed(StreamedHmac::sha256(b"Jefe"), sha256));
         let sha1 = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
-        assert!(signed(MovingHmac::sha1(b"Jefe"), sha1));
-        assert!(!signed(MovingHmac::sha1(b"Jefe"), sha256) && !signed(MovingHmac::sha1(b""), sha1));
+        assert!(signed(StreamedHmac::sha1(b"Jefe"), sha1));
+        assert!(
+            !signed(StreamedHmac::sha1(b"Jefe"), sha256) && !signed(StreamedHmac::sha1(b""), sha1)
+        );
     }
 
     #[test]
-    fn texts_are_the_same_or_not() {
+    fn equal_texts_are_the_same() {
         assert!(is_same(b"", b"") && is_same(b"secret", b"secret"));
         assert!(!is_same(b"secret", b"secreT") && !is_same(b"secret", b"secret1"));
     }

@@ -1,71 +1,76 @@
-//! Lists without pages: read in stretches, and sent while they are read once they are long.
+//! Lists without pages: read in batches; long ones are sent while they are read.
 //!
-//! The answer to such a list takes the memory of one stretch, however many rows there are. Knows
-//! no cloud: what surrounds the rows is a value of the dialect with a [`Rows`] in it.
+//! A long list needs the memory of a few batches, however many rows it has. Knows no cloud: the
+//! dialect writes the [`Frame`] around the rows.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use http_body_util::channel::{Channel, Sender};
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use tracing::Instrument;
 
 use super::answer::{JSON, log_internal};
+use super::json_writer::{JsonObject, RowsAt};
 use crate::app::App;
 use crate::catalog::Catalog;
 use crate::domain::{CatalogError, Page};
 
-/// Rows of the first stretch, which is read on the async thread as every short page is.
+/// Rows of the first batch, which is read on the async thread like every short page.
 const ROWS_FIRST: u64 = 100;
 
-/// Rows of the stretches after it at most, which are read on blocking threads.
+/// Most rows of a later batch, which is read on a blocking thread.
 const ROWS: u64 = 300;
 
-/// Bytes that such a stretch aims at when its rows are long, by the length of those before them.
-const STRETCH: usize = 1 << 20;
+/// Target size of a batch of long rows, by the size of the rows before it.
+const BATCH: usize = 1 << 20;
 
-/// Bytes of rendered rows up to which an answer is sent whole, with its length, so that it can be
-/// kept and given again.
+/// Bytes of rendered rows up to which an answer is sent in one piece with its length, which the
+/// response cache needs.
 const WHOLE_MAX: usize = 224 << 10;
 
-/// Rendered stretches that wait for a slow client.
+/// Rendered batches that wait for a slow client.
 const WAITING: usize = 1;
 
-/// A byte that serde_json writes nowhere by itself: it has no layout, and texts have it escaped.
-const MARK: u8 = b'\n';
+/// The object around the rows of a list.
+pub(super) struct Frame {
+    /// The text before the first row.
+    before: Vec<u8>,
+    /// The text after the last row.
+    after: Vec<u8>,
+}
 
-/// The place of the rows in what surrounds them; an array to serde. There must be exactly one.
-pub(super) struct Rows;
-
-impl Serialize for Rows {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mark = RawValue::from_string("[\n]".to_owned()).map_err(serde::ser::Error::custom)?;
-        mark.serialize(serializer)
+impl Frame {
+    /// Writes the object; `write` returns the position of its rows.
+    pub(super) fn object(write: impl FnOnce(&mut JsonObject<'_>) -> RowsAt) -> Self {
+        let mut before = Vec::new();
+        let mut object = JsonObject::begin(&mut before);
+        let RowsAt(position) = write(&mut object);
+        object.end();
+        let after = before.split_off(position);
+        Self { before, after }
     }
 }
 
-/// Reads the next rows, at most as many as it is told, and keeps its own place in the list.
+/// Reads the next rows, at most the given number, and advances its position.
 type Fetch<T> = Box<dyn FnMut(&Catalog, u64) -> Result<Page<T>, CatalogError> + Send>;
 
-/// Answers 200 with everything that `fetch` returns until a page says that no more follows.
+/// Answers 200 with the rows of `fetch` up to its last page.
 ///
-/// A page may leave rows out, even all. `around` makes the surroundings from the first page's
-/// `total`. A refusal comes back as an error as long as the status is not sent; after that the
-/// answer breaks off.
-pub(super) async fn list<T, W>(
+/// A page may omit rows, even all. `around` writes the frame from the first page's `total`. A
+/// failure is an error until the status is sent; after that it breaks the answer off.
+pub(super) async fn list<T>(
     app: &App,
     fetch: impl FnMut(&Catalog, u64) -> Result<Page<T>, CatalogError> + Send + 'static,
-    around: impl FnOnce(u64) -> W,
+    around: impl FnOnce(u64) -> Frame,
 ) -> Result<Response, CatalogError>
 where
     T: Serialize + 'static,
-    W: Serialize,
 {
     let mut reading = Reading { fetch: Box::new(fetch), is_empty: true, more: true, rows: ROWS };
     let (mut text, after) = app.read(|catalog| {
         let page = (reading.fetch)(catalog, ROWS_FIRST)?;
-        let (mut text, after) = split(&around(page.total));
+        let Frame { before: mut text, after } = around(page.total);
         reading.append(page, &mut text);
         Ok((text, after))
     })?;
@@ -88,36 +93,36 @@ where
     Ok(response)
 }
 
-/// A list of which a part has been read.
+/// A list while it is read.
 struct Reading<T> {
     fetch: Fetch<T>,
-    /// Whether no row has come yet.
+    /// Whether no row has been read.
     is_empty: bool,
     more: bool,
-    /// Rows of the next stretch.
+    /// Rows of the next batch.
     rows: u64,
 }
 
 impl<T: Serialize + 'static> Reading<T> {
-    /// Renders rows behind those that were there before.
+    /// Renders the rows of a page at the end of `text`.
     fn append(&mut self, page: Page<T>, text: &mut Vec<u8>) {
         let before = text.len();
         for item in &page.items {
             if !std::mem::take(&mut self.is_empty) {
                 text.push(b',');
             }
-            // The wire types have text keys and finite numbers, so that this cannot fail.
+            // Cannot fail: the wire types have text keys and finite numbers.
             let _ = serde_json::to_writer(&mut *text, item);
         }
         self.more = page.more;
         self.rows = rows_after(page.items.len(), text.len() - before);
     }
 
-    /// Reads and renders the next stretch on a blocking thread.
+    /// Reads and renders the next batch on a blocking thread.
     async fn next(mut self, app: &App) -> Result<(Self, Vec<u8>), CatalogError> {
         app.blocking(move |catalog| {
             let page = match (self.fetch)(catalog, self.rows) {
-                // What was listed so far was there; since then the rest has been deleted.
+                // The rest was deleted after the rows so far were read.
                 Err(CatalogError::NotFound { .. }) => Page::empty(),
                 page => page?,
             };
@@ -128,8 +133,7 @@ impl<T: Serialize + 'static> Reading<T> {
         .await
     }
 
-    /// Sends `text`, the stretches that are not read yet and `after`; stops when nobody listens
-    /// any more.
+    /// Sends `text`, the remaining batches and `after`; stops when the client disconnects.
     async fn send(
         self,
         app: App,
@@ -153,46 +157,23 @@ impl<T: Serialize + 'static> Reading<T> {
                 }
             };
         }
-        // It fails only when the client is gone.
+        // Fails only when the client has disconnected.
         let _ = sender.send_data(after.into()).await;
     }
 }
 
-/// How many rows come next, after `rows` that were `bytes` long: a stretch is bounded by both.
+/// Returns the number of rows to read after `rows` of `bytes` in all; both bound a batch.
 fn rows_after(rows: usize, bytes: usize) -> u64 {
-    let wanted = STRETCH.saturating_mul(rows).checked_div(bytes);
+    let wanted = BATCH.saturating_mul(rows).checked_div(bytes);
     wanted.map_or(ROWS, |wanted| (wanted as u64).clamp(1, ROWS))
-}
-
-/// Renders what surrounds the rows: up to the bracket that opens them, and from the one that
-/// closes them.
-fn split(around: &impl Serialize) -> (Vec<u8>, Vec<u8>) {
-    let mut before = serde_json::to_vec(around).unwrap_or_default();
-    let Some(mark) = memchr::memchr(MARK, &before) else { return (before, Vec::new()) };
-    let after = before.split_off(mark + 1);
-    before.truncate(mark);
-    (before, after)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Serialize)]
-    struct Around {
-        name: &'static str,
-        #[serde(flatten)]
-        inner: Inner,
-        id: u32,
-    }
-
-    #[derive(Serialize)]
-    struct Inner {
-        rows: Rows,
-    }
-
     #[test]
-    fn long_rows_make_short_stretches() {
+    fn long_rows_make_short_batches() {
         assert_eq!(rows_after(0, 0), ROWS);
         assert_eq!(rows_after(300, 60_000), ROWS);
         assert_eq!(rows_after(100, 100 << 14), 64);
@@ -200,10 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn rows_stand_where_their_place_is() {
-        let inner = Inner { rows: Rows };
-        let (before, after) = split(&Around { name: "a\n[]", inner, id: 7 });
-        assert_eq!(String::from_utf8_lossy(&before), r#"{"name":"a\n[]","rows":["#);
-        assert_eq!(String::from_utf8_lossy(&after), r#"],"id":7}"#);
+    fn a_frame_splits_at_the_position_of_its_rows() {
+        let frame = Frame::object(|list| {
+            list.text("name", "a\n[]");
+            let mut inner = list.object("inner");
+            let rows = inner.rows("rows");
+            inner.end();
+            list.number("id", 7);
+            rows
+        });
+        let (before, after) = (frame.before, frame.after);
+        assert_eq!(String::from_utf8_lossy(&before), r#"{"name":"a\n[]","inner":{"rows":["#);
+        assert_eq!(String::from_utf8_lossy(&after), r#"]},"id":7}"#);
     }
 }

@@ -1,7 +1,7 @@
-//! How a tenant's id is spelled where a cloud wants digits or hexadecimal.
+//! Derives a tenant's id for clouds whose ids are digits or hexadecimal.
 //!
-//! The rule is fixed: the leading part of a SHA-256 over purpose and id, so that the same tenant has
-//! the same number on every machine (design.md section 1).
+//! The rule is fixed: the leading part of a SHA-256 over purpose and id. The same tenant has the
+//! same id on every machine (design.md section 1).
 
 use sha2::{Digest, Sha256};
 
@@ -15,12 +15,12 @@ fn derive(tenant: &TenantId, purpose: &str) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// Spells the tenant as 32 lower-case hexadecimal digits.
+/// Derives an id of 32 lower-case hexadecimal digits.
 pub(super) fn hexadecimal(tenant: &TenantId, purpose: &str) -> String {
     hex::encode(&derive(tenant, purpose)[..16])
 }
 
-/// Spells the tenant as a number of exactly `digits` decimal digits, 18 at the most.
+/// Derives a number of exactly `digits` decimal digits, 18 at the most.
 pub(super) fn decimal(tenant: &TenantId, purpose: &str, digits: u32) -> u64 {
     let bytes = derive(tenant, purpose);
     let leading = bytes[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_have_their_length_and_never_move() {
+    fn derived_ids_have_their_length_and_never_change() {
         let tenant = TenantId::default_tenant();
         assert_eq!(decimal(&tenant, "x", 16).to_string().len(), 16);
         assert_eq!(hexadecimal(&tenant, "x").len(), 32);

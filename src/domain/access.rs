@@ -1,21 +1,21 @@
-//! Everything that decides who is let in and how he is called, at one moment.
+//! The access snapshot, which authenticates and names callers, and the entries of the audit log.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use super::{CloudIds, Key, KeyId, TenantId};
 
-/// A snapshot of keys, cloud_ids and the link secret, held in memory until one of them changes.
+/// A snapshot of keys, cloud ids and the link secret, held in memory until one of them changes.
 pub struct Access {
-    /// Changes with everything below.
+    /// Rises with each change of the fields below.
     pub stamp: u64,
     /// Key of the HMAC in download links.
     pub link_secret: [u8; 32],
-    /// All keys, the disabled ones too.
+    /// All keys, including disabled ones.
     pub keys: HashMap<KeyId, Key>,
     /// The ids of each tenant's keys, for tokens that name a tenant and no key.
     pub keys_of: HashMap<TenantId, Vec<KeyId>>,
-    /// Tenants whose names in the clouds are not all derived.
+    /// Tenants with ids that are set and not derived.
     pub cloud_ids: HashMap<TenantId, CloudIds>,
 }
 
@@ -32,7 +32,7 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// When it was made.
     pub at: super::Timestamp,
-    /// Whose it is.
+    /// The owner of the changed row.
     pub tenant: TenantId,
     /// The key that signed; `None` while authentication is off, and for local commands.
     pub key: Option<String>,
@@ -40,7 +40,7 @@ pub struct AuditEntry {
     pub dialect: String,
     /// In the vendor's spelling.
     pub operation: String,
-    /// Kind and name, parted by slashes: `layer/demo/3`, `function/default/hello`, `key/AKID`.
+    /// Kind and name, separated by slashes: `layer/demo/3`, `function/default/hello`, `key/AKID`.
     pub subject: String,
     /// The request's id; `None` for a local command.
     pub request: Option<String>,

@@ -1,19 +1,21 @@
-//! What the catalog knows of uploaded code: its size, its digests, what its archive holds.
+//! Uploaded code: its source, its size, its digests, and the measures and limits of its archive.
+
+use super::ObjectRef;
 
 /// The four digests of one content, as raw bytes; only dialects spell them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// SHA-256, which is also the content's key and file name.
+    /// SHA-256, also the content's key and file name.
     pub sha256: [u8; 32],
     /// SHA-512.
     pub sha512: [u8; 64],
-    /// MD5, kept because three clouds print it; never used to compare contents.
+    /// MD5, stored because three clouds return it; never used to compare contents.
     pub md5: [u8; 16],
     /// CRC-64/XZ (ECMA-182, reflected, init and xorout all ones).
     pub crc64: u64,
 }
 
-/// One checked content: what was measured while its bytes passed.
+/// One checked content, measured while its bytes were received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Artifact {
     /// The digests of the uploaded bytes.
@@ -26,7 +28,7 @@ pub struct Artifact {
     pub unpacked: u64,
 }
 
-/// What an archive may be at most (design.md section 3).
+/// The limits of an archive (design.md section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArtifactLimits {
     /// Bytes of the zip itself.
@@ -43,4 +45,17 @@ impl Default for ArtifactLimits {
     fn default() -> Self {
         Self { size: 500 << 20, unpacked: 1 << 30, entries: 30_000, depth: u64::MAX }
     }
+}
+
+/// The source of a request's code; `S` holds the bytes that came with the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeSource<S> {
+    /// A zip archive came with the request.
+    Archive(S),
+    /// One source file came with the request, as text.
+    Text(S),
+    /// An object of the inbox or of the bucket map.
+    Object(ObjectRef),
+    /// A content that the catalog stores, by its SHA-256.
+    Stored([u8; 32]),
 }

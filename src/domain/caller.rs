@@ -1,4 +1,4 @@
-//! Who asks the catalog, what he may do, and on what occasion he asks.
+//! The caller of the catalog: tenant, role and key, and the request for the audit log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,24 +7,32 @@ use uuid::Uuid;
 
 use super::{CatalogError, KeyId, TenantId};
 
-/// What a key may do; each role may do what those before it may.
+/// The permissions of a key; each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// List and download.
     Read,
     /// Publish, change and delete.
     Write,
-    /// Read the log of changes and keep the node up.
+    /// Read the audit log and maintain the node.
     Admin,
 }
 
 impl Role {
-    /// All of them, the weakest first.
+    /// All roles, the weakest first.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
     /// Parses the name of a role.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Fails with `Forbidden` when this role does not cover `needed`.
+    pub fn must_cover(self, needed: Self) -> Result<(), CatalogError> {
+        if self >= needed {
+            return Ok(());
+        }
+        Err(CatalogError::Forbidden { role: self, needed })
     }
 
     /// Returns the role's name.
@@ -43,81 +51,71 @@ impl fmt::Display for Role {
     }
 }
 
-/// The request behind a call of the catalog, for the log of changes.
+/// The request behind a call of the catalog, for the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditContext {
-    /// The folder's name of the dialect.
+    /// The dialect's folder name.
     pub dialect: &'static str,
     /// The operation in the vendor's spelling.
     pub operation: &'static str,
-    /// The id that the server gave the request.
+    /// The request's id, assigned by the server.
     pub request_id: Uuid,
 }
 
-/// Who signed a request. Only the dialects' `auth.rs` and what they share, `dialects/signing.rs`,
-/// make one; cheap to clone.
+/// The sender of a request. Only files called `auth` in `dialects` make one; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    who: Arc<Who>,
+    identity: Arc<Identity>,
     context: AuditContext,
 }
 
 #[derive(Debug)]
-struct Who {
+struct Identity {
     tenant: TenantId,
     role: Role,
     key: Option<KeyId>,
 }
 
 impl Caller {
-    /// Makes the caller who proved to have `key`.
+    /// Makes the caller that proved possession of `key`.
     pub fn new(tenant: TenantId, role: Role, key: KeyId) -> Self {
-        Self::of(Who { tenant, role, key: Some(key) })
+        Self::of(Identity { tenant, role, key: Some(key) })
     }
 
-    /// Makes the caller that everyone is while authentication is off: he may do everything.
+    /// Makes the caller of every request while authentication is off; the role is `Admin`.
     pub fn new_anonymous(tenant: TenantId) -> Self {
-        Self::of(Who { tenant, role: Role::Admin, key: None })
+        Self::of(Identity { tenant, role: Role::Admin, key: None })
     }
 
-    fn of(who: Who) -> Self {
+    fn of(identity: Identity) -> Self {
         let context = AuditContext { dialect: "", operation: "", request_id: Uuid::nil() };
-        Self { who: Arc::new(who), context }
+        Self { identity: Arc::new(identity), context }
     }
 
-    /// Says what he asks for.
+    /// Adds the request for the audit log.
     pub fn in_context(mut self, context: AuditContext) -> Self {
         self.context = context;
         self
     }
 
-    /// Names the operation, where it is known only after the body was read.
-    pub fn doing(mut self, operation: &'static str) -> Self {
-        self.context.operation = operation;
-        self
-    }
-
-    /// The owner of what the request is about.
+    /// The owner of the rows that the request is about.
     pub fn tenant(&self) -> &TenantId {
-        &self.who.tenant
+        &self.identity.tenant
     }
 
     /// The key that signed; `None` while authentication is off.
     pub fn key(&self) -> Option<&KeyId> {
-        self.who.key.as_ref()
+        self.identity.key.as_ref()
     }
 
-    /// What he asks for.
+    /// The request for the audit log.
     pub fn audit_context(&self) -> AuditContext {
         self.context
     }
 
-    /// Refuses with `Forbidden` what the caller's role does not cover.
+    /// Fails with `Forbidden` when the caller's role does not cover `needed`.
     pub fn must_be(&self, needed: Role) -> Result<(), CatalogError> {
-        match self.who.role {
-            role if role >= needed => Ok(()),
-            role => Err(CatalogError::Forbidden { role, needed }),
-        }
+        self.identity.role.must_cover(needed)
     }
 }
 

@@ -1,62 +1,16 @@
-//! What can go wrong in the catalog, in its own words and with the data to tell it.
+//! The catalog's errors, with their own texts and data.
 //!
-//! No status, no vendor code: each dialect matches these exhaustively and words its own answer.
+//! No status, no vendor code: each dialect has exhaustive tables that render them.
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
-use super::Role;
+use super::{Field, Noun, Role};
 
-/// The kinds of things that can be missing or taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noun {
-    /// A layer.
-    Layer,
-    /// One version of a layer.
-    LayerVersion,
-    /// A function.
-    Function,
-    /// One version of a function.
-    FunctionVersion,
-    /// Uploaded code.
-    Code,
-    /// An access key.
-    Key,
-    /// A tenant.
-    Tenant,
-    /// A tenant's name in a cloud.
-    CloudId,
-    /// A bucket, in the inbox or in the bucket map.
-    Bucket,
-    /// An object in a bucket.
-    Object,
-    /// An unfinished multipart upload into the inbox.
-    Multipart,
-}
-
-impl fmt::Display for Noun {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Layer => "layer",
-            Self::LayerVersion => "layer version",
-            Self::Function => "function",
-            Self::FunctionVersion => "function version",
-            Self::Code => "code",
-            Self::Key => "key",
-            Self::Tenant => "tenant",
-            Self::CloudId => "the name",
-            Self::Bucket => "bucket",
-            Self::Object => "object",
-            Self::Multipart => "multipart upload",
-        })
-    }
-}
-
-/// The limits that a request can exceed.
+/// The limits on what the catalog stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Bytes of a request's body.
-    BodySize,
     /// Bytes of an uploaded zip.
     CodeSize,
     /// Bytes of a zip's entries unpacked.
@@ -67,12 +21,6 @@ pub enum Limit {
     FunctionVersions,
     /// Bytes of all versions of one tenant.
     TenantCode,
-    /// Requests of one key in one second.
-    RequestRate,
-    /// Requests that run at the same time.
-    Requests,
-    /// Uploads that run at the same time.
-    Uploads,
     /// Bytes of all objects in the inbox.
     InboxSize,
 }
@@ -80,24 +28,20 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::BodySize => "bytes of request body",
             Self::CodeSize => "bytes of zip",
             Self::UnpackedSize => "bytes unpacked",
             Self::Entries => "entries in the zip",
             Self::FunctionVersions => "versions of the function",
             Self::TenantCode => "bytes of all versions of the tenant",
-            Self::RequestRate => "requests of the key in this second",
-            Self::Requests => "requests at the same time",
-            Self::Uploads => "uploads at the same time",
             Self::InboxSize => "bytes in the inbox",
         })
     }
 }
 
-/// Why an upload is not an archive that the catalog keeps.
+/// Why an upload is not an archive that the catalog stores.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveProblem {
-    /// No code came with the request.
+    /// The request has no code.
     #[error("no code was sent")]
     Missing,
     /// The text is not base64.
@@ -106,7 +50,7 @@ pub enum ArchiveProblem {
     /// The bytes have no readable zip directory.
     #[error("the bytes are not a zip archive: {0}")]
     NotZip(String),
-    /// The form of the upload itself is broken, or shorter than it says.
+    /// The framing of the upload is broken, or it is shorter than declared.
     #[error("the upload is incomplete: {0}")]
     Incomplete(String),
     /// An entry's path leaves the archive's tree or is not portable.
@@ -117,7 +61,7 @@ pub enum ArchiveProblem {
         /// The rule that it breaks.
         reason: &'static str,
     },
-    /// Two entries have one name.
+    /// Two entries have the same name.
     #[error("entry {0:?} is there twice")]
     DuplicatePath(String),
     /// An entry is encrypted.
@@ -125,7 +69,7 @@ pub enum ArchiveProblem {
     Encrypted(String),
 }
 
-/// Writes what something belongs to, where it belongs to anything.
+/// Writes the owner of a noun, if it has one.
 struct Of<'a>(&'a Option<String>);
 
 impl fmt::Display for Of<'_> {
@@ -140,17 +84,17 @@ impl fmt::Display for Of<'_> {
 /// Why the catalog refuses or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// Something named is not there.
+    /// The named thing does not exist.
     #[error("{what} '{name}'{} does not exist", Of(.of))]
     NotFound {
         /// Its kind.
         what: Noun,
         /// Its name as asked for.
         name: String,
-        /// What it would belong to: the layer or function of a version.
+        /// Its owner: the layer or function of a version.
         of: Option<String>,
     },
-    /// Something by that name is there already.
+    /// The name is taken.
     #[error("{what} '{name}' already exists")]
     AlreadyExists {
         /// Its kind.
@@ -161,32 +105,32 @@ pub enum CatalogError {
     /// A value breaks a rule.
     #[error("{field} {reason}")]
     InvalidValue {
-        /// The field in the catalog's or the dialect's words.
-        field: &'static str,
+        /// The field.
+        field: Field,
         /// The rule, with its limit.
         reason: String,
     },
-    /// Something is too large or too many.
+    /// A size or a count exceeds a limit.
     #[error("{what}: {actual} is more than the limit of {limit}")]
     LimitExceeded {
-        /// What was measured.
+        /// The limit.
         what: Limit,
         /// The most that is allowed.
         limit: u64,
-        /// What it was, or how far it was counted before reading stopped.
+        /// The actual amount, or the amount counted before reading stopped.
         actual: u64,
     },
-    /// The upload is not an archive that can be kept.
+    /// The upload is not an archive that can be stored.
     #[error("{0}")]
     BadArchive(#[from] ArchiveProblem),
-    /// A digest that the caller stated is not the digest of what arrived.
+    /// The digest that the caller stated is not that of the received bytes.
     #[error("the {algorithm} checksum is {actual}, not {stated}")]
     ChecksumMismatch {
         /// The algorithm's name.
         algorithm: &'static str,
-        /// What the caller stated.
+        /// The caller's digest.
         stated: String,
-        /// What arrived, spelled the same way.
+        /// The digest of the received bytes, in the same spelling.
         actual: String,
     },
     /// The caller's revision of a head is not the current one.
@@ -203,14 +147,14 @@ pub enum CatalogError {
         /// The function's name.
         name: String,
     },
-    /// Something else still needs it.
+    /// Another thing still uses it.
     #[error("{what} '{name}' is in use by {by}")]
     InUse {
         /// Its kind.
         what: Noun,
         /// Its name.
         name: String,
-        /// What needs it.
+        /// The thing that uses it.
         by: String,
     },
     /// The storage behind a bucket does not answer as it should.
@@ -218,18 +162,32 @@ pub enum CatalogError {
     BucketUnavailable {
         /// The bucket's name.
         bucket: String,
-        /// What is wrong, in our words: the storage's own stay in the log.
+        /// The cause in our words: the storage's own text is only logged.
         reason: &'static str,
     },
-    /// The caller's role does not cover what he asks for.
+    /// The caller's role does not cover the operation.
     #[error("the key has the role {role}, and this needs the role {needed}")]
     Forbidden {
-        /// What the caller is.
+        /// The caller's role.
         role: Role,
-        /// What he would have to be.
+        /// The weakest role that covers the operation.
         needed: Role,
     },
-    /// A fault of ours or of the machine; the text is for the log alone.
+    /// The catalog or its storage cannot be reached; the same request may succeed later.
+    #[error("{what} cannot be reached: try again")]
+    Unavailable {
+        /// The part that cannot be reached.
+        what: &'static str,
+        /// What happened, for the log.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The disk is full.
+    #[error("no space left on the server's disk")]
+    NoSpace {
+        /// What happened, for the log.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A fault of the server; its text is only logged.
     #[error("internal error")]
     Internal {
         /// What happened, for the log.
@@ -238,29 +196,34 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// Wraps a fault that is nobody's input.
+    /// Wraps a fault that no input caused.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into() }
     }
 
-    /// Says that something is not there.
+    /// Reports that something does not exist.
     pub fn not_found(what: Noun, name: impl fmt::Display) -> Self {
         Self::NotFound { what, name: name.to_string(), of: None }
     }
 
-    /// Says that a version of something is not there.
+    /// Reports that a version of something does not exist.
     pub fn no_version(what: Noun, name: impl fmt::Display, of: impl fmt::Display) -> Self {
         Self::NotFound { what, name: name.to_string(), of: Some(of.to_string()) }
     }
 
-    /// Says that a value breaks a rule.
-    pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+    /// Reports a value that breaks a rule.
+    pub fn invalid(field: Field, reason: impl Into<String>) -> Self {
         Self::InvalidValue { field, reason: reason.into() }
     }
 }
 
 impl From<std::io::Error> for CatalogError {
     fn from(source: std::io::Error) -> Self {
-        Self::internal(source)
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { source: source.into() }
+            }
+            _ => Self::internal(source),
+        }
     }
 }

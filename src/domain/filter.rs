@@ -1,13 +1,13 @@
-//! What a list shows and in which order, as far as the catalog decides it.
+//! The filters and orders of the catalog's lists.
 
 use super::{Acl, LayerName, VersionNumber};
 
-/// Which layers a list shows; everything that is set must hold.
+/// The conditions on the layers of a list; all that are set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct LayerFilter {
     /// The name starts with this, byte for byte.
     pub prefix: Option<String>,
-    /// The name contains this, ASCII letters of either case.
+    /// The name contains this, ignoring the case of ASCII letters.
     pub contains: Option<String>,
     /// The name is this.
     pub name: Option<LayerName>,
@@ -33,8 +33,8 @@ impl LayerFilter {
 pub enum FunctionOrder {
     /// The head, then published versions by falling number.
     HeadFirst,
-    /// What `HeadFirst` has behind the state of this number; `None` is the head. It need not exist.
+    /// The rest of `HeadFirst` after this number, which need not exist; `None` is the head.
     HeadFirstAfter(Option<VersionNumber>),
-    /// The state that was written last first; ties by the bytes of the version's name.
+    /// The last written state first; ties by the bytes of the version's name.
     LastWrittenFirst,
 }

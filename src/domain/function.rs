@@ -6,7 +6,7 @@ use super::{
     Artifact, CatalogError, FunctionKey, LayerName, Timestamp, VersionName, VersionNumber,
 };
 
-/// A layer version bound to a function; it keeps its code even when that version is deleted.
+/// A layer version bound to a function; the code stays even when that version is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerRef {
     /// The layer's name within the function's tenant.
@@ -15,7 +15,7 @@ pub struct LayerRef {
     pub number: VersionNumber,
 }
 
-/// The part of a function that every cloud knows, and what only one of them knows.
+/// The settings of a function: those of every cloud, and those of only one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionConfig {
     /// Empty when none was given.
@@ -36,7 +36,7 @@ pub struct FunctionConfig {
     pub extra: BTreeMap<String, String>,
 }
 
-/// A function as a whole; its head is the [`FunctionVersion`] without a number.
+/// A function with all its states; its head is the [`FunctionVersion`] without a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// Tenant, group and name.
@@ -59,18 +59,18 @@ pub struct FunctionVersion {
     /// Unique within the function; the head's is `latest`, or `$latest` where openYuanrong's other
     /// kinds of functions ask for it.
     pub name: VersionName,
-    /// What was said at publication; empty for the head.
+    /// The description given at publication; empty for the head.
     pub version_description: String,
     /// The configuration.
     pub config: FunctionConfig,
     /// The code, absent where the function names a path or an image instead.
     pub code: Option<Artifact>,
-    /// Stamp of the head's last change, given out by the catalog; a version carries the stamp that
-    /// it was published from.
+    /// Stamp of the head's last change, assigned by the catalog; a version has that of its head at
+    /// publication.
     pub revision: u64,
     /// When the code last changed.
     pub code_changed: Timestamp,
-    /// When the head last changed after its creation; a snapshot keeps what the head had.
+    /// When the head last changed after its creation; a version has its head's time.
     pub updated: Option<Timestamp>,
     /// When it was published; the head's creation for the head.
     pub published: Timestamp,
@@ -83,27 +83,27 @@ pub struct FunctionVersion {
 pub struct NewFunction {
     /// Tenant, group and name.
     pub key: FunctionKey,
-    /// What its head is called.
+    /// The name of its head.
     pub head_name: VersionName,
     /// Its first configuration.
     pub config: FunctionConfig,
 }
 
-/// Works a head's new configuration out from the head, or refuses.
+/// Returns a head's new configuration, computed from the head, or refuses.
 pub type ConfigChange =
     Box<dyn FnOnce(&FunctionVersion) -> Result<FunctionConfig, CatalogError> + Send>;
 
-/// An update of a function's head, worked out from the head as it is inside the transaction.
+/// An update of a function's head, computed from the head inside the transaction.
 pub struct FunctionChange {
     /// Refuses with `Stale` unless the head still has this revision.
     pub expected_revision: Option<u64>,
     /// Whether the head's change counts for its `updated` time and revision.
     pub touches: bool,
-    /// Turns the old configuration into the new one, or refuses.
+    /// Returns the new configuration, or refuses.
     pub apply: ConfigChange,
 }
 
-/// What a version to be published is to be called.
+/// The name of a version to be published.
 #[derive(Clone, Debug, Default)]
 pub enum PublicationName {
     /// Its number in decimal.
@@ -111,14 +111,14 @@ pub enum PublicationName {
     Number,
     /// The caller's own name.
     Given(VersionName),
-    /// Made from the time of publication, or from the first second after it whose name is free.
+    /// Made from the time of publication, or from the first later second whose name is unused.
     FromTime(fn(Timestamp) -> String),
 }
 
-/// What a caller says of a function version to be published.
+/// The caller's settings for a function version to be published.
 #[derive(Clone, Debug, Default)]
 pub struct Publication {
-    /// What to call it.
+    /// Its name.
     pub name: PublicationName,
     /// Empty for none.
     pub description: String,

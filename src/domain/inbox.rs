@@ -1,12 +1,12 @@
-//! What is on its way into the inbox in parts, and which stretch of it is asked for.
+//! Multipart uploads into the inbox, and the ranges of its lists.
 
 use super::object::{ObjectInfo, ObjectRef};
-use super::{CatalogError, Timestamp};
+use super::{CatalogError, Field, Timestamp};
 
 /// Highest number of a part, as S3 and its relatives have it.
 pub const PART_MAX: u16 = 10_000;
 
-/// A stretch of a bucket's objects, in the order of their keys' bytes.
+/// A range of a bucket's objects, in the order of their keys' bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRange {
     /// What the keys start with; empty for all.
@@ -17,7 +17,7 @@ pub struct ObjectRange {
     pub limit: u64,
 }
 
-/// Where a stretch of a bucket's objects begins.
+/// The start of a range of a bucket's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ObjectFrom {
     /// At the first key.
@@ -29,8 +29,8 @@ pub enum ObjectFrom {
     Behind(String),
 }
 
-/// A stretch of the unfinished uploads into a bucket, in the order of their keys' bytes, and then
-/// of their ids.
+/// A range of the unfinished uploads into a bucket, in the order of their keys' bytes, then of
+/// their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MultipartRange {
     /// What the keys start with; empty for all.
@@ -41,7 +41,7 @@ pub struct MultipartRange {
     pub limit: u64,
 }
 
-/// Where a stretch of unfinished uploads begins.
+/// The start of a range of unfinished uploads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MultipartFrom {
     /// At the first upload.
@@ -49,7 +49,7 @@ pub enum MultipartFrom {
     Start,
     /// At the first key after this text, which need not be a key.
     AfterKey(String),
-    /// At the first upload after this one, by its key and its id; it need not be there.
+    /// At the first upload after this key and id, which need not exist.
     After(String, String),
     /// At the first key after all that start with this text; nothing is behind the empty one.
     Behind(String),
@@ -58,22 +58,22 @@ pub enum MultipartFrom {
 /// A multipart upload that is not completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Multipart {
-    /// What the client names it by.
+    /// The client's handle to it.
     pub id: String,
     /// The object that it becomes.
     pub at: ObjectRef,
-    /// What is said of that object.
+    /// The media type and metadata of that object.
     pub about: ObjectInfo,
     /// When it was started.
     pub started: Timestamp,
-    /// From when on it is no longer there; `None`: it stays.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
 /// One part of an upload that is not completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its place among the parts, from 1 to [`PART_MAX`].
+    /// Its position among the parts, from 1 to [`PART_MAX`].
     pub number: u16,
     /// Bytes.
     pub size: u64,
@@ -81,7 +81,7 @@ pub struct Part {
     pub md5: [u8; 16],
     /// The entity tag without quotes: the MD5 in lower-case hexadecimal.
     pub etag: String,
-    /// When it was put.
+    /// When it was stored.
     pub stored: Timestamp,
 }
 
@@ -92,6 +92,6 @@ impl Part {
             return Ok(());
         }
         let reason = format!("must be 1 to {PART_MAX}, this is {number}");
-        Err(CatalogError::invalid("part number", reason))
+        Err(CatalogError::invalid(Field::PartNumber, reason))
     }
 }

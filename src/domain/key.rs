@@ -1,8 +1,8 @@
-//! Access keys: one key signs in every cloud's way.
+//! Access keys: one key signs requests of every cloud.
 
 use std::fmt;
 
-use super::{CatalogError, Role, TenantId, Timestamp};
+use super::{CatalogError, Field, Role, TenantId, Timestamp};
 
 /// Shortest and longest id of a key, in bytes.
 const ID_BYTES: std::ops::RangeInclusive<usize> = 4..=128;
@@ -25,7 +25,7 @@ impl KeyId {
         }
         let (min, max) = (ID_BYTES.start(), ID_BYTES.end());
         let reason = format!("must be {min} to {max} letters, digits, '_' and '-'");
-        Err(CatalogError::invalid("key id", reason))
+        Err(CatalogError::invalid(Field::KeyId, reason))
     }
 
     /// Returns the id as it was given.
@@ -40,7 +40,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// The private half of a key. It prints as a placeholder wherever it is not asked for by name.
+/// The private half of a key. It prints as a placeholder; only [`Secret::reveal`] returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -54,7 +54,7 @@ impl Secret {
         }
         let (min, max) = (SECRET_BYTES.start(), SECRET_BYTES.end());
         let reason = format!("must be {min} to {max} printable ASCII characters without blanks");
-        Err(CatalogError::invalid("secret", reason))
+        Err(CatalogError::invalid(Field::Secret, reason))
     }
 
     /// Returns the secret itself, to sign with it or to show it to its owner once.
@@ -69,34 +69,34 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A key as the catalog keeps it.
+/// A key as the catalog stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Unique on the node.
     pub id: KeyId,
-    /// Kept as it is, for the clouds' signatures are made with it.
+    /// Stored in plain text, because the clouds' signatures are HMACs with it.
     pub secret: Secret,
-    /// The owner of what it publishes.
+    /// The owner of everything that it publishes.
     pub tenant: TenantId,
     /// What it may do.
     pub role: Role,
-    /// Whether it is let in.
+    /// Whether requests with it are accepted.
     pub enabled: bool,
     /// When it was made.
     pub created: Timestamp,
-    /// When it was last let in, to about ten minutes.
+    /// When it was last accepted, to about ten minutes.
     pub last_used: Option<Timestamp>,
 }
 
 /// Parses the tenant of a key.
 ///
-/// `InvalidValue` also for `@`, with which openYuanrong parts a tenant from its product: the
-/// tenant `a` with the product `b` would be the tenant `a@b`.
+/// `InvalidValue` also for `@`, which separates a tenant from its product in openYuanrong: the
+/// tenant `a` with the product `b` is the subtenant `a@b`.
 pub fn parse_key_tenant(text: &str) -> Result<TenantId, CatalogError> {
-    match text.contains('@') {
-        true => Err(CatalogError::invalid("tenant", "must not contain '@'")),
-        false => TenantId::parse(text),
+    if text.contains('@') {
+        return Err(CatalogError::invalid(Field::Tenant, "must not contain '@'"));
     }
+    TenantId::parse(text)
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tenant_of_a_key_has_no_product_in_it() {
+    fn the_tenant_of_a_key_is_no_subtenant() {
         assert!(parse_key_tenant("a@b").is_err());
         assert_eq!(parse_key_tenant("a").unwrap().as_str(), "a");
     }

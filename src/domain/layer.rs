@@ -2,10 +2,10 @@
 
 use super::{Artifact, LayerName, Timestamp, VersionNumber};
 
-/// Who may read a layer besides its owner.
+/// The tenants that may read a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acl {
-    /// Its tenant alone.
+    /// Its own tenant.
     Private,
     /// Every tenant.
     Public,
@@ -18,7 +18,7 @@ pub struct Layer {
     pub name: LayerName,
     /// Lower-case hyphenated UUID; Huawei's dependency id.
     pub uid: String,
-    /// Who may read it.
+    /// The tenants that may read it.
     pub acl: Acl,
     /// Key and value pairs in the order they were given.
     pub tags: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub struct Layer {
 pub struct LayerVersion {
     /// The layer as it is now.
     pub layer: Layer,
-    /// Given out by the catalog, never reused.
+    /// Assigned by the catalog, never reused.
     pub number: VersionNumber,
     /// Lower-case hyphenated UUID; Huawei's dependency version id.
     pub uid: String,
@@ -39,14 +39,14 @@ pub struct LayerVersion {
     pub license: String,
     /// In the order given, spelled as given.
     pub runtimes: Vec<String>,
-    /// What was uploaded.
+    /// The uploaded code.
     pub code: Artifact,
     /// When it was published.
     pub created: Timestamp,
 }
 
 impl LayerVersion {
-    /// Returns what lists show of it; `runtimes` are its runtimes as a JSON array.
+    /// Returns its row in lists; `runtimes` are its runtimes as a JSON array.
     pub fn row<'r>(&'r self, runtimes: &'r str) -> LayerVersionRow<'r> {
         LayerVersionRow {
             name: self.layer.name.as_str(),
@@ -63,12 +63,12 @@ impl LayerVersion {
     }
 }
 
-/// What lists show of a version, read in place: nothing of it is copied.
+/// A version's row in lists, borrowed without copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerVersionRow<'r> {
     /// The layer's name.
     pub name: &'r str,
-    /// Who may read the layer.
+    /// The tenants that may read the layer.
     pub acl: Acl,
     /// The version's number.
     pub number: VersionNumber,
@@ -76,7 +76,7 @@ pub struct LayerVersionRow<'r> {
     pub description: &'r str,
     /// Empty when none was given.
     pub license: &'r str,
-    /// The runtimes in the order given, as the JSON array that the catalog keeps.
+    /// The runtimes in the order given, as the JSON array that the catalog stores.
     pub runtimes: &'r str,
     /// The content's SHA-256.
     pub sha256: &'r [u8; 32],
@@ -88,14 +88,14 @@ pub struct LayerVersionRow<'r> {
     pub created: Timestamp,
 }
 
-/// What a caller says of a version to be published.
+/// The caller's settings for a version to be published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewLayerVersion {
     /// Empty for none.
     pub description: String,
     /// Empty for none.
     pub license: String,
-    /// Kept in this order.
+    /// Stored in this order.
     pub runtimes: Vec<String>,
     /// Replaces the layer's tags when given.
     pub tags: Option<Vec<(String, String)>>,

@@ -7,20 +7,24 @@ pub mod access;
 pub mod artifact;
 pub mod caller;
 pub mod error;
+pub mod field;
 pub mod filter;
 pub mod function;
 pub mod inbox;
 pub mod key;
 pub mod layer;
 pub mod names;
+pub mod noun;
 pub mod object;
 pub mod page;
+pub mod request;
 pub mod tenant;
 
 pub use access::{Access, AuditEntry};
-pub use artifact::{Artifact, ArtifactLimits, Digests};
+pub use artifact::{Artifact, ArtifactLimits, CodeSource, Digests};
 pub use caller::{AuditContext, Caller, Role};
-pub use error::{ArchiveProblem, CatalogError, Limit, Noun};
+pub use error::{ArchiveProblem, CatalogError, Limit};
+pub use field::Field;
 pub use filter::{FunctionOrder, LayerFilter};
 pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
@@ -32,11 +36,12 @@ pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
 pub use names::{
     FunctionKey, FunctionName, Group, LayerName, Qualifier, TenantId, VersionName, VersionNumber,
 };
+pub use noun::Noun;
 pub use object::{BucketName, InboxObject, ObjectInfo, ObjectKey, ObjectRef};
 pub use page::{Order, Page, Window};
-pub use tenant::CloudIds;
+pub use request::{RequestError, RequestLimit};
+pub use tenant::{CloudIdField, CloudIds, KnownDialects};
 
-/// A moment in UTC, kept to the microsecond.
-///
-/// The catalog's one time type; each dialect spells it its own way.
+/// A time in UTC, stored to the microsecond: the catalog's one time type. Each dialect has its own
+/// spelling.
 pub use jiff::Timestamp;

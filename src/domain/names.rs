@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-use super::error::CatalogError;
+use super::{CatalogError, Field};
 
-/// Longest name the catalog keeps, in bytes.
+/// Longest name that the catalog stores, in bytes.
 pub const NAME_MAX_BYTES: usize = 256;
 
-fn check_name(field: &'static str, text: &str) -> Result<(), CatalogError> {
+fn check_name(field: Field, text: &str) -> Result<(), CatalogError> {
     let reason = if text.is_empty() {
         "must not be empty".to_owned()
     } else if text.len() > NAME_MAX_BYTES {
@@ -28,7 +28,7 @@ fn check_name(field: &'static str, text: &str) -> Result<(), CatalogError> {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $type:ident, $field:literal) => {
+    ($(#[$doc:meta])* $type:ident, $field:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(String);
@@ -58,47 +58,47 @@ macro_rules! name_type {
 name_type!(
     /// The owner of rows: an account, a project, an app id, a tenant.
     TenantId,
-    "tenant"
+    Field::Tenant
 );
 impl TenantId {
-    /// Returns the tenant that this one is a division of: what is before the first `@`, which no
-    /// tenant of a key has in it. A tenant that is not divided is its own whole.
+    /// Returns the root of a subtenant: the part before the first `@`. A key's tenant, which has no
+    /// `@`, is its own root.
     pub fn root(&self) -> &str {
-        self.0.split_once('@').map_or(&*self.0, |(whole, _)| whole)
+        self.0.split_once('@').map_or(&*self.0, |(root, _)| root)
     }
 }
 
 name_type!(
     /// The name of a layer, unique within its tenant.
     LayerName,
-    "layer name"
+    Field::LayerName
 );
 name_type!(
     /// The name of a function, unique within its tenant and group.
     FunctionName,
-    "function name"
+    Field::FunctionName
 );
 name_type!(
-    /// What a function's name is unique within: Alibaba service, Huawei package, Tencent
+    /// The scope in which a function's name is unique: Alibaba service, Huawei package, Tencent
     /// namespace, openYuanrong service.
     Group,
-    "group"
+    Field::Group
 );
 name_type!(
     /// The text that names one published version of a function, unique within the function.
     VersionName,
-    "version name"
+    Field::VersionName
 );
 
 impl TenantId {
-    /// The tenant that exists from the start and that every caller is while authentication is off.
+    /// The tenant that always exists, and that every caller has while authentication is off.
     pub fn default_tenant() -> Self {
         Self("default".to_owned())
     }
 }
 
 impl VersionName {
-    /// What a function's head is called.
+    /// The usual name of a function's head.
     pub fn latest() -> Self {
         Self("latest".to_owned())
     }
@@ -110,21 +110,21 @@ impl Group {
         Self("default".to_owned())
     }
 
-    /// Tells whether this is the group that group-less dialects see.
+    /// Whether this is the group of the dialects without groups.
     pub fn is_default(&self) -> bool {
         self.0 == "default"
     }
 }
 
-/// A version's number: at least 1, given out in order by the catalog and never twice.
+/// A version's number: at least 1, assigned in order by the catalog and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VersionNumber(u64);
 
 impl VersionNumber {
-    /// The number of the first version of anything.
+    /// The number of a first version.
     pub const FIRST: Self = Self(1);
 
-    /// Wraps a number; `None` for 0 and for numbers that SQLite cannot keep.
+    /// Wraps a number; `None` for 0 and for numbers that SQLite cannot store.
     pub fn new(number: u64) -> Option<Self> {
         (1..=i64::MAX as u64).contains(&number).then_some(Self(number))
     }
@@ -150,7 +150,7 @@ impl fmt::Display for VersionNumber {
     }
 }
 
-/// What selects one state of a function.
+/// A selector of one state of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Qualifier {
     /// The mutable head: `latest`, `$LATEST`, `LATEST`.
@@ -159,16 +159,16 @@ pub enum Qualifier {
     Number(VersionNumber),
     /// A published version by its name.
     Name(VersionName),
-    /// A published version by its name, or by its number where none has that name.
+    /// A published version by its name, else by its number.
     Either(VersionName),
 }
 
-/// The whole key of a function.
+/// The full key of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FunctionKey {
     /// The owner.
     pub tenant: TenantId,
-    /// What the name is unique within.
+    /// The scope of the name.
     pub group: Group,
     /// The function's own name.
     pub name: FunctionName,

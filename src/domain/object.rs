@@ -1,10 +1,9 @@
-//! Objects in buckets: how code is named that lies elsewhere, and what is known of an object that
-//! was put into the inbox.
+//! Buckets and objects: references to code outside the request, and the objects in the inbox.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::error::CatalogError;
+use super::{CatalogError, Field};
 use super::{Digests, Timestamp};
 
 /// Longest name of a bucket, in bytes; the clouds' own limits are below it.
@@ -14,7 +13,7 @@ pub const BUCKET_MAX_BYTES: usize = 255;
 pub const KEY_MAX_BYTES: usize = 1024;
 
 /// The name of a bucket: 1 to 255 ASCII letters, digits, `.`, `_` and `-`, the first a letter or a
-/// digit. So it never is a path.
+/// digit. It is never a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketName(String);
 
@@ -30,7 +29,7 @@ impl BucketName {
         } else {
             return Ok(Self(text));
         };
-        Err(CatalogError::InvalidValue { field: "bucket", reason })
+        Err(CatalogError::InvalidValue { field: Field::Bucket, reason })
     }
 
     /// Returns the name as it was given.
@@ -48,8 +47,8 @@ impl fmt::Display for BucketName {
 /// The key of an object: 1 to 1024 bytes of UTF-8 without control characters and without U+FFFE and
 /// U+FFFF, which the clouds' lists cannot carry (XML 1.0 section 2.2).
 ///
-/// It may look like any path, `../../etc/passwd` too: it is a name, and whoever makes a path of it
-/// must check it.
+/// It is a name that may look like any path, such as `../../etc/passwd`: code that makes a path of
+/// it must check it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(String);
 
@@ -66,7 +65,7 @@ impl ObjectKey {
         } else {
             return Ok(Self(text));
         };
-        Err(CatalogError::InvalidValue { field: "object", reason })
+        Err(CatalogError::InvalidValue { field: Field::ObjectKey, reason })
     }
 
     /// Returns the key as it was given.
@@ -81,7 +80,7 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// Where code lies that is not in the request: an object in a bucket.
+/// A reference to an object in a bucket, as the source of code that is not in the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
     /// The bucket.
@@ -103,7 +102,7 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// What is known of an object in the inbox.
+/// An object in the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxObject {
     /// Its bucket and key.
@@ -112,25 +111,25 @@ pub struct InboxObject {
     pub size: u64,
     /// All digests of the whole object.
     pub digests: Digests,
-    /// Parts it was put in; 1 unless it came as a multipart upload.
+    /// Number of its parts; 1 unless it was a multipart upload.
     pub parts: u64,
-    /// The entity tag without quotes: the MD5 in lower-case hexadecimal, or what S3 makes of the
+    /// The entity tag without quotes: the MD5 in lower-case hexadecimal, or S3's combination of the
     /// MD5s of several parts, `<md5>-<parts>`.
     pub etag: String,
-    /// What its owner said of it.
+    /// Its media type and metadata.
     pub about: ObjectInfo,
-    /// When it was put.
+    /// When it was stored.
     pub stored: Timestamp,
-    /// From when on it is no longer there; `None`: it stays.
+    /// When it expires; `None`: never.
     pub expires: Option<Timestamp>,
 }
 
-/// What whoever puts an object says of it.
+/// The media type and metadata that a client states for an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// The media type; empty when none was stated.
     pub media_type: String,
-    /// Names and values of his own (`x-amz-meta-…`), names in lower case.
+    /// The client's own names and values (`x-amz-meta-…`), names in lower case.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_any_text_that_can_be_written_down() {
+    fn a_key_is_any_text_that_xml_can_carry() {
         for good in [
             "a",
             "../../etc/passwd",

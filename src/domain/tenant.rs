@@ -1,89 +1,76 @@
-//! How a tenant is called in each cloud, where the derived names do not do.
+//! A tenant's ids in the clouds, set in place of the derived ones.
+//!
+//! Knows no cloud: each dialect lists the ids of its cloud.
 
-/// One tenant's names in the clouds; what is `None` is derived from the tenant's id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CloudIds {
-    /// Alibaba's account id, digits.
-    pub alibaba_account: Option<String>,
-    /// CTyun's account, 32 lower-case hexadecimal digits.
-    pub ctyun_account: Option<String>,
-    /// CTyun's tenant number.
-    pub ctyun_tenant: Option<u64>,
-    /// Huawei's domain id.
-    pub huawei_domain: Option<String>,
-    /// Tencent's app id, digits.
-    pub tencent_app_id: Option<String>,
+use std::collections::BTreeMap;
+
+/// One id that a cloud has for a tenant: an account, a project, an app id.
+#[derive(Clone, Copy, Debug)]
+pub struct CloudIdField {
+    /// The name in the configuration file, on the command line and in the catalog.
+    pub name: &'static str,
+    /// A short description.
+    pub about: &'static str,
+    /// The rule that a value must follow.
+    pub rule: &'static str,
+    /// Returns the value as it is stored; `None` when it breaks the rule.
+    pub parse: fn(&str) -> Option<String>,
 }
 
+/// The ids of one tenant that are set; each dialect derives the others from the tenant's own id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloudIds(BTreeMap<String, String>);
+
 impl CloudIds {
-    /// The fields by name, as in the configuration file, on the command line and in the catalog.
-    pub const FIELDS: [&str; 5] =
-        ["alibaba_account", "ctyun_account", "ctyun_tenant", "huawei_domain", "tencent_app_id"];
-
-    /// Sets one field; `None` for an unknown one, else the rule that the text breaks.
-    pub fn set(&mut self, field: &str, text: &str) -> Option<Result<(), &'static str>> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let plain = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        let hex32 = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        // The clouds and SQLite keep such numbers as signed 64 bits.
-        let number = text.parse::<i64>().ok().filter(|number| *number > 0).map(i64::unsigned_abs);
-        let (follows, rule) = match field {
-            "alibaba_account" => (digits, "must be decimal digits, such as \"1234567890123456\""),
-            "ctyun_account" => (hex32, "must be 32 hexadecimal digits"),
-            "ctyun_tenant" => (number.is_some(), "must be a whole number above 0, such as 7000"),
-            "huawei_domain" => (plain, "must be 1 to 64 letters, digits, '_' or '-'"),
-            "tencent_app_id" => (digits, "must be decimal digits, such as \"1250000000\""),
-            _ => return None,
-        };
-        if !follows {
-            return Some(Err(rule));
-        }
-        let value = Some(text.to_owned());
-        match field {
-            "alibaba_account" => self.alibaba_account = value,
-            "ctyun_account" => self.ctyun_account = value.map(|text| text.to_ascii_lowercase()),
-            "ctyun_tenant" => self.ctyun_tenant = number,
-            "huawei_domain" => self.huawei_domain = value,
-            _ => self.tencent_app_id = value,
-        }
-        Some(Ok(()))
+    /// Takes ids that were checked when they were set, by the names of their fields.
+    pub fn from_stored(ids: BTreeMap<String, String>) -> Self {
+        Self(ids)
     }
 
-    /// Forgets one field, so that it is derived again; false for an unknown one.
-    pub fn clear(&mut self, field: &str) -> bool {
-        match field {
-            "alibaba_account" => self.alibaba_account = None,
-            "ctyun_account" => self.ctyun_account = None,
-            "ctyun_tenant" => self.ctyun_tenant = None,
-            "huawei_domain" => self.huawei_domain = None,
-            "tencent_app_id" => self.tencent_app_id = None,
-            _ => return false,
-        }
-        true
+    /// Returns an id that is set, by the name of its field.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
     }
 
-    /// Returns the fields in the order of [`CloudIds::FIELDS`], each as text.
-    pub fn fields(&self) -> [(&'static str, Option<String>); 5] {
-        let [alibaba, account, tenant, huawei, tencent] = Self::FIELDS;
-        [
-            (alibaba, self.alibaba_account.clone()),
-            (account, self.ctyun_account.clone()),
-            (tenant, self.ctyun_tenant.map(|number| number.to_string())),
-            (huawei, self.huawei_domain.clone()),
-            (tencent, self.tencent_app_id.clone()),
-        ]
+    /// Sets an id; the error is the rule that the text breaks.
+    pub fn set(&mut self, field: &CloudIdField, text: &str) -> Result<(), &'static str> {
+        let value = (field.parse)(text).ok_or(field.rule)?;
+        self.0.insert(field.name.to_owned(), value);
+        Ok(())
     }
 
-    /// Fills what is not set here from another spelling.
-    pub fn or(self, other: &Self) -> Self {
-        Self {
-            alibaba_account: self.alibaba_account.or_else(|| other.alibaba_account.clone()),
-            ctyun_account: self.ctyun_account.or_else(|| other.ctyun_account.clone()),
-            ctyun_tenant: self.ctyun_tenant.or(other.ctyun_tenant),
-            huawei_domain: self.huawei_domain.or_else(|| other.huawei_domain.clone()),
-            tencent_app_id: self.tencent_app_id.or_else(|| other.tencent_app_id.clone()),
+    /// Removes an id, so that it is derived again.
+    pub fn clear(&mut self, field: &CloudIdField) {
+        self.0.remove(field.name);
+    }
+
+    /// Returns the ids that are set, in the order of their fields' names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(field, id)| (&**field, &**id))
+    }
+
+    /// Adds the ids of `other` that are not set here.
+    pub fn or(mut self, other: &Self) -> Self {
+        for (field, id) in &other.0 {
+            self.0.entry(field.clone()).or_insert_with(|| id.clone());
         }
+        self
+    }
+}
+
+/// The dialects, as the configuration and the command line know them.
+#[derive(Clone, Debug, Default)]
+pub struct KnownDialects {
+    /// Their names, sorted.
+    pub names: Vec<&'static str>,
+    /// The ids that their clouds have for a tenant, sorted by name.
+    pub cloud_ids: Vec<CloudIdField>,
+}
+
+impl KnownDialects {
+    /// Finds a field by its name.
+    pub fn cloud_id(&self, name: &str) -> Option<&CloudIdField> {
+        self.cloud_ids.iter().find(|field| field.name == name)
     }
 }
 
@@ -91,23 +78,26 @@ impl CloudIds {
 mod tests {
     use super::*;
 
+    const NUMBER: CloudIdField = CloudIdField {
+        name: "cloud_number",
+        about: "number",
+        rule: "must be digits",
+        parse: |text| text.parse::<u64>().ok().map(|number| number.to_string()),
+    };
+
     #[test]
-    fn every_field_can_be_set_read_and_cleared() {
-        for field in CloudIds::FIELDS {
-            let text = match field {
-                "ctyun_account" => "AB".repeat(16),
-                _ => "7000".to_owned(),
-            };
-            let mut spelling = CloudIds::default();
-            assert_eq!(spelling.set(field, &text), Some(Ok(())));
-            let set: Vec<_> = spelling.fields().into_iter().filter(|(_, v)| v.is_some()).collect();
-            assert_eq!(set, [(field, Some(text.to_lowercase()))]);
-            assert!(matches!(spelling.set(field, "no text like this"), Some(Err(_))));
-            assert_eq!(CloudIds::default().or(&spelling), spelling);
-            assert!(spelling.clear(field));
-            assert_eq!(spelling, CloudIds::default());
-        }
-        assert_eq!(CloudIds::default().set("azure", "1"), None);
-        assert!(!CloudIds::default().clear("azure"));
+    fn ids_are_set_read_merged_and_cleared() {
+        let mut ids = CloudIds::default();
+        assert_eq!(ids.set(&NUMBER, "seven"), Err("must be digits"));
+        assert_eq!(ids, CloudIds::default());
+        assert_eq!(ids.set(&NUMBER, "007"), Ok(()));
+        assert_eq!(ids.get("cloud_number"), Some("7"));
+        assert_eq!(ids.iter().collect::<Vec<_>>(), [("cloud_number", "7")]);
+        let mut other = CloudIds::default();
+        other.set(&NUMBER, "8").unwrap();
+        assert_eq!(ids.clone().or(&other), ids);
+        assert_eq!(CloudIds::default().or(&other), other);
+        ids.clear(&NUMBER);
+        assert_eq!(ids, CloudIds::default());
     }
 }

@@ -6,7 +6,7 @@ use base64_simd::STANDARD_NO_PAD;
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::staging::Staging;
+use super::staging::{Staging, StagingWriter};
 use crate::domain::{ArchiveProblem, CatalogError};
 
 /// Characters that are decoded at a time.
@@ -24,9 +24,9 @@ pub enum Leniency {
     SpacesAndMissingPadding,
 }
 
-/// Decodes base64 text into a [`Staging`].
+/// Decodes base64 text into a [`StagingWriter`].
 pub struct Base64Sink {
-    staging: Staging,
+    staging: StagingWriter,
     leniency: Leniency,
     /// Buffered characters; multiples of four are decoded once [`WORTH_DECODING`] is reached.
     waiting: Vec<u8>,
@@ -36,7 +36,7 @@ pub struct Base64Sink {
 
 impl Base64Sink {
     /// Creates a sink without text.
-    pub fn new(staging: Staging, leniency: Leniency) -> Self {
+    pub fn new(staging: StagingWriter, leniency: Leniency) -> Self {
         Self { staging, leniency, waiting: Vec::new(), padding: 0, has_text: false }
     }
 
@@ -47,8 +47,8 @@ impl Base64Sink {
 
     /// Decodes the next characters.
     ///
-    /// Fails with `BadArchive(NotBase64)` for text that is not base64, and as [`Staging::write`]
-    /// does.
+    /// Fails with `BadArchive(NotBase64)` for text that is not base64, and as
+    /// [`StagingWriter::write`] does.
     pub fn push(&mut self, text: &[u8]) -> Result<(), CatalogError> {
         self.has_text |= !text.is_empty();
         // No branch per byte, so that the compiler vectorizes the loop.
@@ -59,7 +59,7 @@ impl Base64Sink {
         text.split(u8::is_ascii_whitespace).try_for_each(|run| self.push_dense(run))
     }
 
-    /// Ends the text and returns the staging, which is empty if there was no text.
+    /// Ends the text and returns the decoded bytes, which are none if there was no text.
     ///
     /// Fails with `BadArchive(NotBase64)` when the text is incomplete or its padding is wrong.
     pub fn finish(mut self) -> Result<Staging, CatalogError> {
@@ -70,7 +70,7 @@ impl Base64Sink {
             return Err(ArchiveProblem::NotBase64.into());
         }
         self.decode(&[])?;
-        Ok(self.staging)
+        Ok(self.staging.end())
     }
 
     fn push_dense(&mut self, text: &[u8]) -> Result<(), CatalogError> {
@@ -115,21 +115,16 @@ impl Base64Sink {
 mod tests {
     use super::*;
     use crate::domain::ArtifactLimits;
-    use crate::ingest::Content;
-    use crate::ingest::samples::{Incoming, VECTORS, noise};
+    use crate::ingest::samples::{Incoming, VECTORS, bytes_of, noise};
     use Leniency::{SpacesAndMissingPadding, Strict};
 
     fn decode(text: &[u8], step: usize, leniency: Leniency) -> Option<Vec<u8>> {
         let incoming = Incoming::new();
-        let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
         let mut sink = Base64Sink::new(staging, leniency);
         let pushed = text.chunks(step).try_for_each(|piece| sink.push(piece));
-        let finished = pushed.and_then(|()| sink.finish()).and_then(Staging::finish_plain);
-        let bytes = match finished {
-            Ok(staged) => match &staged.content {
-                Content::Memory(bytes) => Some(bytes.to_vec()),
-                Content::File(file) => Some(std::fs::read(file.path()).unwrap()),
-            },
+        let bytes = match pushed.and_then(|()| sink.finish()) {
+            Ok(staging) => Some(bytes_of(staging)),
             Err(CatalogError::BadArchive(ArchiveProblem::NotBase64)) => None,
             Err(other) => panic!("{other:?}"),
         };

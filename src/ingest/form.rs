@@ -9,8 +9,8 @@ use std::io::Read;
 use memchr::{memchr, memchr2, memchr3};
 
 use super::base64::{Base64Sink, Leniency};
-use super::staging::Staging;
-use crate::domain::{CatalogError, Limit};
+use super::staging::{Staging, StagingWriter};
+use crate::domain::{CatalogError, Field, RequestError};
 
 /// Bytes of the body that are read at a time.
 const CHUNK: usize = 64 * 1024;
@@ -35,19 +35,19 @@ pub struct UploadForm {
 ///
 /// The form without that value may be `fields_max` bytes long. Fails with `BadArchive(NotBase64)`,
 /// with `InvalidValue` for `code` when there are two codes and for `form` past `PAIRS_MAX` pairs,
-/// and with `LimitExceeded` for the other pairs or as [`Staging::write`] does.
+/// with a `Limit` of `BodySize` for the other pairs, and as [`StagingWriter::write`] does.
 pub fn read_form<R: Read>(
     reader: R,
     wanted: &[&str],
     leniency: Leniency,
-    staging: Staging,
+    staging: StagingWriter,
     fields_max: usize,
-) -> Result<UploadForm, CatalogError> {
+) -> Result<UploadForm, RequestError> {
     let mut sink = Base64Sink::new(staging, leniency);
     let mut found = None;
     let pairs = scan_form(reader, wanted, fields_max, |number, text| {
         if *found.get_or_insert(number) != number {
-            return Err(CatalogError::invalid("code", "is given in two places"));
+            return Err(CatalogError::invalid(Field::Code, "is given in two places"));
         }
         sink.push(text)
     })?;
@@ -66,13 +66,13 @@ pub fn read_form<R: Read>(
 /// `take` gets the wanted key's index and the next bytes of its value, at least one. Thus a
 /// signature over all values can be checked without the code in memory. Fails as `take` does, with
 /// `InvalidValue` for `code` when a wanted key is repeated and for `form` past `PAIRS_MAX` pairs,
-/// and with `LimitExceeded` when the rest of the form is longer than `fields_max` bytes.
+/// and with a `Limit` of `BodySize` when the rest of the form is longer than `fields_max` bytes.
 pub fn scan_form<R: Read>(
     mut reader: R,
     wanted: &[&str],
     fields_max: usize,
     take: impl FnMut(usize, &[u8]) -> Result<(), CatalogError>,
-) -> Result<Vec<(String, String)>, CatalogError> {
+) -> Result<Vec<(String, String)>, RequestError> {
     let mut scanner = Scanner {
         wanted,
         fields_max,
@@ -93,7 +93,8 @@ pub fn scan_form<R: Read>(
     let pairs = form_urlencoded::parse(&scanner.skeleton).into_owned();
     let pairs: Vec<_> = pairs.take(PAIRS_MAX + 1).collect();
     if pairs.len() > PAIRS_MAX {
-        return Err(CatalogError::invalid("form", format!("may have at most {PAIRS_MAX} pairs")));
+        let reason = format!("may have at most {PAIRS_MAX} pairs");
+        return Err(CatalogError::invalid(Field::Form, reason).into());
     }
     Ok(pairs)
 }
@@ -120,7 +121,7 @@ enum ScanState {
 }
 
 impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
-    fn scan(&mut self, piece: &[u8]) -> Result<(), CatalogError> {
+    fn scan(&mut self, piece: &[u8]) -> Result<(), RequestError> {
         let mut rest = piece;
         while !rest.is_empty() {
             let taken = match &self.state {
@@ -133,17 +134,16 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         Ok(())
     }
 
-    fn copy(&mut self, text: &[u8]) -> Result<(), CatalogError> {
+    fn copy(&mut self, text: &[u8]) -> Result<(), RequestError> {
         let (len, limit) = (self.skeleton.len() + text.len(), self.fields_max);
         if len > limit {
-            let (limit, actual) = (limit as u64, len as u64);
-            return Err(CatalogError::LimitExceeded { what: Limit::BodySize, limit, actual });
+            return Err(RequestError::body_size(limit as u64, len as u64));
         }
         self.skeleton.extend_from_slice(text);
         Ok(())
     }
 
-    fn key(&mut self, text: &[u8], start: usize) -> Result<usize, CatalogError> {
+    fn key(&mut self, text: &[u8], start: usize) -> Result<usize, RequestError> {
         let Some(at) = memchr2(b'=', b'&', text) else {
             self.copy(text)?;
             return Ok(text.len());
@@ -160,20 +160,21 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
 
     /// Ends the key that began at `start`, with or without a value, and returns its index if it is
     /// wanted.
-    fn meet(&mut self, start: usize) -> Result<Option<usize>, CatalogError> {
+    fn meet(&mut self, start: usize) -> Result<Option<usize>, RequestError> {
         let mut pairs = form_urlencoded::parse(&self.skeleton[start..]);
         let key = pairs.next().map(|(key, _)| key).unwrap_or_default();
         let Some(number) = self.wanted.iter().position(|wanted| *wanted == key) else {
             return Ok(None);
         };
         if self.met.contains(&number) {
-            return Err(CatalogError::invalid("code", format!("key {key:?} is there twice")));
+            let reason = format!("key {key:?} is there twice");
+            return Err(CatalogError::invalid(Field::Code, reason).into());
         }
         self.met.push(number);
         Ok(Some(number))
     }
 
-    fn copied(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+    fn copied(&mut self, text: &[u8]) -> Result<usize, RequestError> {
         let Some(at) = memchr(b'&', text) else {
             self.copy(text)?;
             return Ok(text.len());
@@ -183,7 +184,7 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
         Ok(at + 1)
     }
 
-    fn wanted_value(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+    fn wanted_value(&mut self, text: &[u8]) -> Result<usize, RequestError> {
         let ScanState::Wanted { number, escape } = &mut self.state else { return Ok(0) };
         let number = *number;
         if !escape.is_empty() {
@@ -217,11 +218,11 @@ impl<F: FnMut(usize, &[u8]) -> Result<(), CatalogError>> Scanner<'_, F> {
     }
 
     /// Ends the last key or value; an incomplete escape is literal text.
-    fn end(&mut self) -> Result<(), CatalogError> {
+    fn end(&mut self) -> Result<(), RequestError> {
         match &self.state {
             ScanState::Key { start } => self.meet(*start).map(drop),
             ScanState::Wanted { number, escape } if !escape.is_empty() => {
-                (self.take)(*number, escape)
+                Ok((self.take)(*number, escape)?)
             }
             ScanState::Copied | ScanState::Wanted { .. } => Ok(()),
         }
@@ -240,8 +241,7 @@ fn hex(digit: u8) -> u8 {
 mod tests {
     use super::*;
     use crate::domain::ArtifactLimits;
-    use crate::ingest::Content;
-    use crate::ingest::samples::{Dice, Incoming, Trickle, VECTORS, noise};
+    use crate::ingest::samples::{Dice, Incoming, Trickle, VECTORS, bytes_of, noise};
 
     const WANTED: &[&str] = &["Content.ZipFile", "ZipFile"];
 
@@ -250,15 +250,11 @@ mod tests {
 
     fn read_by(text: &str, step: usize) -> Outcome {
         let incoming = Incoming::new();
-        let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
         let reader = Trickle(text.as_bytes(), step);
         let outcome = read_form(reader, WANTED, Leniency::Strict, staging, 1000)
             .map(|upload| {
-                let code =
-                    upload.staging.map(|staging| match &staging.finish_plain().unwrap().content {
-                        Content::Memory(bytes) => bytes.to_vec(),
-                        Content::File(file) => std::fs::read(file.path()).unwrap(),
-                    });
+                let code = upload.staging.map(bytes_of);
                 (upload.pairs, code, upload.found, upload.code_was_empty)
             })
             .map_err(|error| format!("{error:?}"));
@@ -314,7 +310,7 @@ mod tests {
             assert!(read(text).unwrap_err().contains("NotBase64"), "{text}");
         }
         for text in ["ZipFile=aGk%3D&ZipFile=", "ZipFile=aGk%3D&Content.ZipFile=aGk%3D"] {
-            assert!(read(text).unwrap_err().contains("field: \"code\""), "{text}");
+            assert!(read(text).unwrap_err().contains("field: Code"), "{text}");
         }
         assert!(read("ZipFile=").unwrap().3);
         let long = format!("a={}", "b".repeat(1000));
@@ -346,7 +342,7 @@ mod tests {
         };
         assert_eq!(scan(PAIRS_MAX).unwrap().len(), PAIRS_MAX);
         let refused = format!("{:?}", scan(PAIRS_MAX + 1));
-        assert!(refused.contains("field: \"form\""), "{refused}");
+        assert!(refused.contains("field: Form"), "{refused}");
     }
 
     #[test]

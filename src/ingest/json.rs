@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::base64::{Base64Sink, Leniency};
 use super::skeleton::Scanner;
-use super::staging::Staging;
-use crate::domain::CatalogError;
+use super::staging::{Staging, StagingWriter};
+use crate::domain::RequestError;
 
 /// Bytes of the body that are read at a time.
 const CHUNK: usize = 64 * 1024;
@@ -46,7 +46,7 @@ pub enum JsonError {
     Malformed(String),
     /// The body is JSON but its content is refused, or reading failed.
     #[error(transparent)]
-    Catalog(#[from] CatalogError),
+    Refused(#[from] RequestError),
 }
 
 /// Reads a JSON document whose code is the string at one of the paths `wanted` (at most 32).
@@ -56,19 +56,20 @@ pub enum JsonError {
 ///
 /// Fails with `Malformed` when the document is not JSON. Otherwise fails with
 /// `BadArchive(NotBase64)`, with `InvalidValue` for `code` when there are two codes or a key on the
-/// path to one is repeated, and with `LimitExceeded` for the fields or as [`Staging::write`] does.
+/// path to one is repeated, with a `Limit` of `BodySize` for the fields, and as
+/// [`StagingWriter::write`] does.
 pub fn read_json<R: Read>(
     mut reader: R,
     wanted: &[&[&str]],
     options: JsonOptions,
-    staging: Staging,
+    staging: StagingWriter,
     fields_max: usize,
 ) -> Result<UploadJson, JsonError> {
     let sink = Base64Sink::new(staging, options.leniency);
     let mut scanner = Scanner::new(wanted, options.fold_keys, sink, fields_max);
     let mut chunk = vec![0; CHUNK];
     loop {
-        let read = reader.read(&mut chunk).map_err(CatalogError::from)?;
+        let read = reader.read(&mut chunk).map_err(RequestError::from)?;
         if read == 0 || !scanner.scan(&chunk[..read])? {
             break;
         }
@@ -76,10 +77,11 @@ pub fn read_json<R: Read>(
     let scanned = scanner.finish();
     let fields = serde_json::from_slice(&scanned.skeleton).map_err(malformed)?;
     if let Some(refusal) = scanned.refusal {
-        return Err(refusal.into());
+        return Err(RequestError::from(refusal).into());
     }
     let staging = match scanned.found {
-        Some(_) => Some(scanned.sink.finish()?).filter(|staging| !staging.is_empty()),
+        Some(_) => Some(scanned.sink.finish().map_err(RequestError::from)?)
+            .filter(|staging| !staging.is_empty()),
         None => None,
     };
     let found = scanned.found.filter(|_| staging.is_some());
@@ -106,9 +108,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{ArchiveProblem, ArtifactLimits, Limit};
-    use crate::ingest::Content;
-    use crate::ingest::samples::{Dice, Incoming, Trickle, VECTORS, noise};
+    use crate::domain::{ArtifactLimits, CatalogError, Limit};
+    use crate::ingest::samples::{Dice, Incoming, Trickle, VECTORS, bytes_of, noise};
 
     const WANTED: &[&[&str]] = &[&["Content", "ZipFile"], &["ZipFile"]];
     const EXACT: JsonOptions = JsonOptions { fold_keys: false, leniency: Leniency::Strict };
@@ -119,14 +120,10 @@ mod tests {
 
     fn read_by(text: &[u8], step: usize, options: JsonOptions, fields_max: usize) -> Outcome {
         let incoming = Incoming::new();
-        let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
         let outcome = read_json(Trickle(text, step), WANTED, options, staging, fields_max)
             .map(|upload| {
-                let code =
-                    upload.staging.map(|staging| match &staging.finish_plain().unwrap().content {
-                        Content::Memory(bytes) => bytes.to_vec(),
-                        Content::File(file) => std::fs::read(file.path()).unwrap(),
-                    });
+                let code = upload.staging.map(bytes_of);
                 (upload.fields, code, upload.found, upload.code_was_empty)
             })
             .map_err(|error| format!("{error:?}"));
@@ -174,12 +171,10 @@ mod tests {
         for at in 0..text.len() {
             let (head, tail) = text.as_bytes().split_at(at);
             let incoming = Incoming::new();
-            let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+            let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
             let upload = read_json(head.chain(tail), WANTED, EXACT, staging, 1 << 20).unwrap();
             assert_eq!(upload.fields, whole.0);
-            let staged = upload.staging.unwrap().finish_plain().unwrap();
-            let Content::Memory(bytes) = &staged.content else { panic!() };
-            assert_eq!(Some(bytes.to_vec()), whole.1);
+            assert_eq!(upload.staging.map(bytes_of), whole.1);
         }
     }
 
@@ -224,7 +219,7 @@ mod tests {
             r#"{"Content":{"ZipFile":"aGk="},"Content":{}}"#,
         ] {
             let refused = read(text).unwrap_err();
-            assert!(refused.contains("InvalidValue { field: \"code\""), "{text}: {refused}");
+            assert!(refused.contains("InvalidValue { field: Code"), "{text}: {refused}");
         }
         assert!(read_with(r#"{"zipfile":"aGk=","ZIPFILE":"aGk="}"#, FOLDED).is_err());
     }
@@ -276,7 +271,7 @@ mod tests {
         {
             let text = format!(r#"{{"ZipFile":"{text}","after":"x"}}"#);
             let refused = read(&text).unwrap_err();
-            assert_eq!(refused, "Catalog(BadArchive(NotBase64))", "{text}");
+            assert_eq!(refused, "Refused(Catalog(BadArchive(NotBase64)))", "{text}");
         }
         let lenient = JsonOptions { leniency: Leniency::SpacesAndMissingPadding, ..EXACT };
         let spaced = read_with(r#"{"ZipFile":"aG\r\nVs bG8"}"#, lenient).unwrap();
@@ -305,12 +300,15 @@ mod tests {
 
         let incoming = Incoming::new();
         let limits = ArtifactLimits { size: 500_000, ..ArtifactLimits::default() };
-        let staging = Staging::new(incoming.path(), limits);
+        let staging = StagingWriter::new(incoming.path(), limits);
         let body = body(&base64_simd::STANDARD.encode_to_string(noise(600_000)));
         let refused = read_json(body.as_bytes(), WANTED, EXACT, staging, 100);
         assert!(matches!(
             refused,
-            Err(JsonError::Catalog(CatalogError::LimitExceeded { what: Limit::CodeSize, .. }))
+            Err(JsonError::Refused(RequestError::Catalog(CatalogError::LimitExceeded {
+                what: Limit::CodeSize,
+                ..
+            })))
         ));
         assert_eq!(incoming.files(), 0);
     }
@@ -403,9 +401,8 @@ mod tests {
                     with_code += u32::from(code.is_some());
                 }
                 (Ok(_), Err(reason)) => {
-                    let known = reason
-                        == format!("Catalog(BadArchive({:?}))", ArchiveProblem::NotBase64)
-                        || reason.contains("field: \"code\"");
+                    let known = reason == "Refused(Catalog(BadArchive(NotBase64)))"
+                        || reason.contains("field: Code");
                     assert!(known, "{text}: {reason}");
                     refused += 1;
                 }

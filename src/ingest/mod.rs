@@ -1,9 +1,9 @@
 //! Turns request bodies into checked code: decodes, limits, digests and inspects it.
 //!
 //! A body is received into a [`spool::Spool`]. Its code is base64 in JSON ([`json`]) or in a form
-//! ([`form`]), a multipart part ([`multipart`]), or the whole body ([`staging::stage_spool`]). Each
-//! path ends in a [`staging::Staged`]: checked bytes with their [`crate::domain::Artifact`], not
-//! yet stored. Everything is streamed: an upload of any size takes about a mebibyte of memory.
+//! ([`form`]), a multipart part ([`multipart`]), or the whole body ([`Staging::of_spool`]). Each
+//! path ends in a [`Staged`]: checked bytes with their [`crate::domain::Artifact`], not yet stored.
+//! Everything is streamed: an upload of any size takes about a mebibyte of memory.
 //!
 //! Must not know HTTP, the catalog's rows, or where code is stored.
 
@@ -23,4 +23,4 @@ pub mod staging;
 pub use base64::Leniency;
 pub use content::Content;
 pub use spool::{Measure, Spool, SpoolWriter, next_piece};
-pub use staging::{Staged, Staging, stage_spool};
+pub use staging::{Staged, Staging, StagingWriter};

@@ -8,7 +8,7 @@ use std::io::Read;
 use bytes::Bytes;
 use memchr::memmem::{self, Finder};
 
-use super::staging::Staging;
+use super::staging::{Staging, StagingWriter};
 use crate::domain::{ArchiveProblem, CatalogError};
 
 /// Bytes of the body that are read at a time.
@@ -24,13 +24,13 @@ const BOUNDARY_MAX: usize = 200;
 ///
 /// A longer part is silently cut off there, as openYuanrong does; the rest of the body is not read.
 /// Fails with `BadArchive`: `Missing` without such a part, `Incomplete` when the part is shorter
-/// than declared or the body is not multipart. Fails as [`Staging::write`] does.
+/// than declared or the body is not multipart. Fails as [`StagingWriter::write`] does.
 pub fn read_multipart<R: Read>(
     reader: R,
     boundary: &str,
     field: &str,
     declared: u64,
-    mut staging: Staging,
+    mut staging: StagingWriter,
 ) -> Result<Staging, CatalogError> {
     if boundary.is_empty() || boundary.len() > BOUNDARY_MAX {
         return Err(incomplete("the boundary is empty or too long"));
@@ -55,7 +55,7 @@ pub fn read_multipart<R: Read>(
             let arrived = declared - missing;
             return Err(incomplete(format!("{arrived} of {declared} declared bytes arrived")));
         }
-        return Ok(staging);
+        return Ok(staging.end());
     }
     Err(ArchiveProblem::Missing.into())
 }
@@ -184,17 +184,13 @@ fn incomplete(reason: impl Into<String>) -> CatalogError {
 mod tests {
     use super::*;
     use crate::domain::ArtifactLimits;
-    use crate::ingest::Content;
-    use crate::ingest::samples::{Incoming, Trickle, VECTORS, noise};
+    use crate::ingest::samples::{Incoming, Trickle, VECTORS, bytes_of, noise};
 
     fn read_by(body: &[u8], step: usize, declared: u64) -> Result<Vec<u8>, String> {
         let incoming = Incoming::new();
-        let staging = Staging::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
         let outcome = read_multipart(Trickle(body, step), "XX", "file", declared, staging)
-            .map(|staging| match &staging.finish_plain().unwrap().content {
-                Content::Memory(bytes) => bytes.to_vec(),
-                Content::File(file) => std::fs::read(file.path()).unwrap(),
-            })
+            .map(bytes_of)
             .map_err(|error| format!("{error:?}"));
         assert_eq!(incoming.files(), 0);
         outcome

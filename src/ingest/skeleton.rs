@@ -9,7 +9,7 @@
 use memchr::memchr2;
 
 use super::base64::Base64Sink;
-use crate::domain::{ArchiveProblem, CatalogError, Limit};
+use crate::domain::{ArchiveProblem, CatalogError, Field, RequestError};
 
 /// More nesting than serde_json parses: a deeper document is malformed in any case.
 const DEPTH_MAX: usize = 130;
@@ -97,7 +97,7 @@ impl<'w> Scanner<'w> {
     /// Scans the next piece; returns `false` when the rest of the document makes no difference.
     ///
     /// Fails when the fields are too long or the staging fails.
-    pub(super) fn scan(&mut self, piece: &[u8]) -> Result<bool, CatalogError> {
+    pub(super) fn scan(&mut self, piece: &[u8]) -> Result<bool, RequestError> {
         let mut rest = piece;
         while !rest.is_empty() {
             let taken = match std::mem::replace(&mut self.state, ScanState::Outside) {
@@ -132,22 +132,21 @@ impl<'w> Scanner<'w> {
         self.out
     }
 
-    fn copy(&mut self, text: &[u8]) -> Result<(), CatalogError> {
+    fn copy(&mut self, text: &[u8]) -> Result<(), RequestError> {
         let len = self.out.skeleton.len() + text.len();
         if len > self.fields_max {
             // An earlier error comes first: the refused text may make the skeleton too long.
-            return Err(self.out.refusal.take().unwrap_or(CatalogError::LimitExceeded {
-                what: Limit::BodySize,
-                limit: self.fields_max as u64,
-                actual: len as u64,
-            }));
+            return Err(match self.out.refusal.take() {
+                Some(refusal) => refusal.into(),
+                None => RequestError::body_size(self.fields_max as u64, len as u64),
+            });
         }
         self.out.skeleton.extend_from_slice(text);
         Ok(())
     }
 
     /// Scans up to and including the next quote.
-    fn outside(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+    fn outside(&mut self, text: &[u8]) -> Result<usize, RequestError> {
         for (at, byte) in text.iter().enumerate() {
             match byte {
                 b'"' => {
@@ -195,7 +194,7 @@ impl<'w> Scanner<'w> {
         if in_object && self.expect == Expect::Value { self.key_matches } else { 0 }
     }
 
-    fn begin_string(&mut self) -> Result<(), CatalogError> {
+    fn begin_string(&mut self) -> Result<(), RequestError> {
         let key_start = (self.expect == Expect::Key).then_some(self.out.skeleton.len());
         let matches = self.value_matches();
         let depth = self.open.len();
@@ -208,13 +207,13 @@ impl<'w> Scanner<'w> {
                 self.state = ScanState::Code;
                 return Ok(());
             }
-            self.out.refusal = Some(CatalogError::invalid("code", "is given in two places"));
+            self.out.refusal = Some(CatalogError::invalid(Field::Code, "is given in two places"));
         }
         self.state = ScanState::Copied { key_start };
         self.copy(b"\"")
     }
 
-    fn copied(&mut self, text: &[u8], key_start: Option<usize>) -> Result<usize, CatalogError> {
+    fn copied(&mut self, text: &[u8], key_start: Option<usize>) -> Result<usize, RequestError> {
         let Some(at) = memchr2(b'"', b'\\', text) else {
             self.state = ScanState::Copied { key_start };
             self.copy(text)?;
@@ -248,7 +247,7 @@ impl<'w> Scanner<'w> {
             self.key_matches |= 1 << number;
             if self.met.contains(&(number, depth)) {
                 let refusal =
-                    || CatalogError::invalid("code", format!("key {key:?} is there twice"));
+                    || CatalogError::invalid(Field::Code, format!("key {key:?} is there twice"));
                 self.out.refusal.get_or_insert_with(refusal);
             }
             self.met.push((number, depth));
@@ -256,7 +255,7 @@ impl<'w> Scanner<'w> {
     }
 
     /// Decodes the code's text up to and including the next quote or backslash.
-    fn code(&mut self, text: &[u8]) -> Result<usize, CatalogError> {
+    fn code(&mut self, text: &[u8]) -> Result<usize, RequestError> {
         let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
         self.state = ScanState::Code;
         // JSON forbids control characters in a string; lenient base64 would skip white space.
@@ -277,7 +276,7 @@ impl<'w> Scanner<'w> {
         Ok(at + 1)
     }
 
-    fn end_code(&mut self) -> Result<(), CatalogError> {
+    fn end_code(&mut self) -> Result<(), RequestError> {
         self.state = ScanState::Outside;
         if self.out.sink.has_text() {
             return self.copy(b"null");
@@ -287,7 +286,7 @@ impl<'w> Scanner<'w> {
     }
 
     /// Takes one byte of an escape in the code's text.
-    fn code_escape(&mut self, byte: u8, mut escape: Vec<u8>) -> Result<usize, CatalogError> {
+    fn code_escape(&mut self, byte: u8, mut escape: Vec<u8>) -> Result<usize, RequestError> {
         if escape.len() > 1 && !byte.is_ascii_hexdigit() {
             self.spoil(&escape)?;
             return Ok(0);
@@ -316,17 +315,17 @@ impl<'w> Scanner<'w> {
     }
 
     /// Decodes characters of the code; `raw` is their spelling in the document.
-    fn decode(&mut self, characters: &[u8], raw: &[u8]) -> Result<(), CatalogError> {
+    fn decode(&mut self, characters: &[u8], raw: &[u8]) -> Result<(), RequestError> {
         match self.out.sink.push(characters) {
             Err(CatalogError::BadArchive(_)) => self.spoil(raw),
-            other => other,
+            other => Ok(other?),
         }
     }
 
     /// Records that the text is not base64 from `raw` on, and copies the rest of it.
     ///
     /// The error is returned only if the JSON is well formed.
-    fn spoil(&mut self, raw: &[u8]) -> Result<(), CatalogError> {
+    fn spoil(&mut self, raw: &[u8]) -> Result<(), RequestError> {
         self.out.refusal.get_or_insert(ArchiveProblem::NotBase64.into());
         self.state = ScanState::Copied { key_start: None };
         self.copy(b"\"")?;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub use super::content::MEMORY_MAX;
 use super::content::{Content, ContentReader, ContentWriter};
 use super::digests::Digester;
-use crate::domain::{CatalogError, Digests, Limit};
+use crate::domain::{CatalogError, Digests, RequestError};
 
 /// Bytes of a file that are copied at a time.
 const PIECE: u64 = 256 << 10;
@@ -94,11 +94,10 @@ impl Spool {
 
     /// Reads the whole body into memory, for bodies that are expected to be small.
     ///
-    /// Fails with `LimitExceeded` when it is longer than `max` bytes.
-    pub fn to_bytes(&self, max: u64) -> Result<Bytes, CatalogError> {
+    /// Fails with a `Limit` of `BodySize` when it is longer than `max` bytes.
+    pub fn to_bytes(&self, max: u64) -> Result<Bytes, RequestError> {
         if self.len > max {
-            let (what, actual) = (Limit::BodySize, self.len);
-            return Err(CatalogError::LimitExceeded { what, limit: max, actual });
+            return Err(RequestError::body_size(max, self.len));
         }
         match &self.content {
             Content::Memory(bytes) => Ok(bytes.clone()),
@@ -149,13 +148,12 @@ impl SpoolWriter {
 
     /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
     ///
-    /// Fails with `LimitExceeded` past the limit and with `Internal` when writing to disk fails.
-    /// After an error the body is incomplete, and the writer must be dropped.
-    pub fn write(&mut self, chunk: Bytes) -> Result<(), CatalogError> {
+    /// Fails with a `Limit` of `BodySize` past the limit, and with `NoSpace` or `Internal` when
+    /// writing to disk fails. After an error the body is incomplete, and the writer must be dropped.
+    pub fn write(&mut self, chunk: Bytes) -> Result<(), RequestError> {
         let len = self.len + chunk.len() as u64;
         if len > self.limit {
-            let (what, limit) = (Limit::BodySize, self.limit);
-            return Err(CatalogError::LimitExceeded { what, limit, actual: len });
+            return Err(RequestError::body_size(self.limit, len));
         }
         self.len = len;
         self.content.write(&chunk)?;
@@ -172,7 +170,7 @@ impl SpoolWriter {
     }
 
     /// Appends a file from its current position to its end; fails like [`SpoolWriter::write`].
-    pub fn write_file(&mut self, file: &mut impl Read) -> Result<(), CatalogError> {
+    pub fn write_file(&mut self, file: &mut impl Read) -> Result<(), RequestError> {
         loop {
             let piece = next_piece(file)?;
             if piece.is_empty() {
@@ -202,14 +200,15 @@ impl SpoolWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RequestLimit;
     use crate::ingest::samples::{Incoming, VECTORS, noise};
 
-    fn spool(incoming: &Incoming, bytes: &[u8], measure: Measure) -> Result<Spool, CatalogError> {
+    fn spool(incoming: &Incoming, bytes: &[u8], measure: Measure) -> Result<Spool, RequestError> {
         let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, measure);
         for chunk in bytes.chunks(10_000) {
             writer.write(Bytes::copy_from_slice(chunk))?;
         }
-        writer.finish()
+        Ok(writer.finish()?)
     }
 
     #[test]
@@ -254,7 +253,7 @@ mod tests {
             let refused = spool(&incoming, &noise((1 << 20) + 1), measure).unwrap_err();
             assert!(matches!(
                 refused,
-                CatalogError::LimitExceeded { what: Limit::BodySize, limit: 1_048_576, .. }
+                RequestError::Limit { what: RequestLimit::BodySize, limit: 1_048_576, .. }
             ));
             assert_eq!(incoming.files(), 0);
         }
@@ -271,7 +270,7 @@ mod tests {
         }
         let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
         let refused = writer.write_file(&mut noise((1 << 20) + 1).as_slice()).unwrap_err();
-        assert!(matches!(refused, CatalogError::LimitExceeded { what: Limit::BodySize, .. }));
+        assert!(matches!(refused, RequestError::Limit { what: RequestLimit::BodySize, .. }));
         drop(writer);
         assert_eq!(incoming.files(), 0);
     }
@@ -282,7 +281,7 @@ mod tests {
         let spool = spool(&incoming, &noise(300_000), Measure::Nothing).unwrap();
         assert!(matches!(
             spool.to_bytes(299_999),
-            Err(CatalogError::LimitExceeded { what: Limit::BodySize, actual: 300_000, .. })
+            Err(RequestError::Limit { what: RequestLimit::BodySize, actual: 300_000, .. })
         ));
         assert!(Spool::empty().to_bytes(0).unwrap().is_empty());
     }

@@ -1,6 +1,6 @@
 //! One listener for all dialects: binding, routing, the fallback.
 //!
-//! Knows dialects by their trait alone, and no cloud.
+//! Knows dialects by their table alone, and no cloud.
 
 mod connections;
 mod downloads;
@@ -23,10 +23,9 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::catalog::{Catalog, InboxLimits};
-pub use crate::catalog::{Clock, IdSource};
+use crate::catalog::{Catalog, Clock, IdSource, InboxLimits};
 use crate::config::{Auth, Config};
-use crate::dialects::{self, Call, DIALECTS, Dialect, Refusal};
+use crate::dialects::{self, DIALECTS, Dialect, Unserved};
 use crate::store::{OpenError, Store};
 use connections::{Connections, Limits};
 use signals::Hangups;
@@ -86,7 +85,8 @@ impl Server {
         }
         let (scheme, limits) = (config.scheme(), Limits::of(&config));
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
-        let app = App::new(catalog, clock, ids, config, address.port());
+        let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
+        let app = App::new(catalog, clock, ids, config, address.port(), has_inbox);
         Ok(Self { address, scheme, connections, router: router(&app), app })
     }
 
@@ -120,40 +120,34 @@ fn router(app: &App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(readyz))
         .route("/code/{sha256}/{file}", get(downloads::download));
-    dialects_of(app.config())
+    enabled(app.config())
         .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app)))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(app.clone())
 }
 
-/// Returns the enabled dialects, in the order in which they may claim a request to an unknown path.
-fn dialects_of(config: &Config) -> impl Iterator<Item = &'static dyn Dialect> {
-    DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|on| on == dialect.name()))
+/// Returns the enabled dialects, in the order of their table.
+fn enabled(config: &Config) -> impl Iterator<Item = &'static Dialect> {
+    DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|name| name == dialect.name))
 }
 
 async fn unknown_path(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Refusal::UnknownPath).await
+    refuse(&app, request, Unserved::Path).await
 }
 
 async fn unknown_method(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Refusal::UnknownMethod).await
+    refuse(&app, request, Unserved::Method).await
 }
 
-/// Has the enabled dialect that recognizes a stray request refuse it.
-async fn refuse(app: &App, request: Request, refusal: Refusal) -> Response {
+/// Refuses a request that no operation serves.
+async fn refuse(app: &App, request: Request, unserved: Unserved) -> Response {
     let (head, body) = request.into_parts();
     // A client that is still sending would see its connection reset instead of the response. One
     // that sent `Expect` has sent no body yet.
     if !head.headers.contains_key(EXPECT) {
-        app.throw_away(body).await;
+        app.drop_body(body).await;
     }
-    let owner = dialects_of(app.config()).find(|dialect| dialect.recognizes(&head));
-    match owner {
-        Some(dialect) => {
-            let call = Call::new(app, &head, dialect);
-            dialect.complete(&call, dialect.refuse(&call, refusal))
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+    let refused = dialects::refuse_unserved(app, &head, &app.config().dialects, unserved);
+    refused.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
 }

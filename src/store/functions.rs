@@ -232,7 +232,7 @@ impl View<'_> {
         &self,
         tenant: &TenantId,
         version: Option<&str>,
-        keep: impl Fn(&FunctionVersion) -> bool,
+        keep: impl Fn(&FunctionVersion) -> Result<bool, CatalogError>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
         let (sql, values, _) = self.states_of_tenant(tenant, version)?;
@@ -242,7 +242,7 @@ impl View<'_> {
         let end = window.offset.saturating_add(window.limit);
         while let Some(row) = rows.next()? {
             let state = function_version(row)?;
-            if !keep(&state) {
+            if !keep(&state)? {
                 continue;
             }
             if (window.offset..end).contains(&total) {

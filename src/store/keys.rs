@@ -1,6 +1,6 @@
 //! All SQL about tenants, keys, the link secret and the audit log. Verifies nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Row};
 
@@ -197,11 +197,7 @@ impl Change<'_> {
         tenant: &TenantId,
         cloud_ids: &CloudIds,
     ) -> Result<(), CatalogError> {
-        let fields: HashMap<_, _> = cloud_ids
-            .fields()
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name, value)))
-            .collect();
+        let fields: BTreeMap<_, _> = cloud_ids.iter().collect();
         let json = serde_json::to_string(&fields).map_err(CatalogError::internal)?;
         self.raise_access()?;
         self.connection
@@ -266,16 +262,9 @@ fn audit_entry(row: &Row<'_>) -> Result<AuditEntry, CatalogError> {
 
 /// Reads what [`Change::update_cloud_ids`] wrote.
 fn cloud_ids(json: &str) -> Result<CloudIds, CatalogError> {
-    let mut cloud_ids = CloudIds::default();
     if json == "{}" {
-        return Ok(cloud_ids);
+        return Ok(CloudIds::default());
     }
-    let fields: HashMap<String, String> =
-        serde_json::from_str(json).map_err(CatalogError::internal)?;
-    for (name, value) in &fields {
-        if !matches!(cloud_ids.set(name, value), Some(Ok(()))) {
-            return Err(CatalogError::internal(format!("{name} is '{value}'")));
-        }
-    }
-    Ok(cloud_ids)
+    let fields = serde_json::from_str(json).map_err(CatalogError::internal)?;
+    Ok(CloudIds::from_stored(fields))
 }

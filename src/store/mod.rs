@@ -437,7 +437,13 @@ fn take_lock(folder: &Path) -> Result<File, OpenError> {
 
 impl From<rusqlite::Error> for CatalogError {
     fn from(source: rusqlite::Error) -> Self {
-        Self::internal(source)
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::NoSpace { source: source.into() },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Unavailable { what: "the catalog", source: source.into() }
+            }
+            _ => Self::internal(source),
+        }
     }
 }
 

@@ -231,7 +231,7 @@ fn functions_are_read_by_keys_and_indexes() {
         for version in [None, Some("latest")] {
             let all = view.select_all_states(&tenant, version, window)?;
             assert_eq!((all.items.len(), all.total), (1, 1));
-            let filtered = view.select_states_where(&tenant, version, |_| true, window)?;
+            let filtered = view.select_states_where(&tenant, version, |_| Ok(true), window)?;
             assert_eq!((filtered.items.len(), filtered.total), (1, 1));
         }
         Ok::<_, CatalogError>(())
@@ -253,7 +253,7 @@ fn many_states_of_a_tenant_are_not_sorted() {
         for version in [None, Some("latest")] {
             let window = Window { offset: 1, limit: 2 };
             let page = view.select_all_states(&tenant(), version, window)?;
-            let filtered = view.select_states_where(&tenant(), version, |_| true, window)?;
+            let filtered = view.select_states_where(&tenant(), version, |_| Ok(true), window)?;
             assert_eq!((&page.items, page.total), (&filtered.items, filtered.total));
             let sequences: Vec<u64> = page.items.iter().map(|state| state.sequence).collect();
             assert_eq!(sequences, [SORTED_MAX - 1, SORTED_MAX - 2]);

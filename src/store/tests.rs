@@ -178,8 +178,7 @@ fn key(id: &str, name: &str) -> Key {
 fn access_has_each_tenants_keys_and_only_the_cloud_ids_that_were_set() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    let mut names = CloudIds::default();
-    assert_eq!(names.set("ctyun_tenant", "7000"), Some(Ok(())));
+    let names = CloudIds::from_stored([("sky_tenant".to_owned(), "7000".to_owned())].into());
     let set = names.clone();
     let written = store.write(move |change| {
         for (id, name) in [("KEY3", "b"), ("KEY1", "a"), ("KEY2", "a")] {
@@ -198,4 +197,19 @@ fn access_has_each_tenants_keys_and_only_the_cloud_ids_that_were_set() {
     assert_eq!((ids("a"), ids("b"), ids("c")), (vec!["KEY1", "KEY2"], vec!["KEY3"], vec![]));
     assert_eq!(access.keys.len(), 3);
     assert_eq!(access.cloud_ids, [(tenant("b"), names)].into());
+}
+
+#[test]
+fn a_full_disk_and_a_locked_catalog_are_told_apart_from_faults() {
+    let failure = |code| {
+        let error = rusqlite::ffi::Error::new(code);
+        CatalogError::from(rusqlite::Error::SqliteFailure(error, None))
+    };
+    assert!(matches!(failure(rusqlite::ffi::SQLITE_FULL), CatalogError::NoSpace { .. }));
+    for code in [rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_LOCKED] {
+        assert!(matches!(failure(code), CatalogError::Unavailable { .. }));
+    }
+    assert!(matches!(failure(rusqlite::ffi::SQLITE_CORRUPT), CatalogError::Internal { .. }));
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    assert!(matches!(CatalogError::from(full), CatalogError::NoSpace { .. }));
 }

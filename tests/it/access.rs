@@ -1,11 +1,13 @@
 //! Changes to keys, cloud ids and the link secret apply at once; limits of one tenant and one key.
 
 use layerbase::config::Auth;
+use layerbase::dialects;
 use layerbase::domain::{CloudIds, Role, TenantId};
 use serde_json::Value;
 
+use crate::clouds::{self, native};
 use crate::support::sign::TestKey;
-use crate::support::{Answer, Request, TestServer, asked, zips};
+use crate::support::{Answer, Request, TestServer, zips};
 
 const WRITER: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
 
@@ -35,9 +37,8 @@ fn cached_page_follows_cloud_ids_and_link_secret() {
     assert_eq!(Request::get(&link(&before)).send("").status, 403);
     assert_eq!(Request::get(&link(&after)).send("").status, 200);
 
-    let set = |spelling: &mut CloudIds| {
-        spelling.set("alibaba_account", "1234567890123456").unwrap().unwrap();
-    };
+    let account = *dialects::known().cloud_id("alibaba_account").unwrap();
+    let set = move |ids: &mut CloudIds| ids.set(&account, "1234567890123456").unwrap();
     local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
     let arn = "acs:fc:local-1:1234567890123456:layers/demo/versions/1";
     assert_eq!(layers(&server)["arnV2"], arn);
@@ -49,7 +50,7 @@ fn cached_page_follows_cloud_ids_and_link_secret() {
 #[test]
 fn key_changes_apply_at_once_and_last_use_is_recorded() {
     let server = TestServer::start_with(|config| config.auth = Auth::On);
-    let ask = || server.send(&WRITER.native(Request::get("/api/v1/layers"))).status;
+    let ask = || server.send(&native::bearer(WRITER, Request::get("/api/v1/layers"))).status;
     assert_eq!(ask(), 401);
     server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
     assert_eq!(ask(), 200);
@@ -122,24 +123,25 @@ fn function_versions_count_towards_the_tenant_code_limit() {
 fn concurrent_changes_of_cloud_ids_are_all_stored() {
     let server = TestServer::start();
     let names = [("alibaba_account", "17"), ("ctyun_tenant", "7000"), ("tencent_app_id", "125")];
+    let known = dialects::known();
     let locals = names.map(|_| server.local());
     std::thread::scope(|scope| {
         for ((field, value), local) in names.into_iter().zip(&locals) {
+            let field = *known.cloud_id(field).unwrap();
             scope.spawn(move || {
                 for round in 0..20 {
-                    let set = move |spelling: &mut CloudIds| match round % 2 {
-                        0 => assert!(spelling.clear(field)),
-                        _ => spelling.set(field, value).unwrap().unwrap(),
+                    let set = move |ids: &mut CloudIds| match round % 2 {
+                        0 => ids.clear(&field),
+                        _ => ids.set(&field, value).unwrap(),
                     };
                     local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
                 }
             });
         }
     });
-    let (_, spelling) = locals[0].list_tenants().unwrap().remove(0);
-    let known = spelling.fields();
+    let (_, ids) = locals[0].list_tenants().unwrap().remove(0);
     for (field, value) in names {
-        assert!(known.contains(&(field, Some(value.to_owned()))), "{field}: {known:?}");
+        assert_eq!(ids.get(field), Some(value), "{field}");
     }
 }
 
@@ -189,7 +191,7 @@ fn rate_limit_applies_to_a_key() {
         config.rate_limit = Some(2);
     });
     server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
-    let ask = || server.send(&WRITER.native(Request::get("/api/v1/layers")));
+    let ask = || server.send(&native::bearer(WRITER, Request::get("/api/v1/layers")));
     assert_eq!([ask().status, ask().status], [200, 200]);
     let refused = ask();
     assert_eq!((refused.status, refused.json()["code"].as_str()), (429, Some("too_many_requests")));
@@ -215,8 +217,8 @@ fn each_dialect_renders_too_many_requests() {
     for (dialect, status, pointer, code) in refused {
         server.pass_seconds(1);
         let ask = || {
-            let request = asked::listing(dialect);
-            server.send(&WRITER.sign(dialect, request, server.base(), server.now()))
+            let cloud = clouds::named(dialect);
+            server.send(&cloud.sign(WRITER, cloud.listing(), server.base(), server.now()))
         };
         let answer = ask();
         assert_eq!(answer.status, 200, "{dialect}: {}", answer.text());

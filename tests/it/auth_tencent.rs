@@ -7,6 +7,7 @@ use layerbase::config::Auth;
 use layerbase::domain::Role;
 use sha1::Sha1;
 
+use crate::clouds;
 use crate::support::server::START;
 use crate::support::sign::TestKey;
 use crate::support::{Request, TestServer, zips};
@@ -67,7 +68,7 @@ fn v3_signed_json_without_its_action_is_not_read_as_a_form() {
     let inside = format!("{{\"Description\":\"&{form}&\"}}");
     let send = |kind: &str, action: Option<&str>, body: &str| {
         let request = Request::new("POST", "/").header("Content-Type", kind).body(body);
-        let request = key.sign("tencent", request, server.base(), server.now());
+        let request = clouds::named("tencent").sign(key, request, server.base(), server.now());
         let request = match action {
             Some(action) => {
                 request.header("X-TC-Action", action).header("X-TC-Version", "2018-04-16")

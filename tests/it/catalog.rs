@@ -11,7 +11,7 @@ use layerbase::domain::{
     NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId, Timestamp,
     VersionName, VersionNumber, Window,
 };
-use layerbase::ingest::{Staged, Staging};
+use layerbase::ingest::{Staged, StagingWriter};
 use layerbase::store::{OpenError, Store};
 use tempfile::TempDir;
 
@@ -68,9 +68,9 @@ impl Fixture {
 }
 
 fn stage(catalog: &Catalog, bytes: &[u8]) -> Staged {
-    let mut staging = Staging::new(catalog.incoming(), ArtifactLimits::default());
+    let mut staging = StagingWriter::new(catalog.incoming(), ArtifactLimits::default());
     staging.write(bytes.to_vec().into()).unwrap();
-    staging.finish().unwrap()
+    staging.end().finish().unwrap()
 }
 
 /// Returns the caller of every request while authentication is off.

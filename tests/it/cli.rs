@@ -228,7 +228,7 @@ fn settings_come_from_flags_the_environment_and_a_file() {
 
 #[test]
 fn env_prints_the_server_address_for_every_dialect() {
-    for dialect in layerbase::config::DIALECTS {
+    for dialect in layerbase::dialects::known().names {
         let output = process::run(&["env", dialect, "--server", "http://127.0.0.1:9"]);
         assert_eq!(output.status.code(), Some(0), "{dialect}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("127.0.0.1:9"), "{dialect}");

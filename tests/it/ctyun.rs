@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use layerbase::dialects;
 use layerbase::domain::CloudIds;
 use serde_json::{Value, json};
 
@@ -39,12 +40,10 @@ fn numbers(answer: &Answer) -> Vec<u64> {
 fn configured_cloud_ids_appear_in_the_list() {
     let account = "0123456789abcdef0123456789abcdef";
     let server = TestServer::start_with(|config| {
-        let spelling = CloudIds {
-            ctyun_tenant: Some(7000),
-            ctyun_account: Some(account.to_owned()),
-            ..CloudIds::default()
-        };
-        config.tenants = BTreeMap::from([("default".to_owned(), spelling)]);
+        let (known, mut ids) = (dialects::known(), CloudIds::default());
+        ids.set(known.cloud_id("ctyun_tenant").unwrap(), "7000").unwrap();
+        ids.set(known.cloud_id("ctyun_account").unwrap(), account).unwrap();
+        config.tenants = BTreeMap::from([("default".to_owned(), ids)]);
     });
     create(&server, "");
     let row = list(&server).json()["returnObj"][0].clone();

@@ -1,10 +1,10 @@
 //! The house rules that a program can check: arrows, names, lengths, nothing forgotten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use layerbase::dialects::DIALECTS;
+use layerbase::dialects::{self, DIALECTS};
 
 use crate::golden;
 
@@ -34,7 +34,44 @@ const CRATES: &[(&str, &[&str])] = &[
     ("s3s", &["dialects"]),
     ("ureq", &["cli"]),
     ("clap", &["cli"]),
+    ("serde", &["buckets", "catalog", "cli", "config", "dialects", "ingest", "server", "store"]),
 ];
+
+/// The modules that dialects share; each may import those above it.
+const SHARED: [&str; 23] = [
+    "answer",
+    "params",
+    "signing",
+    "guide",
+    "json_fields",
+    "json_writer",
+    "name_rule",
+    "tenants",
+    "call",
+    "refusal",
+    "wording",
+    "operation",
+    "auth",
+    "sigv4",
+    "extract",
+    "links",
+    "dialect",
+    "cache",
+    "upload",
+    "stream",
+    "gate",
+    "router",
+    "mod",
+];
+
+/// Calls that read the wall clock or make something random, and the files that may have them: the
+/// sources of both, and the command line, which has no server to hand them in.
+const CHANCE: [&str; 5] =
+    ["SystemTime::now", "Timestamp::now", "Zoned::now", "Uuid::new_v4", "getrandom::"];
+const CHANCE_FILES: [&str; 3] = ["src/catalog/mod.rs", "src/cli/mod.rs", "src/cli/folder.rs"];
+
+/// Modules that wait for clients and storages, and so measure time.
+const TIMED: [&str; 2] = ["app", "server"];
 
 /// The files of a dialect; a name may also be a folder beside its file.
 const DIALECT_FILES: [&str; 6] = ["mod", "routes", "wire", "errors", "auth", "paging"];
@@ -74,6 +111,21 @@ fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The code of a file that is compiled without tests; nothing for a file of tests.
+fn code_without_tests(path: &Path) -> String {
+    let below = path.strip_prefix(root()).unwrap();
+    let is_test = |part: &std::ffi::OsStr| {
+        let name = part.to_string_lossy();
+        ["tests", "mutations", "samples"].contains(&name.trim_end_matches(".rs"))
+    };
+    if below.iter().any(is_test) {
+        return String::new();
+    }
+    let code = code(path);
+    let end = code.find("#[cfg(test)]\nmod tests {");
+    code[..end.unwrap_or(code.len())].to_owned()
 }
 
 /// The words that follow `prefix` in a text; of a group in braces, the first word of each member.
@@ -165,26 +217,105 @@ fn crates_stay_where_they_belong() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// `super` leads at most to the parent, so that it never leaves the module below `src`.
+#[test]
+fn imports_say_where_they_lead() {
+    let mut broken = Vec::new();
+    for path in rust_files("src") {
+        let below = path.strip_prefix(root().join("src")).unwrap();
+        let depth = below.iter().count() - usize::from(path.ends_with("mod.rs"));
+        let code = code_without_tests(&path);
+        if code.contains("super::super") {
+            broken.push(format!("{}: super::super", path.display()));
+        }
+        if depth < 2 && code.contains("super::") {
+            broken.push(format!("{}: super leaves the module", path.display()));
+        }
+        let is_glob = |line: &&str| line.contains("use ") && line.contains("::*");
+        if let Some(line) = code.lines().find(is_glob) {
+            broken.push(format!("{}: {line}", path.display()));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn no_module_re_exports_what_belongs_to_another() {
+    for path in rust_files("src") {
+        let module = module(&path);
+        for line in code(&path).lines().map(str::trim_start) {
+            let Some(used) = line.strip_prefix("pub").filter(|rest| rest.contains("use crate::"))
+            else {
+                continue;
+            };
+            let from = words_after(used, "crate::");
+            assert!(from.iter().all(|other| *other == module), "{}: {line}", path.display());
+        }
+    }
+}
+
+/// Returns the modules of `dialects` that a file's code names.
+fn named_dialect_modules(path: &Path, folder: &Path) -> Vec<String> {
+    let code = code_without_tests(path);
+    let mut names = words_after(&code, "dialects::");
+    let is_front_page = path.parent() == Some(folder) && !path.ends_with("dialects/mod.rs");
+    let is_dialect_front_page =
+        path.ends_with("mod.rs") && path.parent().and_then(Path::parent) == Some(folder);
+    if is_front_page || is_dialect_front_page {
+        names.extend(words_after(&code, "super::"));
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
 #[test]
 fn no_dialect_imports_another() {
-    let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+    let folder = root().join("src/dialects");
+    let names = dialects::known().names;
     for name in &names {
         for path in rust_files(&format!("src/dialects/{name}")) {
-            for other in words_after(&code(&path), "dialects::") {
-                assert!(other == *name || !names.contains(&other), "{}: {other}", path.display());
+            for other in named_dialect_modules(&path, &folder) {
+                let is_other = other != *name && names.contains(&other.as_str());
+                assert!(!is_other, "{}: {other}", path.display());
             }
         }
     }
 }
 
 #[test]
+fn what_dialects_share_is_in_an_order() {
+    let folder = root().join("src/dialects");
+    let position = |name: &str| SHARED.iter().position(|shared| *shared == name);
+    let mut broken = Vec::new();
+    for path in rust_files("src/dialects") {
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.parent() != Some(&*folder) || ["mod", "tests"].contains(&&*stem) {
+            continue;
+        }
+        let Some(own) = position(&stem) else {
+            broken.push(format!("{stem} is not in SHARED"));
+            continue;
+        };
+        let cloud = dialects::known().names;
+        for other in named_dialect_modules(&path, &folder) {
+            // A macro names its own module.
+            let is_above = position(&other).is_none_or(|other| other <= own);
+            if !is_above || cloud.contains(&&*other) {
+                broken.push(format!("{stem} -> {other}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
 fn every_dialect_has_the_same_six_files() {
-    for dialect in DIALECTS {
-        let folder = root().join("src/dialects").join(dialect.name());
-        let found: BTreeSet<String> = fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-            .collect();
+    for name in dialects::known().names {
+        let folder = root().join("src/dialects").join(name);
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+        // A folder with a front page of its own is another API of the same cloud.
+        let is_own = |path: &PathBuf| !path.join("mod.rs").exists();
+        let found: BTreeSet<String> = entries.filter(is_own).map(|path| stem(&path)).collect();
         let wanted: BTreeSet<String> =
             DIALECT_FILES.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(found, wanted, "{}", folder.display());
@@ -192,25 +323,50 @@ fn every_dialect_has_the_same_six_files() {
 }
 
 #[test]
-fn the_configuration_knows_every_dialect() {
-    let mut names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
-    names.sort_unstable();
-    assert_eq!(names, layerbase::config::DIALECTS);
+fn every_cloud_has_a_client_in_the_tests() {
+    let clients: Vec<String> = ["python", "node"]
+        .iter()
+        .flat_map(|language| fs::read_dir(root().join("tests/sdk").join(language)).unwrap())
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    for name in dialects::known().names.into_iter().filter(|name| *name != "native") {
+        assert!(clients.iter().any(|client| client.starts_with(name)), "{name} has no client");
+    }
 }
 
 #[test]
-fn only_auth_files_and_what_they_share_make_callers() {
-    let shared = root().join("src/dialects/signing.rs");
-    // Tests of what lies below the dialects have to come from somewhere too.
-    let is_test = |path: &Path| {
-        let below = path.strip_prefix(root()).unwrap();
-        below.iter().any(|part| part == "tests" || part == "tests.rs")
-    };
-    for path in rust_files("src").into_iter().filter(|path| !is_test(path)) {
-        if code(&path).contains("Caller::new") && !path.starts_with(root().join("src/domain")) {
-            assert!(path.ends_with("auth.rs") || path == shared, "{}", path.display());
+fn only_auth_files_make_callers() {
+    for path in rust_files("src") {
+        let is_domain = path.starts_with(root().join("src/domain"));
+        if code_without_tests(&path).contains("Caller::new") && !is_domain {
+            assert!(path.ends_with("auth.rs"), "{}", path.display());
         }
     }
+}
+
+#[test]
+fn no_handler_asks_for_a_role() {
+    for path in rust_files("src/dialects") {
+        if code_without_tests(&path).contains("must_be(") {
+            assert!(path.ends_with("dialects/gate.rs"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn clock_and_chance_are_handed_in() {
+    let mut broken = Vec::new();
+    for path in rust_files("src") {
+        let code = code_without_tests(&path);
+        let is_source = CHANCE_FILES.iter().any(|file| path.ends_with(file));
+        for call in CHANCE.into_iter().filter(|call| code.contains(call) && !is_source) {
+            broken.push(format!("{}: {call}", path.display()));
+        }
+        if code.contains("Instant::now") && !TIMED.contains(&&*module(&path)) {
+            broken.push(format!("{}: Instant::now", path.display()));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
@@ -239,14 +395,14 @@ fn every_test_file_is_run() {
 
 #[test]
 fn every_operation_has_a_golden_case_and_every_case_an_operation() {
-    let cases: BTreeSet<(String, String)> =
-        golden::all().into_iter().map(|case| (case.dialect, case.operation)).collect();
-    let operations: BTreeSet<(String, String)> = DIALECTS
-        .iter()
-        .flat_map(|dialect| {
-            let names = dialect.operations().into_iter().map(|operation| operation.name.to_owned());
-            names.map(|name| (dialect.name().to_owned(), name)).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut cases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for case in golden::all() {
+        cases.entry(case.dialect).or_default().insert(case.operation);
+    }
+    let mut operations: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for dialect in DIALECTS {
+        let names = (dialect.operations)().into_iter().map(|operation| operation.name.to_owned());
+        operations.entry(dialect.name.to_owned()).or_default().extend(names);
+    }
     assert_eq!(cases, operations, "cases on the left, operations on the right");
 }

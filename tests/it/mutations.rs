@@ -3,72 +3,29 @@
 
 use layerbase::config::Auth;
 use layerbase::domain::Role;
-use serde_json::Value;
 
+use crate::clouds::{CLOUDS, Cloud, Scheme};
 use crate::support::sign::TestKey;
-use crate::support::{Answer, Request, TestServer, asked, raw, zips};
+use crate::support::{Answer, Request, TestServer, raw, zips};
 
 const KEY: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
 
 const OTHER: TestKey = TestKey { id: "OTHER001", secret: "secret-of-another", tenant: "other" };
 
-/// Huawei with a signature in place of a token.
-const HUAWEI_SIGNED: &str = "huawei, signed";
-
 /// Number of changed requests of each kind.
 const ROUNDS: usize = 250;
 
-/// A dialect and the headers that its scheme reads or covers, in the requests of `asked`.
-const DIALECTS: [(&str, &[&str]); 8] = [
-    ("alibaba", &["authorization", "date", "content-type"]),
-    ("ctyun", &["eop-authorization", "eop-date", "ctyun-eop-request-id"]),
-    ("huawei", &["x-auth-token"]),
-    (HUAWEI_SIGNED, &["authorization", "x-sdk-date"]),
-    ("native", &["authorization"]),
-    ("openyuanrong", &["x-auth"]),
-    ("s3", &["authorization", "x-amz-date", "x-amz-content-sha256", "host"]),
-    ("tencent", &["authorization", "x-tc-timestamp", "content-type", "host"]),
-];
+/// Returns every scheme of every cloud.
+fn schemes() -> impl Iterator<Item = (&'static dyn Cloud, &'static Scheme)> {
+    CLOUDS.into_iter().flat_map(|cloud| cloud.schemes().iter().map(move |scheme| (cloud, scheme)))
+}
 
 /// Returns the part of a header's value that its scheme distinguishes; blanks around a value are
 /// never part of it. Two requests with equal meanings may both be accepted with one signature.
-fn meaning(dialect: &str, name: &str, value: &[u8]) -> Vec<u8> {
+fn meaning(scheme: &Scheme, name: &str, value: &[u8]) -> Vec<u8> {
     let value = value.trim_ascii();
-    let Ok(text) = std::str::from_utf8(value) else { return value.to_vec() };
-    let meaning = match (dialect, name) {
-        // Ignored: the case of the word, and blanks after it.
-        ("native", _) => match text.split_once(' ') {
-            Some((word, token)) => format!("{} {}", word.to_lowercase(), token.trim_start()),
-            None => text.to_owned(),
-        },
-        // Ignored: the case of the names, and the older spelling of `Headers=`.
-        ("ctyun", "eop-authorization") => {
-            let text = text.replacen(" Headers=", " Header=", 1);
-            let (front, signature) = text.split_once(" Signature=").unwrap_or((&text, ""));
-            let (id, names) = front.split_once(" Header=").unwrap_or((front, "none"));
-            format!("{id} {} {signature}", names.to_lowercase())
-        }
-        // Ignored: blanks between the parts, and the case of the signature's digits.
-        ("tencent", "authorization") => {
-            let (word, parts) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-            let parts = parts.split(',').map(|part| match part.trim() {
-                part if part.starts_with("Signature=") => part.to_lowercase(),
-                part => part.to_owned(),
-            });
-            format!("{word} {}", parts.collect::<Vec<_>>().join(","))
-        }
-        // Ignored: blanks around the fields, and the case of the signature's digits.
-        (HUAWEI_SIGNED | "s3", "authorization") => {
-            let (front, signature) = text.split_once("Signature=").unwrap_or((text, ""));
-            let (word, fields) = front.split_once(' ').unwrap_or((front, ""));
-            let fields: Vec<&str> = fields.split(',').map(str::trim).collect();
-            format!("{word} {}{}", fields.join(","), signature.to_lowercase())
-        }
-        // Ignored: the case, since these values are signed in lower case.
-        ("tencent", "content-type" | "host") => text.to_lowercase(),
-        _ => text.to_owned(),
-    };
-    meaning.into_bytes()
+    std::str::from_utf8(value)
+        .map_or_else(|_| value.to_vec(), |text| (scheme.meaning)(name, text).into_bytes())
 }
 
 /// A random number generator with a fixed seed (SplitMix64).
@@ -137,62 +94,17 @@ impl Raw {
         raw::answer(&mut raw::sent(server.base(), &bytes))
     }
 
-    /// Returns the meanings of these headers.
-    fn meanings(&self, dialect: &str, names: &[&str]) -> Vec<(String, Vec<u8>)> {
-        let covered = self.headers.iter().filter(|(name, _)| names.contains(&&**name));
-        covered.map(|(name, value)| (name.clone(), meaning(dialect, name, value))).collect()
+    /// Returns the meanings of the headers that a scheme covers.
+    fn meanings(&self, scheme: &Scheme) -> Vec<(String, Vec<u8>)> {
+        let covered = self.headers.iter().filter(|(name, _)| scheme.covered.contains(&&**name));
+        covered.map(|(name, value)| (name.clone(), meaning(scheme, name, value))).collect()
     }
 }
 
-/// Checks that an answer is the dialect's refusal of an unauthenticated request.
-fn assert_refused(dialect: &str, answer: &Answer) {
+/// Checks that an answer is the cloud's refusal of an unauthenticated request.
+fn assert_refused(cloud: &dyn Cloud, scheme: &Scheme, answer: &Answer) {
     let (status, text) = (answer.status, answer.text());
-    if dialect == "s3" {
-        let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-        let code = code.map(|(code, _)| code).unwrap_or_default();
-        let codes: &[&str] = match status {
-            400 => &["AuthorizationHeaderMalformed", "XAmzContentSHA256Mismatch"],
-            _ => &[
-                "AccessDenied",
-                "InvalidAccessKeyId",
-                "SignatureDoesNotMatch",
-                "RequestTimeTooSkewed",
-            ],
-        };
-        assert!(matches!(status, 400 | 403) && codes.contains(&code), "{dialect}: {status} {text}");
-        return;
-    }
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{dialect}: {text}"));
-    let is = |pointer: &str, starts: &[&str]| {
-        let said = body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        starts.iter().any(|start| said.starts_with(start))
-    };
-    let fields = body.as_object().map(|body| body.len());
-    let is_theirs = match dialect {
-        "alibaba" => {
-            let known = match status {
-                400 => is("/Code", &["MissingRequiredHeader", "InvalidArgument"]),
-                _ => is("/Code", &["InvalidAccessKeyID", "SignatureNotMatch", "AccessDenied"]),
-            };
-            known && matches!(status, 400 | 403) && fields == Some(3)
-        }
-        "ctyun" => {
-            let code = if status == 401 { "CTAPI_10002" } else { "CTAPI_10009" };
-            matches!(status, 401 | 403) && is("/statusCode", &[code]) && fields == Some(7)
-        }
-        "huawei" | HUAWEI_SIGNED => {
-            status == 401 && is("/error_code", &["APIGW.030"]) && fields == Some(3)
-        }
-        "native" => status == 401 && is("/code", &["unauthorized"]),
-        "openyuanrong" => status == 401 && text.contains("Authentication failed"),
-        _ => {
-            let codes = ["AuthFailure.", "MissingParameter", "InvalidParameter"];
-            let is_json = answer.header("content-type") == Some("application/json");
-            let is_numbered = body.pointer("/Response/RequestId").is_some();
-            status == 200 && is_json && is_numbered && is("/Response/Error/Code", &codes)
-        }
-    };
-    assert!(is_theirs, "{dialect}: {status} {text}");
+    assert!(cloud.is_refusal(answer), "{}: {status} {text}", scheme.name);
 }
 
 fn server() -> TestServer {
@@ -203,26 +115,20 @@ fn server() -> TestServer {
     server
 }
 
-/// Returns the list request and the publication of a dialect, signed with a key.
-fn signed(server: &TestServer, dialect: &str, key: TestKey) -> [Raw; 2] {
-    let zip = zips::vector("tencent");
-    let cloud = if dialect == HUAWEI_SIGNED { "huawei" } else { dialect };
-    [asked::listing(cloud), asked::publishing(cloud, &zip)].map(|request| {
-        let signed = match dialect {
-            HUAWEI_SIGNED => key.huawei_signed(request, server.now()),
-            _ => key.sign(dialect, request, server.base(), server.now()),
-        };
-        Raw::new(signed, server)
-    })
+/// Returns the list request and the publication of a cloud, signed with a key.
+fn signed(server: &TestServer, cloud: &dyn Cloud, scheme: &Scheme, key: TestKey) -> [Raw; 2] {
+    [cloud.listing(), cloud.publishing(&zips::vector("tencent"))]
+        .map(|request| Raw::new((scheme.sign)(key, request, server.base(), server.now()), server))
 }
 
 #[test]
 fn request_changed_after_signing_is_refused() {
     let (server, mut random) = (server(), Random(0x5EED));
-    for (dialect, names) in DIALECTS {
+    for (cloud, scheme) in schemes() {
+        let (name, names) = (scheme.name, scheme.covered);
         let before = server.footprint();
         let (mut refused, mut same) = (0, 0);
-        let [listing, publishing] = signed(&server, dialect, KEY);
+        let [listing, publishing] = signed(&server, cloud, scheme, KEY);
         for (original, is_listing) in [(listing, true), (publishing, false)] {
             // Only headers that the request has: a list has no `Content-Type`.
             let places: Vec<usize> = (0..original.headers.len())
@@ -235,21 +141,21 @@ fn request_changed_after_signing_is_refused() {
                     0 if changed.headers[at].0 != "host" => drop(changed.headers.remove(at)),
                     _ => random.change(&mut changed.headers[at].1),
                 }
-                let is_same = changed.meanings(dialect, names) == original.meanings(dialect, names);
+                let is_same = changed.meanings(scheme) == original.meanings(scheme);
                 if !is_same {
-                    assert_refused(dialect, &changed.send(&server));
+                    assert_refused(cloud, scheme, &changed.send(&server));
                     refused += 1;
                 } else if is_listing {
                     // Accepted. Only lists are sent: they change nothing.
                     let answer = changed.send(&server);
                     let is_in = answer.status == 200 && !answer.text().contains("Error\":");
-                    assert!(is_in, "{dialect}: {}", answer.text());
+                    assert!(is_in, "{name}: {}", answer.text());
                     same += 1;
                 }
             }
         }
-        assert!(refused > ROUNDS, "{dialect}: {refused} refused, {same} the same");
-        assert_eq!(server.footprint(), before, "{dialect}");
+        assert!(refused > ROUNDS, "{name}: {refused} refused, {same} the same");
+        assert_eq!(server.footprint(), before, "{name}");
     }
 }
 
@@ -257,28 +163,27 @@ fn request_changed_after_signing_is_refused() {
 fn signature_is_bound_to_key_and_method() {
     let server = server();
     let before = server.footprint();
-    for (dialect, _) in DIALECTS {
+    for (cloud, scheme) in schemes() {
         let by_other = TestKey { id: OTHER.id, tenant: OTHER.tenant, ..KEY };
         let by_nobody = TestKey { id: "NOBODY01", tenant: "nobody", ..KEY };
         for key in [by_other, by_nobody] {
-            for request in signed(&server, dialect, key) {
-                assert_refused(dialect, &request.send(&server));
+            for request in signed(&server, cloud, scheme, key) {
+                assert_refused(cloud, scheme, &request.send(&server));
             }
         }
-        // Tokens and CTyun's signature do not cover the method; Huawei has no other method on these
-        // paths.
-        if matches!(dialect, "alibaba" | "s3" | "tencent") {
-            let [_, mut publishing] = signed(&server, dialect, KEY);
+        if scheme.is_bound_to_method {
+            let [_, mut publishing] = signed(&server, cloud, scheme, KEY);
             publishing.method = "GET".to_owned();
-            assert_refused(dialect, &publishing.send(&server));
+            assert_refused(cloud, scheme, &publishing.send(&server));
         }
     }
     assert_eq!(server.footprint(), before);
-    for (dialect, _) in DIALECTS {
-        for request in signed(&server, dialect, KEY) {
+    for (cloud, scheme) in schemes() {
+        let name = scheme.name;
+        for request in signed(&server, cloud, scheme, KEY) {
             let answer = request.send(&server);
-            assert!(matches!(answer.status, 200 | 201), "{dialect}: {}", answer.text());
-            assert!(!answer.text().contains("Error\":"), "{dialect}: {}", answer.text());
+            assert!(matches!(answer.status, 200 | 201), "{name}: {}", answer.text());
+            assert!(!answer.text().contains("Error\":"), "{name}: {}", answer.text());
         }
     }
 }

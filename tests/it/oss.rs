@@ -9,6 +9,7 @@ use layerbase::domain::{KeyId, Role};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
+use crate::clouds;
 use crate::support::sign::TestKey;
 use crate::support::{Answer, Request, TestServer, raw, zips};
 
@@ -85,7 +86,7 @@ fn server() -> TestServer {
 
 /// Sends a request to the API, signed with a key.
 fn ask(server: &TestServer, key: TestKey, request: Request) -> Answer {
-    server.send(&key.sign("alibaba", request, server.base(), server.now()))
+    server.send(&clouds::named("alibaba").sign(key, request, server.base(), server.now()))
 }
 
 fn publish(server: &TestServer, key: TestKey, name: &str) -> Answer {

@@ -6,6 +6,7 @@ use std::path::Path;
 use layerbase::config::Auth;
 use layerbase::domain::Role;
 
+use crate::clouds::{Cloud, s3};
 use crate::support::sign::TestKey;
 use crate::support::{Answer, Request, TestServer, zips};
 
@@ -22,7 +23,7 @@ fn server() -> TestServer {
 }
 
 fn send(server: &TestServer, key: TestKey, request: Request) -> Answer {
-    server.send(&key.sign("s3", request, server.base(), server.now()))
+    server.send(&s3::S3.sign(key, request, server.base(), server.now()))
 }
 
 fn put(path: &str, body: impl Into<Vec<u8>>) -> Request {
@@ -50,7 +51,7 @@ fn signature_of_each_chunk_is_verified() {
     let zip = zips::stored(&[("noise.bin", &vec![7; 400_000])]);
     let signed = |size| {
         let request = put("/s3/code/chunks.zip", zip.clone());
-        WRITER.s3_chunks(request, server.base(), server.now(), size)
+        s3::chunks(WRITER, request, server.base(), server.now(), size)
     };
     // The smallest and the usual chunk size of real clients, and one chunk for the whole body.
     for size in [8 << 10, 64 << 10, 1 << 20] {
@@ -208,7 +209,7 @@ fn signed_requests_without_the_s3_path_are_accepted() {
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         let got = send(&server, READER, Request::get(&format!("/s3{path}")));
         assert_eq!(got.text(), path);
-        let mut moved = WRITER.sign("s3", Request::get(path), server.base(), server.now());
+        let mut moved = s3::S3.sign(WRITER, Request::get(path), server.base(), server.now());
         moved.path = format!("/s3{path}");
         let answer = server.send(&moved);
         assert!(answer.text().contains("SignatureDoesNotMatch"), "{}", answer.text());
@@ -239,7 +240,7 @@ fn unsigned_content_encoding_is_ignored() {
     let added = [("Content-Encoding", "aws-chunked"), ("x-amz-meta-more", "1")];
     for (name, value) in added {
         let request = put("/s3/code/plain", chunks);
-        let signed = WRITER.sign("s3", request, server.base(), server.now()).header(name, value);
+        let signed = s3::S3.sign(WRITER, request, server.base(), server.now()).header(name, value);
         let answer = server.send(&signed);
         assert_eq!(answer.status, if name == "Content-Encoding" { 200 } else { 403 });
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::clouds::openyuanrong;
 use crate::support::process::{BINARY, Process};
 use crate::support::sign::TestKey;
 
@@ -123,7 +124,7 @@ fn hand_out_keys(data: &Path) -> Vec<(String, String)> {
         layerbase(&add, &format!("{}\n", key.secret));
         environment.push((format!("{name}KEY_ID"), key.id.to_owned()));
         environment.push((format!("{name}KEY_SECRET"), key.secret.to_owned()));
-        environment.push((format!("{name}TOKEN"), key.token()));
+        environment.push((format!("{name}TOKEN"), openyuanrong::token(key)));
     }
     layerbase(&["key", "disable", KEYS[2].1.id], "");
     environment.iter_mut().for_each(|(name, _)| name.insert_str(0, "LAYERBASE_TEST_"));
@@ -201,8 +202,8 @@ scripts! { python_passes:
     python_alibaba_2023 "alibaba_2023.py"
     python_ctyun "ctyun.py"
     python_huawei "huawei.py"
-    python_inbox "inbox.py"
     python_openyuanrong "openyuanrong.py"
+    python_s3 "s3.py"
     python_tencent "tencent.py"
 }
 

@@ -11,6 +11,7 @@ use layerbase::domain::Role;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
+use crate::clouds;
 use crate::golden::{self, Case};
 use crate::support::sign::TestKey;
 use crate::support::{Answer, TestServer, Watch};
@@ -85,7 +86,7 @@ fn send(
         _ if is_tencent => "tencent",
         _ => dialect,
     };
-    server.send(&key.sign(dialect, request, server.base(), server.now()))
+    server.send(&clouds::named(dialect).sign(key, request, server.base(), server.now()))
 }
 
 fn rows(server: &TestServer) -> Vec<String> {

@@ -5,8 +5,9 @@ use std::fs;
 use layerbase::config::Auth;
 use layerbase::domain::Role;
 
+use crate::clouds::{self, Cloud};
 use crate::support::sign::TestKey;
-use crate::support::{Answer, Request, TestServer, asked, raw, zips};
+use crate::support::{Answer, Request, TestServer, raw, zips};
 
 const KNOWN: TestKey = TestKey { id: "KNOWN001", secret: "secret-of-the-known", tenant: "default" };
 
@@ -29,8 +30,8 @@ fn server() -> TestServer {
     server
 }
 
-fn send(server: &TestServer, dialect: &str, key: TestKey, request: Request) -> Answer {
-    server.send(&key.sign(dialect, request, server.base(), server.now()))
+fn send(server: &TestServer, cloud: &dyn Cloud, key: TestKey, request: Request) -> Answer {
+    server.send(&cloud.sign(key, request, server.base(), server.now()))
 }
 
 /// Returns a zip so large that no body with it fits into memory.
@@ -47,19 +48,21 @@ fn unauthenticated_upload_is_never_written_to_disk() {
     // Without this folder every write fails with an internal error.
     fs::remove_dir(server.data().join("incoming")).unwrap();
     for (dialect, status, code) in REFUSED {
-        let publishing = || asked::publishing(dialect, &zip);
-        let answer = send(&server, dialect, STRANGER, publishing());
+        let cloud = clouds::named(dialect);
+        let publishing = || cloud.publishing(&zip);
+        let answer = send(&server, cloud, STRANGER, publishing());
         assert_eq!(answer.status, status, "{dialect}: {}", answer.text());
         assert!(answer.text().contains(code), "{dialect}: {}", answer.text());
         let unsigned = server.send(&publishing());
         assert!(!unsigned.text().contains("nternal"), "{dialect}: {}", unsigned.text());
-        let known = send(&server, dialect, KNOWN, publishing());
+        let known = send(&server, cloud, KNOWN, publishing());
         assert!(known.text().contains("nternal"), "{dialect}: {}", known.text());
     }
     fs::create_dir(server.data().join("incoming")).unwrap();
     assert_eq!(server.footprint(), before);
     for (dialect, ..) in REFUSED {
-        let known = send(&server, dialect, KNOWN, asked::publishing(dialect, &zip));
+        let cloud = clouds::named(dialect);
+        let known = send(&server, cloud, KNOWN, cloud.publishing(&zip));
         assert!(matches!(known.status, 200 | 201), "{dialect}: {}", known.text());
     }
 }
@@ -70,8 +73,8 @@ fn expired_signature_is_refused_before_the_body_is_spooled() {
     let zip = large();
     fs::remove_dir(server.data().join("incoming")).unwrap();
     for (dialect, code) in [("alibaba", "AccessDenied"), ("tencent", "SignatureExpire")] {
-        let request = asked::publishing(dialect, &zip);
-        let request = KNOWN.sign(dialect, request, server.base(), server.now());
+        let cloud = clouds::named(dialect);
+        let request = cloud.sign(KNOWN, cloud.publishing(&zip), server.base(), server.now());
         server.pass_seconds(3600);
         let answer = server.send(&request).text();
         assert!(answer.contains(code), "{dialect}: {answer}");

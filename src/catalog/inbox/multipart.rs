@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{Catalog, check_object_info, digests_of, subject};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
-    BucketName, Caller, CatalogError, InboxObject, Limit, Multipart, MultipartRange, Noun,
-    ObjectInfo, ObjectRef, Page, Part, Role, TenantId, Timestamp,
+    BucketName, Caller, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
+    ObjectInfo, ObjectRef, Page, Part, RequestError, Role, TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Spool, SpoolWriter};
 use crate::store::{PendingFile, View};
@@ -45,7 +45,7 @@ impl Catalog {
         let taken = self.store.write(move |store| {
             if store.count_multiparts(&tenant, started)? >= UNFINISHED_MAX {
                 let reason = format!("may be at most {UNFINISHED_MAX} that are not completed");
-                return Err(CatalogError::invalid("multipart uploads", reason));
+                return Err(CatalogError::invalid(Field::Multiparts, reason));
             }
             let upload = Multipart { id, at, about, started, expires };
             room.take(store, || {
@@ -157,7 +157,10 @@ impl Catalog {
             // During the copy, other requests may have put parts or ended the upload.
             find(store, &tenant, &at, &upload, stored)?;
             if choose(store, &upload, &parts)? != chosen {
-                return Err(CatalogError::invalid("part", "was put again while it was copied"));
+                return Err(CatalogError::invalid(
+                    Field::Part,
+                    "was put again while it was copied",
+                ));
             }
             store.delete_multipart(&upload)
         })
@@ -171,11 +174,11 @@ impl Catalog {
                 Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
                     let number = part.number;
                     let reason = format!("{number} was put again or removed while it was copied");
-                    return Err(CatalogError::invalid("part", reason));
+                    return Err(CatalogError::invalid(Field::Part, reason));
                 }
                 opened => opened?,
             };
-            spool.write_file(&mut file)?;
+            spool.write_file(&mut file).map_err(past_limit)?;
         }
         spool.finish()
     }
@@ -214,7 +217,7 @@ impl Completing {
     ) -> Result<Completion<'_>, CatalogError> {
         let which = (tenant.clone(), upload.to_owned());
         if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(which.clone()) {
-            return Err(CatalogError::invalid("multipart upload", "is being completed"));
+            return Err(CatalogError::invalid(Field::Multipart, "is being completed"));
         }
         Ok(Completion { of: self, which })
     }
@@ -254,10 +257,10 @@ fn choose(
     parts: &[(u16, String)],
 ) -> Result<Vec<(Part, Uuid)>, CatalogError> {
     if parts.is_empty() {
-        return Err(CatalogError::invalid("parts", "must be at least one"));
+        return Err(CatalogError::invalid(Field::Parts, "must be at least one"));
     }
     if !parts.is_sorted_by(|(one, _), (next, _)| one < next) {
-        return Err(CatalogError::invalid("part order", "must be ascending, each number once"));
+        return Err(CatalogError::invalid(Field::PartOrder, "must be ascending, each number once"));
     }
     let mut there = view.select_parts(upload, 0, u64::from(PART_MAX))?.items.into_iter();
     let mut chosen = Vec::with_capacity(parts.len());
@@ -267,11 +270,21 @@ fn choose(
             Some(part) => chosen.push(part),
             None => {
                 let reason = format!("{number} with the entity tag '{etag}' was not put");
-                return Err(CatalogError::invalid("part", reason));
+                return Err(CatalogError::invalid(Field::Part, reason));
             }
         }
     }
     Ok(chosen)
+}
+
+/// Restates an error of joining the parts: the limit is that of one upload's code.
+fn past_limit(error: RequestError) -> CatalogError {
+    match error {
+        RequestError::Limit { limit, actual, .. } => {
+            CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual }
+        }
+        RequestError::Catalog(error) => error,
+    }
 }
 
 /// Returns the entity tag of an object that was put in parts, as S3 computes it.

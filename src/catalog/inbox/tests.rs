@@ -15,7 +15,7 @@ use sha2::Digest;
 
 use super::*;
 use crate::catalog::{Clock, IdSource};
-use crate::domain::{KeyId, MultipartFrom, MultipartRange, Part};
+use crate::domain::{Field, KeyId, MultipartFrom, MultipartRange, Part};
 use crate::ingest::{Measure, SpoolWriter};
 use crate::store::Store;
 
@@ -352,10 +352,10 @@ fn a_refused_change_changes_nothing() {
     };
     let long = "x".repeat(2048);
     for (about, wanted, limit) in [
-        (info(&long[..257], ""), "media type", "256 bytes"),
-        (info("a\nb", ""), "media type", "control"),
-        (info("", &long[3..]), "metadata", "2048 bytes"),
-        (info("", "a\0"), "metadata", "control"),
+        (info(&long[..257], ""), Field::MediaType, "256 bytes"),
+        (info("a\nb", ""), Field::MediaType, "control"),
+        (info("", &long[3..]), Field::Metadata, "2048 bytes"),
+        (info("", "a\0"), Field::Metadata, "control"),
     ] {
         let tried = [
             catalog.put_object(&caller("a"), at("code/a"), about.clone(), body()).map(drop),

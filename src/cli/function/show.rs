@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::client::{self, Client, Query};
-use super::super::failure::Failure;
-use super::super::output::{self, Output};
+use crate::cli::client::{self, Client, Query};
+use crate::cli::failure::Failure;
+use crate::cli::output::{self, Output};
 
 /// The displayed fields of a function's head or version in an answer.
 #[derive(Deserialize)]

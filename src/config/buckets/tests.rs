@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Config, DEFAULT_FILE, Flags};
+use crate::domain::KnownDialects;
 
 /// Loads a file's text with two variables set.
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -12,7 +13,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
         "THE_SECRET" => Some(OsString::from("secret-of-variable")),
         _ => None,
     };
-    Config::load(&Flags::default(), environment, folder.path())
+    Config::load(&Flags::default(), environment, folder.path(), &KnownDialects::default())
 }
 
 /// Returns the bucket `b` with these fields.

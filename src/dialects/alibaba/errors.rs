@@ -1,54 +1,33 @@
-//! Refusals, each generation in its own envelope (alibaba.md section 8); the object store's are in
-//! `store`.
+//! Refusals; each generation has its own envelope (alibaba.md section 8).
 
-mod store;
+pub(super) mod generation;
 
 use axum::http::{HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::response::Response;
 
-use super::wire::{Generation, objects};
-use crate::dialects::answer::{self, log_internal};
-use crate::dialects::signing::Denied;
-use crate::dialects::{Call, Refusal};
-use crate::domain::{CatalogError, Limit, Noun};
+use crate::dialects::answer;
+use crate::dialects::auth::Denied;
+use crate::dialects::call::Call;
+use crate::dialects::json_fields::WrongType;
+use crate::dialects::json_writer::JsonObject;
+use crate::dialects::refusal::Refusal;
+use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_from_catalog};
+use crate::domain::{ArchiveProblem, Field, Limit, Noun, RequestLimit};
 use crate::ingest::json::JsonError;
-pub(super) use store::StoreError;
+use Noun::{
+    Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Multipart,
+    Object, Tenant,
+};
+use generation::Generation;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fc-request-id");
 
-/// A refusal, not yet tied to its request.
-#[derive(Clone, Debug)]
+/// A refusal in the cloud's words.
+#[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-}
-
-/// The clients of 2016 read exactly these keys, whatever the documents print.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct FirstEnvelope<'a> {
-    error_code: &'static str,
-    error_message: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct SecondEnvelope<'a> {
-    request_id: &'a str,
-    code: &'static str,
-    message: &'a str,
-    error_code: &'static str,
-    error_message: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ThirdEnvelope<'a> {
-    request_id: &'a str,
-    code: &'static str,
-    message: &'a str,
 }
 
 impl ApiError {
@@ -56,110 +35,135 @@ impl ApiError {
         Self { status, code, message: message.into() }
     }
 
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
-    }
-
-    /// A header that the request's signature needs is not there.
-    pub(super) fn missing_header(name: &str) -> Self {
-        let message = format!("required HTTP header {name} was not specified");
-        Self::new(StatusCode::BAD_REQUEST, "MissingRequiredHeader", message)
+    fn bad(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     fn not_found(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    fn render(&self, generation: Generation, request_id: &str) -> Response {
-        let Self { status, code, message } = self;
-        match generation {
-            Generation::First => {
-                let body = FirstEnvelope { error_code: code, error_message: message };
-                answer::json(*status, &body)
+    fn too_large(limit: u64) -> Self {
+        let message = format!("payload size exceeds maximum allowed size ({limit} bytes)");
+        Self::bad("EntityTooLarge", message)
+    }
+
+    /// States what is wrong with a request.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::bad("InvalidArgument", message)
+    }
+
+    /// States that a header is absent which the signature needs.
+    pub(super) fn missing_header(name: &str) -> Self {
+        let message = format!("required HTTP header {name} was not specified");
+        Self::bad("MissingRequiredHeader", message)
+    }
+
+    /// States that no operation has this method and path.
+    pub(super) fn unserved(call: &Call) -> Self {
+        let message = format!("'{}' against '{}' is not supported", call.method, call.path());
+        Self::bad("PathNotSupported", message)
+    }
+}
+
+/// `InvalidArgument` where the vendor has no code (section 8).
+impl Wording for ApiError {
+    fn missing(what: Noun, Missing { name, of, text }: Missing) -> Self {
+        let text = match (what, of) {
+            (Layer, _) => format!("layer '{name}' does not exist"),
+            (LayerVersion, Some(layer)) => {
+                format!("layer version '{name}' of layer '{layer}' does not exist")
             }
-            Generation::Second => {
-                let (error_code, error_message) = (*code, message.as_str());
-                let body = SecondEnvelope { request_id, code, message, error_code, error_message };
-                answer::json(*status, &body)
+            _ => text,
+        };
+        match what {
+            Layer => Self::not_found("LayerNotFound", text),
+            LayerVersion => Self::not_found("LayerVersionNotFound", text),
+            Function => Self::not_found("FunctionNotFound", text),
+            FunctionVersion => Self::not_found("VersionNotFound", text),
+            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change => {
+                Self::invalid(text)
             }
-            Generation::Third => {
-                answer::json(*status, &ThirdEnvelope { request_id, code, message })
+        }
+    }
+
+    fn exists(what: Noun, text: String) -> Self {
+        match what {
+            Function => Self::new(StatusCode::CONFLICT, "FunctionAlreadyExists", text),
+            Layer | LayerVersion | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
+            | Object | Multipart | Change => Self::invalid(text),
+        }
+    }
+
+    fn in_use(what: Noun, Used { text, .. }: Used) -> Self {
+        match what {
+            Function => Self::new(StatusCode::CONFLICT, "FunctionNotEmpty", text),
+            Layer | LayerVersion | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
+            | Object | Multipart | Change => Self::invalid(text),
+        }
+    }
+
+    /// The code is the same for every field.
+    fn field(field: Field, reason: String) -> Self {
+        let name = match field {
+            Field::LayerName => "layerName",
+            Field::Bucket => "code.ossBucketName",
+            Field::ObjectKey => "code.ossObjectName",
+            other => other.as_str(),
+        };
+        Self::invalid(format!("{name} {reason}"))
+    }
+
+    fn limit(what: Limit, Excess { limit, text, .. }: Excess) -> Self {
+        match what {
+            Limit::CodeSize => Self::too_large(limit),
+            Limit::UnpackedSize
+            | Limit::Entries
+            | Limit::FunctionVersions
+            | Limit::TenantCode
+            | Limit::InboxSize => Self::invalid(text),
+        }
+    }
+
+    fn request_limit(what: RequestLimit, Excess { limit, text, .. }: Excess) -> Self {
+        let status = match what {
+            RequestLimit::BodySize => return Self::too_large(limit),
+            RequestLimit::Rate => StatusCode::TOO_MANY_REQUESTS,
+            RequestLimit::Requests | RequestLimit::Uploads => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, "ResourceThrottled", text)
+    }
+
+    fn archive(problem: ArchiveProblem) -> Self {
+        Self::invalid(format!("code: {problem}"))
+    }
+
+    fn other(cause: Cause, text: String) -> Self {
+        match cause {
+            Cause::Checksum => Self::invalid(format!("code: {text}")),
+            Cause::Stale => {
+                let message = "the resource being modified has been changed";
+                Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+            }
+            Cause::Unchanged => Self::bad("VersionPublishError", text),
+            Cause::Forbidden => Self::new(StatusCode::FORBIDDEN, "AccessDenied", text),
+            // Terraform and Serverless Devs repeat a request after every status from 500 on
+            // (section 2.2).
+            Cause::BucketUnavailable | Cause::Unavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
+            }
+            Cause::NoSpace => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "InternalServerError", text)
+            }
+            Cause::Internal => {
+                let message = "an internal error has occurred. Please retry.";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
             }
         }
     }
 }
 
-impl From<CatalogError> for ApiError {
-    fn from(error: CatalogError) -> Self {
-        let text = error.to_string();
-        match error {
-            CatalogError::NotFound { what, name, of } => match (what, of) {
-                (Noun::Layer, _) => {
-                    Self::not_found("LayerNotFound", format!("layer '{name}' does not exist"))
-                }
-                (Noun::LayerVersion, Some(layer)) => Self::not_found(
-                    "LayerVersionNotFound",
-                    format!("layer version '{name}' of layer '{layer}' does not exist"),
-                ),
-                (Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId, _) => {
-                    Self::not_found("LayerVersionNotFound", text)
-                }
-                // The references name no code of their own (alibaba.md section 8).
-                (Noun::Bucket | Noun::Object | Noun::Multipart, _) => Self::invalid(text),
-                (Noun::Function, _) => Self::not_found("FunctionNotFound", text),
-                (Noun::FunctionVersion, _) => Self::not_found("VersionNotFound", text),
-            },
-            CatalogError::AlreadyExists { .. } => {
-                Self::new(StatusCode::CONFLICT, "FunctionAlreadyExists", text)
-            }
-            CatalogError::InvalidValue { .. } => Self::invalid(text),
-            CatalogError::LimitExceeded { what, limit, .. } => match what {
-                Limit::BodySize | Limit::CodeSize => Self::new(
-                    StatusCode::BAD_REQUEST,
-                    "EntityTooLarge",
-                    format!("payload size exceeds maximum allowed size ({limit} bytes)"),
-                ),
-                Limit::UnpackedSize
-                | Limit::Entries
-                | Limit::FunctionVersions
-                | Limit::TenantCode
-                | Limit::InboxSize => Self::invalid(text),
-                Limit::RequestRate => {
-                    Self::new(StatusCode::TOO_MANY_REQUESTS, "ResourceThrottled", text)
-                }
-                Limit::Requests | Limit::Uploads => {
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "ResourceThrottled", text)
-                }
-            },
-            CatalogError::BadArchive(_) | CatalogError::ChecksumMismatch { .. } => {
-                Self::invalid(format!("code: {text}"))
-            }
-            CatalogError::Stale { .. } => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "PreconditionFailed",
-                "the resource being modified has been changed",
-            ),
-            CatalogError::Unchanged { .. } => {
-                Self::new(StatusCode::BAD_REQUEST, "VersionPublishError", text)
-            }
-            CatalogError::InUse { .. } => Self::invalid(text),
-            CatalogError::BucketUnavailable { .. } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
-            }
-            CatalogError::Forbidden { .. } => {
-                Self::new(StatusCode::FORBIDDEN, "AccessDenied", text)
-            }
-            CatalogError::Internal { source } => {
-                log_internal(source.as_ref());
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "InternalServerError",
-                    "an internal error has occurred. Please retry.",
-                )
-            }
-        }
-    }
-}
+worded_from_catalog!(ApiError);
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
@@ -192,51 +196,46 @@ impl From<JsonError> for ApiError {
             JsonError::Malformed(reason) => {
                 Self::invalid(format!("the request body is not valid JSON: {reason}"))
             }
-            JsonError::Catalog(error) => error.into(),
+            JsonError::Refused(refusal) => refusal.into(),
         }
     }
 }
 
-/// Stays in the answer's extensions until [`complete`] knows the request.
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = answer::empty(self.status);
-        response.extensions_mut().insert(self);
-        response
+impl From<WrongType> for ApiError {
+    fn from(wrong: WrongType) -> Self {
+        Self::invalid(format!("{} must be {}", wrong.field, wrong.wanted.article()))
     }
 }
 
-/// Words what no operation was asked about.
-pub(super) fn refuse(call: &Call, refusal: Refusal) -> Response {
-    if objects::is_stores(call.path()) {
-        return store::refuse(refusal);
+/// The first generation's clients read exactly `ErrorCode` and `ErrorMessage`, whatever the
+/// documents print.
+impl Refusal for ApiError {
+    fn render(&self, call: &Call) -> Response {
+        let generation = Generation::of(call.path());
+        let mut text = Vec::new();
+        let mut body = JsonObject::begin(&mut text);
+        if generation != Generation::First {
+            body.text("RequestId", &request_id(generation, call));
+            body.text("Code", self.code);
+            body.text("Message", &self.message);
+        }
+        if generation != Generation::Third {
+            body.text("ErrorCode", self.code);
+            body.text("ErrorMessage", &self.message);
+        }
+        body.end();
+        answer::written(self.status, text)
     }
-    let error = match refusal {
-        Refusal::UnknownPath | Refusal::UnknownMethod => ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "PathNotSupported",
-            format!("'{}' against '{}' is not supported", call.method, call.path()),
-        ),
-        Refusal::Catalog(error) => error.into(),
-    };
-    error.into_response()
 }
 
-/// Writes the error in the shape of the request's generation, and the request's id.
-pub(super) fn complete(call: &Call, mut response: Response) -> Response {
-    if objects::is_stores(call.path()) {
-        return store::complete(call, response);
-    }
-    let generation = Generation::of(call.path());
-    let request_id = request_id(generation, call);
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        response = error.render(generation, &request_id);
-    }
+/// Adds the request's id to every answer.
+pub(super) fn finish(call: &Call, mut response: Response) -> Response {
+    let request_id = request_id(Generation::of(call.path()), call);
     answer::insert_id(&mut response, REQUEST_ID, &request_id);
     response
 }
 
-/// The first generation has UUIDs, the others the time and 24 digits (alibaba.md section 5).
+/// The first generation has UUIDs; the others have the time and 24 digits (alibaba.md section 5).
 fn request_id(generation: Generation, call: &Call) -> String {
     match generation {
         Generation::First => call.request_id.to_string(),

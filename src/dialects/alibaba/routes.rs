@@ -1,15 +1,11 @@
 //! The operations in the order of the vendor's index; handlers are in one file per noun.
 
 mod layers;
-mod objects;
 mod tokens;
 
-use crate::dialects::Operation;
+use crate::dialects::operation::Operation;
 
-/// Operations of this dialect.
+/// Returns the operations, layers first.
 pub(super) fn operations() -> Vec<Operation> {
-    [layers::operations(), tokens::operations(), objects::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    layers::operations().into_iter().chain(tokens::operations()).collect()
 }

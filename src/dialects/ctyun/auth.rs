@@ -1,68 +1,53 @@
-//! Who calls: the signature of the vendor's gateway, `Eop-Authorization` (ctyun.md section 9).
+//! Authentication: the signature of the vendor's gateway, `Eop-Authorization` (ctyun.md section 9).
 
 #[cfg(test)]
 mod tests;
 
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 use jiff::tz::Offset;
 
 use super::errors::ApiError;
-use crate::app::App;
-use crate::dialects::signing::{self, Denied};
-use crate::dialects::{AuthHead, AuthRequest};
-use crate::domain::{Caller, Timestamp};
+use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing;
+use crate::domain::{Caller, Key, Timestamp};
 
 const REQUEST_ID: &str = "ctyun-eop-request-id";
 const DATE: &str = "eop-date";
 
-/// What two clients sign for a request that has no body.
-const EMPTY_OBJECT: &[u8] = b"{}";
-
-/// Yields the caller whose key signed the request.
-pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-    identify(request).map_err(refused)
+/// Returns the caller whose key signed the request.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
+    Ok(identify(request).map_err(ApiError::from)?)
 }
 
-/// Refuses what no body could make good.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
-    let known = claim(request).and_then(|claim| signing::check_key(request, claim.key_id));
-    known.map_err(refused)
-}
-
-fn refused(denied: Denied) -> Box<Response> {
-    Box::new(ApiError::from(denied).into_response())
+/// Returns the key that the head claims to be signed with.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    let key = claim(request).and_then(|claim| auth::claimed_key(request, claim.key_id));
+    Ok(Some(key.map_err(ApiError::from)?))
 }
 
 fn identify(request: AuthRequest<'_>) -> Result<Caller, Denied> {
-    let (claim, head, body) = (claim(request.head)?, request.head.parts, request.body_sha256());
-    let query = head.uri.query().unwrap_or_default();
-    let check = |secret: &[u8]| {
-        let hashes = body_hashes(body, request.body.is_empty());
-        claim.is_made_with(secret, head, query, &hashes)
-    };
-    signing::identify(request.head, claim.key_id, check)
+    let (claim, head, sha256) = (claim(request.head)?, request.head.parts, request.body_sha256());
+    auth::identify(request.head, claim.key_id, |secret| {
+        claim.is_made_with(secret, head, sha256, request.body.is_empty())
+    })
 }
 
-/// Reads what a request says of its signature, and refuses it when it is of another time.
+/// Reads what a request states of its signature. Refuses a signature of another time where the
+/// settings limit `Eop-date`; by default they do not.
 fn claim(request: AuthHead<'_>) -> Result<Claim<'_>, Denied> {
     let claim = Claim::read(request.parts)?;
-    if let Some(max) = skew_max(request.app) {
-        check_date(claim.date, |signed| signing::check_skew(request, signed, max))?;
+    if let Some(max) = request.app.config().ctyun_skew {
+        let max = SignedDuration::try_from(max).unwrap_or(SignedDuration::MAX);
+        check_date(claim.date, |signed| auth::check_skew(request, signed, max))?;
     }
     Ok(claim)
 }
 
-/// How far `Eop-date` may be from now; `None`: it is not looked at. The default, because clients
-/// write Beijing time, their machine's or UTC, all with a `Z`.
-fn skew_max(app: &App) -> Option<SignedDuration> {
-    let max = app.config().ctyun_skew?;
-    Some(SignedDuration::try_from(max).unwrap_or(SignedDuration::MAX))
-}
-
-/// Lets in what `check` lets in under one of the two readings of a date: Beijing time as the
-/// documents have it, or UTC as the `Z` says.
+/// Accepts a date that `check` accepts as Beijing time, of the documents, or as UTC, of the `Z`.
+///
+/// Clients write Beijing time, their machine's or UTC, all with a `Z`.
 fn check_date(date: &str, check: impl Fn(Timestamp) -> Result<(), Denied>) -> Result<(), Denied> {
     const MALFORMED: Denied = Denied::Malformed("eop-date is not a time such as 20251122T003957Z");
     let time = signing::basic_time(date).ok_or(MALFORMED)?;
@@ -71,7 +56,7 @@ fn check_date(date: &str, check: impl Fn(Timestamp) -> Result<(), Denied>) -> Re
     check(beijing).or_else(|_| check(utc))
 }
 
-/// What a request says of its signature.
+/// What a request states of its signature.
 #[derive(Debug)]
 struct Claim<'h> {
     key_id: &'h str,
@@ -99,7 +84,7 @@ impl<'h> Claim<'h> {
         let (Some(listed), Some(signature)) = (listed, signature) else {
             return Err(Denied::Malformed("it must be '<AK> Headers=<names> Signature=<base64>'"));
         };
-        // The list itself is not signed: a name with a colon would be another header's line.
+        // The list itself is not signed: a name with a colon could stand for another header's line.
         let signed_headers = signing::signed_names(listed)
             .ok_or(Denied::Malformed("Headers must be up to 32 names parted by ';', none twice"))?;
         let lists =
@@ -117,12 +102,16 @@ impl<'h> Claim<'h> {
         Ok(Self { key_id, signed_headers, signature, date, day })
     }
 
-    /// Whether the signature is this request's under this secret, for one of the cloud_ids of its
-    /// query and one of the hashes of its body.
-    fn is_made_with(&self, secret: &[u8], head: &Parts, query: &str, hashes: &[String]) -> bool {
+    /// Whether the signature is this request's under this secret, for one of the spellings of its
+    /// query. Two clients sign `{}` for a body that is empty.
+    fn is_made_with(&self, secret: &[u8], head: &Parts, body: [u8; 32], is_empty: bool) -> bool {
         let [_, _, key] = derived_keys(secret, self.date, self.key_id, self.day);
         let headers = signing::header_lines(head, self.signed_headers.iter().copied());
-        queries(query).iter().any(|query| {
+        let mut hashes = vec![hex::encode(body)];
+        if is_empty {
+            hashes.push(signing::hex_sha256(b"{}"));
+        }
+        queries(head.uri.query().unwrap_or_default()).iter().any(|query| {
             hashes.iter().any(|hash| {
                 let text = string_to_sign(&headers, query, hash);
                 signing::is_hmac_sha256(&key, text.as_bytes(), &self.signature)
@@ -138,24 +127,14 @@ fn derived_keys(secret: &[u8], date: &str, key_id: &str, day: &str) -> [[u8; 32]
     [time, key, signing::hmac_sha256(&key, day.as_bytes())]
 }
 
-/// Spells a query in the ways that clients sign it: as it was sent, canonical, and canonical in a
-/// form's spelling.
+/// Returns the spellings of a query that clients sign: as sent, canonical, and canonical with `+`
+/// for a blank.
 fn queries(query: &str) -> [String; 3] {
     let canonical = signing::canonical_query(query);
-    let form = canonical.replace("%20", "+");
-    [query.to_owned(), canonical, form]
+    [query.to_owned(), canonical.clone(), canonical.replace("%20", "+")]
 }
 
-/// Returns what may stand for the body: its hash, and without a body also that of `{}`.
-fn body_hashes(sha256: [u8; 32], is_empty: bool) -> Vec<String> {
-    let mut hashes = vec![hex::encode(sha256)];
-    if is_empty {
-        hashes.push(signing::hex_sha256(EMPTY_OBJECT));
-    }
-    hashes
-}
-
-/// Method, path and host are not signed; the headers end with a line's end of their own.
+/// Writes the text to sign, without method, path and host. `headers` ends with a line's end.
 fn string_to_sign(headers: &str, query: &str, body_hash: &str) -> String {
     format!("{headers}\n{query}\n{body_hash}")
 }

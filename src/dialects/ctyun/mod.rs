@@ -2,33 +2,37 @@
 //!
 //! Sources: the vendor's documentation page "List layer versions" of 2025-10-20, its API portal's
 //! catalogue of function compute (revision 40), the `cf` package of its Go SDK, its Terraform
-//! provider and its Python core. The operations have only Chinese titles there, so that their
-//! English names are ours.
+//! provider and its Python core. The operations have only Chinese titles there: their English
+//! names are ours.
 //!
 //! Quirks:
-//! - Success is HTTP 200 with `statusCode` 0. The service refuses with HTTP 200 as well and another
-//!   `statusCode`: the Go client drops every body that has another status. `returnObj` is then
-//!   missing, never empty.
-//! - What the gateway in front of the service refuses has a real status and a text as `statusCode`.
-//! - The header `regionId` must be there. It is echoed as `region` and put into the `ctrn`.
-//! - A size is spelled `codeSize` and `codesize`; documents and clients differ, so both are sent.
+//! - Success is HTTP 200 with `statusCode` 0. A refusal by the service is HTTP 200 with another
+//!   `statusCode` and without `returnObj`: the Go client drops every body with another status.
+//! - A refusal by the gateway in front of the service has a real status and a text as `statusCode`.
+//! - The header `regionId` is required. It is returned as `region` and in the `ctrn`.
+//! - A size is sent as `codeSize` and as `codesize`: documents and clients differ.
 //! - `codeChecksum` is an object storage's ETag: the MD5 inside double quotes of its own.
 //! - The list of a layer's versions has no pages.
 //! - A signature covers the named headers, the query and the body, but neither method nor path nor
 //!   `regionId`. `Eop-date` ends in `Z` and is Beijing time, the machine's or UTC, by the client.
-//! - The official Python core sends no body at all in place of an empty one.
+//! - The official Python core sends no body in place of `{}`.
 //!
-//! Decided here, where the documents are silent: versions are listed with the highest number first;
-//! an unknown layer is an empty list, but a version of it that is asked for or deleted is not found;
-//! `code.zipFile` creates a layer version without a bucket, and wins over a reference. A reference
-//! without a bucket means the bucket `faas-local`, and the code is copied: what becomes of the object
-//! later does not change the version. All layer operations answer with the same, whole record, but
-//! the creation names the object that the code was copied from, and the others where it is now. `x-trace-id`, which the Python core reads, is the
-//! request's id in our log. What a key's role does not allow is refused by the gateway as CTAPI_403,
-//! for which no number is documented: the credentials are good, so that 10002 and 10009 would
-//! mislead. An `Eop-date` of any age is taken unless the setting `ctyun_skew` limits it. A name that
-//! the catalog cannot hold, say for a control character, is an invalid parameter when it is read,
-//! too.
+//! Decided here, where the documents are silent:
+//! - Versions are listed from the highest number down. The list of an unknown layer is empty; a
+//!   version of it that is read or deleted is not found.
+//! - `code.zipFile` creates a layer version without a bucket, and wins over a reference. A reference
+//!   without a bucket means the bucket `faas-local`. The code is copied: later changes of the object
+//!   do not change the version.
+//! - All layer operations answer with the same record. The creation names the object that the code
+//!   was copied from, the others the place where it is stored.
+//! - `x-trace-id`, which the Python core reads, is the request's id in the server's log.
+//! - An operation that the key's role does not cover is the gateway's CTAPI_403: no number is
+//!   documented for it, and 10002 and 10009 are about wrong credentials.
+//! - An unavailable catalog is the gateway's 503: clients retry only real statuses. A full disk is the
+//!   service's `CF_507`: clients show only the service's messages.
+//! - An `Eop-date` of any age is accepted unless the setting `ctyun_skew` limits it.
+//! - A name that the catalog cannot hold, such as one with a control character, is an invalid
+//!   parameter also when it is only read.
 
 mod auth;
 mod errors;
@@ -36,55 +40,79 @@ mod paging;
 mod routes;
 mod wire;
 
-use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::StatusCode;
 
-use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
-use crate::domain::Caller;
+use super::dialect::Dialect;
+use super::guide::Guide;
+use super::refusal::Unserved;
+use crate::domain::CloudIdField;
+use errors::ApiError;
 
-/// Largest zip inside a request (ctyun.md section 3).
+/// Bytes of the largest zip inside a request (ctyun.md section 3).
 const ZIP_MAX: u64 = 100 << 20;
 
-/// Largest zip in a bucket (ctyun.md section 3).
+/// Bytes of the largest zip in a bucket (ctyun.md section 3).
 const OBJECT_MAX: u64 = 500 << 20;
 
+/// The 32 hexadecimal digits of a tenant in a `ctrn`; another account than the number.
+const ACCOUNT: CloudIdField = CloudIdField {
+    name: "ctyun_account",
+    about: "account, 32 hexadecimal digits",
+    rule: "must be 32 hexadecimal digits",
+    parse: |text| {
+        let follows = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        follows.then(|| text.to_ascii_lowercase())
+    },
+};
+
+/// The number of a tenant in records and object names.
+const TENANT: CloudIdField = CloudIdField {
+    name: "ctyun_tenant",
+    about: "tenant number",
+    rule: "must be a whole number above 0, such as 7000",
+    parse: |text| {
+        let number = text.parse::<i64>().ok().filter(|number| *number > 0);
+        number.map(|number| number.to_string())
+    },
+};
+
 /// The CTyun dialect.
-pub(super) struct Ctyun;
-
-impl Dialect for Ctyun {
-    fn name(&self) -> &'static str {
-        "ctyun"
-    }
-
-    fn operations(&self) -> Vec<Operation> {
-        routes::operations()
-    }
-
-    fn recognizes(&self, head: &Parts) -> bool {
-        head.uri.path().starts_with("/openapi/v1/")
-    }
-
-    fn upload_limit(&self) -> u64 {
-        ZIP_MAX
-    }
-
-    fn client_id_header(&self) -> Option<&'static str> {
-        Some("ctyun-eop-request-id")
-    }
-
-    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
-        auth::check_head(request)
-    }
-
-    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-        auth::verify(request)
-    }
-
-    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
-        errors::refuse(refusal)
-    }
-
-    fn complete(&self, call: &Call, response: Response) -> Response {
-        errors::complete(call, response)
-    }
-}
+pub(super) static CTYUN: Dialect = Dialect {
+    name: "ctyun",
+    operations: routes::operations,
+    recognizes: |head| head.uri.path().starts_with("/openapi/v1/"),
+    upload_limit: ZIP_MAX,
+    claimed_key: auth::claimed_key,
+    authenticate: auth::authenticate,
+    anonymous: |_| Ok(super::auth::anonymous()),
+    word: |_, error| ApiError::from(error).into(),
+    unserved: |_, unserved| {
+        let reason = match unserved {
+            Unserved::Path => "no operation has this path",
+            Unserved::Method => "no operation has this path with this method",
+        };
+        ApiError::gateway(StatusCode::NOT_FOUND, reason).into()
+    },
+    finish: errors::finish,
+    actions: None,
+    client_id_header: Some("ctyun-eop-request-id"),
+    fills_inbox: false,
+    cloud_ids: &[ACCOUNT, TENANT],
+    guide: Some(&Guide {
+        title: "CTyun function compute",
+        key: "access key and secret key, the two texts of Credential",
+        variables: &[],
+        code: r#"
+CTyun's clients read no variable. Python, ctyun_python_sdk_core:
+  from ctyun_python_sdk_core import CtyunClient, Credential
+  client = CtyunClient(verify_tls=False)
+  client.request("{url}/openapi/v1/layers/NAME/versions", "GET",
+                 headers={"regionId": "local-1"}, params={"acl": "0"},
+                 credential=Credential("local", "local"))
+Go, package cf of the Terraform provider (as copied source):
+  RegisterEndpoint(Endpoint{Name: "cf", Url: "{url}"})
+The Terraform provider itself has its address built in and cannot be pointed here.
+curl:
+  curl -H 'regionId: local-1' '{url}/openapi/v1/layers/NAME/versions?acl=0'"#,
+    }),
+};

@@ -1,4 +1,4 @@
-//! What a list shows: the versions of one layer have no pages, only `acl` (ctyun.md section 6).
+//! The list of a layer's versions: it has no pages, only `acl` (ctyun.md section 6).
 
 use super::errors::ApiError;
 use crate::catalog::{Catalog, VersionRange};
@@ -14,7 +14,7 @@ pub(super) fn acl(params: &Params) -> Result<Acl, ApiError> {
     }
 }
 
-/// Reads the versions of a layer from the highest number down, some at a time.
+/// Reads the versions of a layer from the highest number down, in batches.
 pub(super) fn versions(
     tenant: TenantId,
     name: LayerName,
@@ -24,7 +24,7 @@ pub(super) fn versions(
     move |catalog, limit| {
         let range = VersionRange { order: Order::Descending, from, limit };
         let page = match catalog.list_layer_versions(&tenant, &name, range) {
-            // A layer is only the set of its versions, and that set may be empty.
+            // A layer is only the set of its versions, which may be empty.
             Err(CatalogError::NotFound { .. }) => Page::empty(),
             page => page?,
         };

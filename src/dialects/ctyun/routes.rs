@@ -1,26 +1,25 @@
 //! The layer operations.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{delete, get, post};
 
 use super::errors::ApiError;
 use super::paging;
-use super::wire::{self, CreateLayerVersion, Envelope, LayerVersion, Place};
+use super::wire::{self, LayerVersion, Place};
 use super::{OBJECT_MAX, ZIP_MAX};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule};
-use crate::dialects::gate::{Body, Segments};
+use crate::dialects::extract::{Body, Segments};
+use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::stream::{self, Rows};
-use crate::dialects::upload::{self, CodeField, Source};
-use crate::dialects::{BodyRule, Caller, Operation, answer};
-use crate::domain::CatalogError;
+use crate::dialects::refusal::Refused;
+use crate::dialects::stream;
+use crate::dialects::upload::{self, CodeField};
+use crate::domain::{Caller, CatalogError, CodeSource, Noun, RequestError};
 use crate::ingest::Leniency;
-use crate::ingest::json::JsonError;
 
-/// Where the code is, beside a reference to an object (ctyun.md section 3).
+/// Where a request carries code, if it names no object (ctyun.md section 3).
 const CODE: CodeField = CodeField {
     paths: &[&["code", "zipFile"]],
     fold_keys: false,
@@ -28,19 +27,19 @@ const CODE: CodeField = CodeField {
     vendor_limit: ZIP_MAX,
 };
 
-/// The one header, beside those of the signature, that answers depend on.
-const REGION: &[&str] = &["regionid"];
-
-/// Operations of this dialect, in the order of the vendor's index.
+/// Returns the operations, in the order of the vendor's index.
 pub(super) fn operations() -> Vec<Operation> {
     let versions = "/openapi/v1/layers/{layerName}/versions";
     let version = "/openapi/v1/layers/{layerName}/versions/{version}";
+    let noun = Noun::LayerVersion;
     vec![
-        Operation::new("ListLayerVersions", versions, get(list_layer_versions)).cacheable(REGION),
-        Operation::new("CreateLayerVersion", versions, post(create_layer_version))
+        Operation::read("ListLayerVersions", noun, Route::get(versions), list_layer_versions)
+            .cached(&["regionid"]),
+        Operation::write("CreateLayerVersion", noun, Route::post(versions), create_layer_version)
             .body(BodyRule::Upload),
-        Operation::new("DeleteLayerVersion", version, delete(delete_layer_version)),
-        Operation::new("GetLayerVersion", version, get(get_layer_version)).cacheable(REGION),
+        Operation::write("DeleteLayerVersion", noun, Route::delete(version), delete_layer_version),
+        Operation::read("GetLayerVersion", noun, Route::get(version), get_layer_version)
+            .cached(&["regionid"]),
     ]
 }
 
@@ -50,7 +49,7 @@ async fn list_layer_versions(
     headers: HeaderMap,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let place = Place::of(&app, &caller, &headers)?;
     let (name, acl) = (wire::read_name(&name)?, paging::acl(&params)?);
     let mut versions = paging::versions(caller.tenant().clone(), name, acl);
@@ -58,7 +57,7 @@ async fn list_layer_versions(
         let page = versions(catalog, limit)?;
         Ok(page.map(|version| LayerVersion::new(version, &place)))
     };
-    Ok(stream::list(&app, fetch, |_| Envelope::with(Rows)).await?)
+    Ok(stream::list(&app, fetch, |_| wire::success_list()).await?)
 }
 
 async fn create_layer_version(
@@ -67,30 +66,27 @@ async fn create_layer_version(
     headers: HeaderMap,
     Segments([name]): Segments<1>,
     Body(body): Body,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let place = Place::of(&app, &caller, &headers)?;
     let name = wire::read_new_name(&name)?;
-    let upload = upload::read_json(&app, body, CODE).await.map_err(|error| match error {
-        JsonError::Malformed(reason) => ApiError::invalid("body", format!("not JSON: {reason}")),
-        JsonError::Catalog(refusal) => refusal.into(),
-    })?;
-    let CreateLayerVersion { new, source } = CreateLayerVersion::parse(upload)?;
-    let object = match &source {
-        Source::Inline(_) => None,
-        Source::Object(object) => Some(object.clone()),
+    let upload = upload::read_json(&app, body, CODE).await.map_err(ApiError::from)?;
+    let (new, source) = wire::read_version(upload)?;
+    let object = if let CodeSource::Object(object) = &source { Some(object.clone()) } else { None };
+    let publish = async {
+        let code = app.stage(&caller, source, app.upload_limits(OBJECT_MAX)).await?;
+        app.blocking(move |catalog| {
+            Ok(catalog.publish_layer_version(&caller, &name, new, code.finish()?)?)
+        })
+        .await
     };
-    let code = source.take(&app, &caller, OBJECT_MAX).await?;
-    let published = app.blocking(move |catalog| {
-        catalog.publish_layer_version(&caller, &name, new, code.finish()?)
-    });
-    let version = published.await.map_err(|refusal| match refusal {
-        CatalogError::BadArchive(problem) if object.is_some() => {
+    let version = publish.await.map_err(|error| match error {
+        RequestError::Catalog(CatalogError::BadArchive(problem)) if object.is_some() => {
             ApiError::invalid("code.ossObjectName", problem)
         }
-        other => other.into(),
+        error => error.into(),
     })?;
     let record = LayerVersion::new(version, &place).copied_from(object);
-    Ok(answer::json(StatusCode::OK, &Envelope::with(record)))
+    Ok(wire::success(Some(&record)))
 }
 
 async fn delete_layer_version(
@@ -98,13 +94,13 @@ async fn delete_layer_version(
     caller: Caller,
     headers: HeaderMap,
     Segments([name, version]): Segments<2>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     // A function that uses the version keeps its code (ctyun.md section 8).
     let rule = DeleteRule::EvenIfUsed;
     app.blocking(move |catalog| catalog.delete_layer_version(&caller, &name, number, rule)).await?;
-    Ok(answer::json(StatusCode::OK, &Envelope::empty()))
+    Ok(wire::success(None))
 }
 
 async fn get_layer_version(
@@ -112,9 +108,9 @@ async fn get_layer_version(
     caller: Caller,
     headers: HeaderMap,
     Segments([name, version]): Segments<2>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let place = Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?;
-    Ok(answer::json(StatusCode::OK, &Envelope::with(LayerVersion::new(version, &place))))
+    Ok(wire::success(Some(&LayerVersion::new(version, &place))))
 }

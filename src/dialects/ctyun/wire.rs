@@ -1,31 +1,36 @@
 //! Parameters in, records out (ctyun.md sections 2, 4, 5 and 7).
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use jiff::tz::Offset;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::errors::ApiError;
+use super::{ACCOUNT, TENANT};
 use crate::app::App;
-use crate::dialects::upload::Source;
-use crate::dialects::{Caller, tenants};
+use crate::dialects::json_fields::{Fields, KeyCase};
+use crate::dialects::json_writer::JsonObject;
+use crate::dialects::name_rule::{Edge, NameRule};
+use crate::dialects::stream::Frame;
+use crate::dialects::{answer, tenants};
 use crate::domain::{
-    self, Acl, ArchiveProblem, CatalogError, CloudIds, LayerName, NewLayerVersion, ObjectRef,
-    Timestamp, VersionNumber,
+    self, Acl, ArchiveProblem, Caller, CatalogError, CodeSource, LayerName, NewLayerVersion,
+    ObjectRef, Timestamp, VersionNumber,
 };
+use crate::ingest::Staging;
 use crate::ingest::json::UploadJson;
 
-/// The service's own bucket: answers name it, and so does a reference without a bucket.
+/// The service's own bucket, in answers; a reference without a bucket means it.
 const BUCKET: &str = "faas-local";
 
-/// Characters of a name that is only looked for (ctyun.md section 7).
-const NAME_MAX: usize = 128;
+/// The names of new layers.
+const NEW_NAME: NameRule = NameRule { max: 64, first: Edge::Letter, inner: b"_-", last: Edge::Any };
 
-const DESCRIPTION_MAX: usize = 512;
+const RUNTIME: NameRule = NameRule { inner: b".+_-", ..NEW_NAME };
 
 const RUNTIMES_MAX: usize = 32;
 
-/// What the request's region and the caller put into identifiers.
+/// The request's region and the caller's ids, as identifiers contain them.
 pub(super) struct Place {
     region: String,
     /// The number in records and object names.
@@ -43,7 +48,9 @@ impl Place {
         let region = std::str::from_utf8(sent.as_bytes());
         let region = region.map_err(|_| refuse("the header must be UTF-8"))?.to_owned();
         let tenant = caller.tenant();
-        let CloudIds { ctyun_tenant: number, ctyun_account: account, .. } = app.cloud_ids(tenant);
+        let ids = app.cloud_ids(tenant);
+        let number = ids.get(TENANT.name).and_then(|number| number.parse().ok());
+        let account = ids.get(ACCOUNT.name).map(str::to_owned);
         Ok(Self {
             region,
             // Nine digits: the Go client reads the number into 32 bits with a sign.
@@ -53,28 +60,31 @@ impl Place {
     }
 }
 
-/// The wrapper around every success.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Envelope<T> {
-    status_code: u16,
-    error: &'static str,
-    message: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    return_obj: Option<T>,
+/// Writes the members that every success has.
+fn write_success(object: &mut JsonObject<'_>) {
+    object.number("statusCode", 0);
+    object.text("error", "CF_0");
+    object.text("message", "");
 }
 
-impl<T> Envelope<T> {
-    pub(super) fn with(value: T) -> Self {
-        Self { status_code: 0, error: "CF_0", message: "", return_obj: Some(value) }
+/// Answers a success, with `returnObj` if there is a record.
+pub(super) fn success(record: Option<&LayerVersion>) -> Response {
+    let mut text = Vec::new();
+    let mut object = JsonObject::begin(&mut text);
+    write_success(&mut object);
+    if let Some(record) = record {
+        object.value("returnObj", record);
     }
+    object.end();
+    answer::written(StatusCode::OK, text)
 }
 
-impl Envelope<()> {
-    /// The wrapper of an operation that returns nothing; it has no `returnObj`.
-    pub(super) fn empty() -> Self {
-        Self { return_obj: None, ..Self::with(()) }
-    }
+/// Returns a success around the rows of a list.
+pub(super) fn success_list() -> Frame {
+    Frame::object(|object| {
+        write_success(object);
+        object.rows("returnObj")
+    })
 }
 
 /// The record of every layer operation; the list is the seed operation (ctyun.md section 2.2).
@@ -129,7 +139,7 @@ impl LayerVersion {
             code_size_again: size,
             code_checksum: format!("\"{}\"", hex::encode(version.code.digests.md5)),
             create_time: time(version.created),
-            // A version is listed only when its code is checked and stored.
+            // Code is checked and stored before its version is listed.
             build_status: true,
             tenant_id: *tenant,
             layer_name: layer.name.to_string(),
@@ -152,30 +162,20 @@ fn time(time: Timestamp) -> String {
     time.display_with_offset(Offset::constant(8)).to_string()
 }
 
-/// Reads the name of a layer that may be there.
+/// Reads the name of a layer that may exist, up to 128 characters (ctyun.md section 7).
 pub(super) fn read_name(text: &str) -> Result<LayerName, ApiError> {
-    let length = text.chars().count();
-    if length > NAME_MAX {
-        return Err(too_long("layerName", NAME_MAX, length));
-    }
-    LayerName::parse(text).map_err(|error| match error {
-        CatalogError::InvalidValue { reason, .. } => ApiError::invalid("layerName", reason),
-        other => other.into(),
-    })
+    check_length("layerName", text, 128)?;
+    Ok(LayerName::parse(text)?)
 }
 
-/// Reads the name of a layer that may have to be made.
+/// Reads the name of a layer that may have to be created.
 pub(super) fn read_new_name(text: &str) -> Result<LayerName, ApiError> {
-    let (mut bytes, length) = (text.bytes(), text.chars().count());
-    if length > 64 {
-        return Err(too_long("layerName", 64, length));
+    check_length("layerName", text, NEW_NAME.max)?;
+    if !NEW_NAME.allows(text) {
+        let reason = "must start with a letter and go on with letters, digits, '_' and '-'";
+        return Err(ApiError::invalid("layerName", reason));
     }
-    let starts = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    if starts && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
-        return read_name(text);
-    }
-    let reason = "must start with a letter and go on with letters, digits, '_' and '-'";
-    Err(ApiError::invalid("layerName", reason))
+    Ok(LayerName::parse(text)?)
 }
 
 /// Reads the version number in a path.
@@ -186,94 +186,57 @@ pub(super) fn read_number(text: &str) -> Result<VersionNumber, ApiError> {
     })
 }
 
-/// A version to be created.
-pub(super) struct CreateLayerVersion {
-    pub(super) new: NewLayerVersion,
-    pub(super) source: Source,
-}
-
-impl CreateLayerVersion {
-    /// Reads the body's fields; unknown ones are ignored.
-    pub(super) fn parse(upload: UploadJson) -> Result<Self, ApiError> {
-        let UploadJson { fields, staging, .. } = upload;
-        if !fields.is_object() {
-            return Err(ApiError::invalid("body", "must be a JSON object"));
-        }
-        let runtimes = read_runtimes(&fields)?;
-        let description = text(&fields, "description", "description")?.unwrap_or_default();
-        let length = description.chars().count();
-        if length > DESCRIPTION_MAX {
-            return Err(too_long("description", DESCRIPTION_MAX, length));
-        }
-        let description = description.to_owned();
-        let source = match staging {
-            // The zip wins over a reference to an object (ctyun.md section 3).
-            Some(staging) => Source::Inline(Box::new(staging)),
-            None => Source::Object(read_object(&fields)?),
-        };
-        Ok(Self { new: NewLayerVersion { description, runtimes, ..Default::default() }, source })
-    }
-}
-
-/// Returns a member of an object; null counts as absent.
-fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
-    object.get(name).filter(|value| !value.is_null())
-}
-
-/// Returns a text; `parameter` is what a refusal calls it.
-fn text<'v>(object: &'v Value, name: &str, parameter: &str) -> Result<Option<&'v str>, ApiError> {
-    let text = |value: &'v Value| {
-        value.as_str().ok_or_else(|| ApiError::invalid(parameter, "must be a string"))
+/// Reads the body of a creation; unknown fields are ignored.
+pub(super) fn read_version(
+    upload: UploadJson,
+) -> Result<(NewLayerVersion, CodeSource<Staging>), ApiError> {
+    let fields = Fields::of(&upload.fields, KeyCase::Exact)
+        .ok_or_else(|| ApiError::invalid("body", "must be a JSON object"))?;
+    let runtimes = read_runtimes(&fields)?;
+    let description = fields.text("description")?.unwrap_or_default().to_owned();
+    check_length("description", &description, 512)?;
+    let source = match upload.staging {
+        // The zip wins over a reference to an object (ctyun.md section 3).
+        Some(staging) => CodeSource::Archive(staging),
+        None => CodeSource::Object(read_object(&fields)?),
     };
-    member(object, name).map(text).transpose()
+    Ok((NewLayerVersion { description, runtimes, ..Default::default() }, source))
 }
 
-/// Unknown runtimes are taken so that new ones work; the order stays (ctyun.md section 7).
-fn read_runtimes(fields: &Value) -> Result<Vec<String>, ApiError> {
+/// Reads the runtimes in their order; unknown ones are accepted: new ones must work (ctyun.md
+/// section 7).
+fn read_runtimes(fields: &Fields<'_>) -> Result<Vec<String>, ApiError> {
     let refuse = |reason: &str| ApiError::invalid("compatibleRuntime", reason);
-    let sent = member(fields, "compatibleRuntime").ok_or_else(|| refuse("is required"))?;
-    let texts = sent
-        .as_array()
-        .and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<&str>>>())
-        .ok_or_else(|| refuse("must be an array of strings"))?;
+    let texts = fields.texts("compatibleRuntime")?.ok_or_else(|| refuse("is required"))?;
     if !(1..=RUNTIMES_MAX).contains(&texts.len()) {
         let count = texts.len();
         return Err(refuse(&format!("must have 1 to {RUNTIMES_MAX} items, this has {count}")));
     }
-    match texts.iter().find(|name| !is_runtime(name)) {
-        Some(bad) => Err(refuse(&format!(
-            "'{bad}' must be a letter and at most 63 letters, digits, '.', '+', '_' and '-'"
-        ))),
-        None => Ok(texts.into_iter().map(str::to_owned).collect()),
+    if let Some(bad) = texts.iter().find(|name| !RUNTIME.allows(name)) {
+        let rule = "must be a letter and at most 63 letters, digits, '.', '+', '_' and '-'";
+        return Err(refuse(&format!("'{bad}' {rule}")));
     }
+    Ok(texts.into_iter().map(str::to_owned).collect())
 }
 
-fn is_runtime(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b".+_-".contains(&byte);
-    name.len() <= 64
-        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
-        && name.bytes().all(inner)
+/// Reads the reference in a `code` that has no zip.
+fn read_object(fields: &Fields<'_>) -> Result<ObjectRef, ApiError> {
+    let code = fields.object("code")?;
+    let code = code.ok_or_else(|| ApiError::invalid("code", "is required"))?;
+    code.text("zipFile")?;
+    let bucket = code.text("ossBucketName")?.filter(|bucket| !bucket.is_empty());
+    let object = code.text("ossObjectName")?.filter(|object| !object.is_empty());
+    let object = object.ok_or_else(|| CatalogError::from(ArchiveProblem::Missing))?;
+    Ok(ObjectRef::parse(bucket.unwrap_or(BUCKET), object)?)
 }
 
-/// Reads the reference in `code`, which has no zip.
-fn read_object(fields: &Value) -> Result<ObjectRef, ApiError> {
-    let code = member(fields, "code").ok_or_else(|| ApiError::invalid("code", "is required"))?;
-    if !code.is_object() {
-        return Err(ApiError::invalid("code", "must be an object"));
+fn check_length(parameter: &str, text: &str, limit: usize) -> Result<(), ApiError> {
+    let length = text.chars().count();
+    if length > limit {
+        let reason = format!("must be at most {limit} characters long, this is {length}");
+        return Err(ApiError::invalid(parameter, reason));
     }
-    text(code, "zipFile", "code.zipFile")?;
-    let bucket = text(code, "ossBucketName", "code.ossBucketName")?;
-    let object = text(code, "ossObjectName", "code.ossObjectName")?;
-    let Some(object) = object.filter(|object| !object.is_empty()) else {
-        return Err(CatalogError::from(ArchiveProblem::Missing).into());
-    };
-    let bucket = bucket.filter(|bucket| !bucket.is_empty()).unwrap_or(BUCKET);
-    Ok(ObjectRef::parse(bucket, object)?)
-}
-
-fn too_long(parameter: &str, limit: usize, length: usize) -> ApiError {
-    let reason = format!("must be at most {limit} characters long, this is {length}");
-    ApiError::invalid(parameter, reason)
+    Ok(())
 }
 
 #[cfg(test)]

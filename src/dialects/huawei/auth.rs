@@ -1,57 +1,56 @@
-//! Who calls: `SDK-HMAC-SHA256`, or a key's token in `X-Auth-Token` (huawei.md section 9).
+//! The caller of a request, by `SDK-HMAC-SHA256` or by a key's token in `X-Auth-Token` (huawei.md
+//! section 9).
 
 #[cfg(test)]
 mod tests;
 
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 use jiff::tz::Offset;
 use percent_encoding::{percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::errors::ApiError;
-use crate::dialects::signing::{self, Denied, ESCAPED};
-use crate::dialects::{AuthHead, AuthRequest};
+use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing::{self, ESCAPED};
 use crate::domain::{Caller, Key, Timestamp};
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
-/// Stands where the body's digest would be when the client did not sign its body.
+/// Replaces the body's digest when the client did not sign its body.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// How far `X-Sdk-Date` may be from now.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
-/// Yields the caller whose key signed the request, or whose token it carries.
-pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-    identify(request).map_err(|refusal| Box::new(refusal.into_response()))
+/// Returns the key of a token, or the one that a head claims to be signed with.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    let key = match Credentials::read(request)? {
+        Credentials::Token(key) => key,
+        Credentials::Signature(claim) => {
+            auth::claimed_key(request, claim.key_id).map_err(ApiError::from)?
+        }
+    };
+    Ok(Some(key))
 }
 
-/// Refuses a bad token, and a signature that no body could make good.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
-    let known = Credentials::read(request).and_then(|credentials| match credentials {
-        Credentials::Token(_) => Ok(()),
-        Credentials::Signature(claim) => Ok(signing::check_key(request, claim.key_id)?),
-    });
-    known.map_err(|refusal| Box::new(refusal.into_response()))
-}
-
-fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
+/// Returns the caller whose key signed the request, or whose token it carries.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
     match Credentials::read(request.head)? {
-        Credentials::Token(key) => Ok(signing::admit(request.head, key)),
+        Credentials::Token(key) => Ok(auth::caller(request.head, key)),
         Credentials::Signature(claim) => {
             let (head, body) = (request.head.parts, request.body_sha256());
             let check = |secret: &[u8]| claim.is_made_with(secret, head, body);
-            Ok(signing::identify(request.head, claim.key_id, check)?)
+            Ok(auth::identify(request.head, claim.key_id, check).map_err(ApiError::from)?)
         }
     }
 }
 
-/// What the head has to say who sent it.
+/// The credentials in a head.
 enum Credentials<'r> {
-    /// A token, and this is its key.
+    /// The key of a token.
     Token(&'r Key),
-    /// A signature of this time, which is still to be proved.
+    /// A signature of a time near now, which is not proved yet.
     Signature(Claim<'r>),
 }
 
@@ -59,17 +58,17 @@ impl<'r> Credentials<'r> {
     fn read(request: AuthHead<'r>) -> Result<Self, ApiError> {
         let Some(sent) = signing::header(request.parts, "authorization") else {
             let token = signing::header(request.parts, "x-auth-token").ok_or(Denied::Missing)?;
-            // The gateway's word for every bad token is the same.
-            let key = signing::prove_by_token(request, token).map_err(|_| ApiError::bad_token())?;
-            return Ok(Self::Token(key));
+            // The gateway has one text for every bad token.
+            let refuse = |_| ApiError::unauthenticated("decrypt token fail");
+            return Ok(Self::Token(auth::prove_by_token(request, token).map_err(refuse)?));
         };
         let claim = Claim::read(sent, request.parts)?;
-        signing::check_skew(request, claim.signed, SKEW_MAX)?;
+        auth::check_skew(request, claim.signed, SKEW_MAX)?;
         Ok(Self::Signature(claim))
     }
 }
 
-/// What a signed request says of its signature.
+/// What a signed request states of its signature.
 #[derive(Debug)]
 struct Claim<'h> {
     key_id: &'h str,
@@ -92,14 +91,12 @@ impl<'h> Claim<'h> {
         }
         let mut fields = fields.split(',').map(str::trim);
         let mut field = |name: &str| fields.next()?.strip_prefix(name)?.strip_prefix('=');
-        let (key_id, signed_headers, signature) =
-            match (field("Access"), field("SignedHeaders"), field("Signature")) {
-                (Some(key_id), Some(names), Some(signature)) => (key_id, names, signature),
-                _ => {
-                    let rule = "it must have Access, SignedHeaders and Signature, in this order";
-                    return Err(Denied::Malformed(rule));
-                }
-            };
+        let (Some(key_id), Some(signed_headers), Some(signature)) =
+            (field("Access"), field("SignedHeaders"), field("Signature"))
+        else {
+            let rule = "it must have Access, SignedHeaders and Signature, in this order";
+            return Err(Denied::Malformed(rule));
+        };
         if fields.next().is_some() {
             return Err(Denied::Malformed("it has more than three fields"));
         }
@@ -117,7 +114,7 @@ impl<'h> Claim<'h> {
         Ok(Self { key_id, signed_headers, signature, date, signed })
     }
 
-    /// Whether the signature is this request's under this secret, in one of the path's cloud_ids.
+    /// Whether the signature is this request's under this secret, in one of the path's spellings.
     fn is_made_with(&self, secret: &[u8], head: &Parts, body_sha256: [u8; 32]) -> bool {
         let Some(body) = body_hash(head, body_sha256) else { return false };
         canonical_uris(head.uri.path()).iter().any(|uri| {
@@ -128,37 +125,31 @@ impl<'h> Claim<'h> {
     }
 }
 
-/// Returns what stands for the body in the canonical request. `X-Sdk-Content-Sha256` comes first;
-/// `None` when it holds a digest, and not the body's.
+/// Returns the digest in the canonical request: the value of `X-Sdk-Content-Sha256` where it is
+/// sent, else the body's digest. `None` when the header has another digest.
 fn body_hash(head: &Parts, body_sha256: [u8; 32]) -> Option<String> {
     let actual = hex::encode(body_sha256);
-    match signing::header(head, "x-sdk-content-sha256") {
-        None => Some(actual),
-        Some(said) if said == UNSIGNED || said.eq_ignore_ascii_case(&actual) => {
-            Some(said.to_owned())
-        }
-        Some(_) => None,
-    }
+    let Some(stated) = signing::header(head, "x-sdk-content-sha256") else { return Some(actual) };
+    let is_good = stated == UNSIGNED || stated.eq_ignore_ascii_case(&actual);
+    is_good.then(|| stated.to_owned())
 }
 
-/// Spells a path in the two ways that clients sign it: its segments decoded once and encoded anew,
-/// and encoded as they were sent, for a caller that had encoded a URN itself.
+/// Spells a path in the two ways in which clients sign it: its segments decoded once and encoded
+/// anew, and encoded as they were sent. The second is of clients whose user had encoded a URN.
 fn canonical_uris(path: &str) -> [String; 2] {
-    let decoded = |segment: &str| {
+    // With a slash at the end, whether or not the path had one.
+    let join = |encode: fn(&str) -> String| {
+        let mut uri = path.split('/').map(encode).collect::<Vec<_>>().join("/");
+        if !uri.ends_with('/') {
+            uri.push('/');
+        }
+        uri
+    };
+    let anew = |segment: &str| {
         let bytes: Vec<u8> = percent_decode_str(segment).collect();
         percent_encode(&bytes, ESCAPED).to_string()
     };
-    let raw = |segment: &str| utf8_percent_encode(segment, ESCAPED).to_string();
-    [join(path.split('/').map(decoded)), join(path.split('/').map(raw))]
-}
-
-/// Joins segments, with a slash at the end whether or not the path had one.
-fn join(segments: impl Iterator<Item = String>) -> String {
-    let mut uri = segments.collect::<Vec<_>>().join("/");
-    if !uri.ends_with('/') {
-        uri.push('/');
-    }
-    uri
+    [join(anew), join(|segment| utf8_percent_encode(segment, ESCAPED).to_string())]
 }
 
 fn canonical_request(head: &Parts, uri: &str, signed_headers: &str, body: &str) -> String {

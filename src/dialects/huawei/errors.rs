@@ -1,35 +1,34 @@
 //! Refusals: `error_code` and `error_msg` (huawei.md section 8).
 
-use axum::http::{HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use std::fmt;
 
-use super::{CODE_MAX, OBJECT_MAX};
-use crate::dialects::answer::{self, log_internal};
-use crate::dialects::signing::Denied;
-use crate::dialects::{Call, Refusal};
-use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::Response;
+
+use super::{CODE_MAX, OBJECT_MAX, wire};
+use crate::dialects::answer;
+use crate::dialects::auth::Denied;
+use crate::dialects::call::Call;
+use crate::dialects::json_fields::WrongType;
+use crate::dialects::refusal::{Refusal, Unserved};
+use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_from_catalog};
+use crate::domain::{ArchiveProblem, CatalogError, Field, Limit, Noun, RequestError, RequestLimit};
+use Noun::{
+    Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Multipart,
+    Object, Tenant,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The form of `X-Sdk-Date`.
 const SDK_DATE: &str = "%Y%m%dT%H%M%SZ";
 
-/// A refusal, not yet tied to its request.
+/// A refusal in the cloud's words.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    error_code: &'static str,
-    error_msg: &'a str,
-    /// The gateway's refusals alone have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
 }
 
 impl ApiError {
@@ -41,8 +40,27 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// Refuses a value by its field's own code; `rule` says what the field must be.
-    pub(super) fn field(field: &str, rule: impl AsRef<str>) -> Self {
+    /// Refuses with a sentence of the vendor, and in parentheses what explains it.
+    fn explained(
+        status: StatusCode,
+        code: &'static str,
+        sentence: &str,
+        reason: impl fmt::Display,
+    ) -> Self {
+        Self::new(status, code, format!("{sentence} ({reason})"))
+    }
+
+    /// Refuses a value by its field's own code; `rule` states what the field must be.
+    pub(super) fn invalid(field: &str, rule: impl fmt::Display) -> Self {
+        Self::of_field(field, format_args!("{field} {rule}"))
+    }
+
+    /// Refuses a text as [`ApiError::invalid`] does, and quotes it.
+    pub(super) fn bad_text(field: &str, text: &str, rule: impl fmt::Display) -> Self {
+        Self::invalid(field, format_args!("{} {rule}", quote(text)))
+    }
+
+    fn of_field(field: &str, reason: impl fmt::Display) -> Self {
         let (code, text) = match field {
             "func_name" => ("FSS.1002", "Invalid function name."),
             "handler" => ("FSS.1003", "Invalid function handler."),
@@ -63,273 +81,282 @@ impl ApiError {
             "function_urn" => ("FSS.1309", "Invalid function URN."),
             _ => ("FSS.0400", "Invalid parameter."),
         };
-        Self::bad(code, format!("{text} ({field} {})", rule.as_ref()))
+        Self::explained(StatusCode::BAD_REQUEST, code, text, reason)
     }
 
+    /// Refuses a parameter of the query; `rule` states what it must be.
     pub(super) fn query(parameter: &str, rule: &str) -> Self {
         Self::bad("FSS.1001", format!("Invalid query parameter. ({parameter} {rule})"))
     }
 
-    pub(super) fn missing(field: &str) -> Self {
-        Self::field(field, "is required")
+    /// Refuses the absence of a field.
+    pub(super) fn required(field: &str) -> Self {
+        Self::invalid(field, "is required")
     }
 
-    /// The text names what nearly always is the reason (huawei.md section 5).
-    pub(super) fn no_project() -> Self {
-        let rule = "is not set: the path still has its placeholder; give the client a project id, \
-                    any 1 to 64 letters, digits, '_' and '-'";
-        Self::field("project_id", rule)
+    /// Refuses environment variables that exceed a limit on `measure`.
+    pub(super) fn environment(code: &'static str, measure: &str, reason: fmt::Arguments) -> Self {
+        let text =
+            format!("The {measure} environment variables exceeds the maximum allowed limit.");
+        Self::explained(StatusCode::BAD_REQUEST, code, &text, reason)
     }
 
-    pub(super) fn no_function() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "FSS.1051", "Not found the function")
-    }
-
-    pub(super) fn no_alias() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "FSS.1053", "The alias does not exist.")
-    }
-
-    pub(super) fn no_dependency() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "FSS.1056", "The dependency does not exist.")
-    }
-
-    pub(super) fn no_code() -> Self {
-        Self::bad("FSS.1012", "The function code must be configured.")
-    }
-
-    pub(super) fn too_many_keys(field: &str, keys: usize, limit: usize) -> Self {
-        let message = "The number of environment variables exceeds the maximum allowed limit.";
-        Self::bad("FSS.1017", format!("{message} ({field} has {keys}, at most {limit})"))
-    }
-
-    pub(super) fn too_much_data(field: &str, length: usize, limit: usize) -> Self {
-        let message = "The size of the environment variables exceeds the maximum allowed limit.";
-        Self::bad(
-            "FSS.1018",
-            format!("{message} ({field} has {length} characters, at most {limit})"),
-        )
-    }
-
+    /// Refuses a body that is no JSON object.
     pub(super) fn not_json(reason: &str) -> Self {
-        Self::new(StatusCode::NOT_ACCEPTABLE, "FSS.0406", format!("Not acceptable. ({reason})"))
+        Self::explained(StatusCode::NOT_ACCEPTABLE, "FSS.0406", "Not acceptable.", reason)
     }
 
-    /// Says what the gateway says of every token that it does not take.
-    pub(super) fn bad_token() -> Self {
-        Self::not_let_in("decrypt token fail")
-    }
-
-    fn not_let_in(reason: impl std::fmt::Display) -> Self {
+    /// Returns the gateway's refusal of credentials.
+    pub(super) fn unauthenticated(reason: impl fmt::Display) -> Self {
         let message = format!("Incorrect IAM authentication information: {reason}");
         Self::new(StatusCode::UNAUTHORIZED, "APIGW.0301", message)
     }
 
-    fn too_large(text: &str) -> Self {
-        let message = format!("The request body is too large. ({text})");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "FSS.0413", message)
+    pub(super) fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// Words what is wrong with code by the field that has it or names it; the rest is worded as
-    /// everywhere.
-    pub(super) fn of_code(field: &str, error: CatalogError) -> Self {
+    fn conflict(text: &str) -> Self {
+        Self::explained(StatusCode::CONFLICT, "FSS.0409", "Conflict.", text)
+    }
+
+    fn too_large(text: &str) -> Self {
+        let sentence = "The request body is too large.";
+        Self::explained(StatusCode::PAYLOAD_TOO_LARGE, "FSS.0413", sentence, text)
+    }
+
+    /// Words an error of code by the field that sends or names it, and other errors by the tables.
+    pub(super) fn of_code(field: &str, error: impl Into<RequestError>) -> Self {
+        let error = error.into();
         let text = error.to_string();
         let is_of_dependency = field.starts_with("depend_");
+        let RequestError::Catalog(error) = error else { return error.into() };
         match error {
-            CatalogError::InvalidValue { field: name @ ("bucket" | "object"), reason } => {
-                Self::field(field, format!("cannot be followed: its {name} {reason}"))
+            CatalogError::InvalidValue { field: Field::Bucket | Field::ObjectKey, .. } => {
+                Self::invalid(field, format_args!("cannot be followed: its {text}"))
             }
-            CatalogError::NotFound { what: Noun::Bucket | Noun::Object | Noun::Code, .. } => {
-                Self::field(field, format!("names what is not there: {text}"))
+            CatalogError::NotFound { what: Bucket | Object | Code, .. } => {
+                Self::invalid(field, format_args!("names what is not there: {text}"))
             }
             CatalogError::LimitExceeded { what: Limit::CodeSize, .. } if is_of_dependency => {
                 Self::too_large(&text)
             }
             CatalogError::LimitExceeded { what: Limit::UnpackedSize | Limit::Entries, .. }
             | CatalogError::BadArchive(_) => {
-                let rule = format!("is refused: {text}");
-                match is_of_dependency {
-                    true => Self::field(field, rule),
-                    // An address that is good leads to code that is not.
-                    false => {
-                        Self::bad("FSS.1011", format!("Invalid function code. ({field} {rule})"))
-                    }
-                }
+                // The address is good and its code is not: that is no invalid URL.
+                let about = if is_of_dependency { field } else { "func_code" };
+                Self::of_field(about, format_args!("{field} is refused: {text}"))
             }
             other => other.into(),
         }
     }
 }
 
-impl From<CatalogError> for ApiError {
-    fn from(error: CatalogError) -> Self {
-        let text = error.to_string();
-        match error {
-            CatalogError::NotFound { what, .. } => match what {
-                Noun::Function | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId => {
-                    Self::no_function()
-                }
-                Noun::FunctionVersion => {
-                    Self::new(StatusCode::NOT_FOUND, "FSS.1052", "Not found the function version")
-                }
-                Noun::Layer | Noun::LayerVersion => Self::no_dependency(),
-                Noun::Bucket | Noun::Object | Noun::Multipart => {
-                    Self::bad("FSS.1010", format!("Invalid URL. ({text})"))
-                }
-            },
-            CatalogError::AlreadyExists { what, .. } => match what {
-                Noun::Function
-                | Noun::Code
-                | Noun::Key
-                | Noun::Tenant
-                | Noun::CloudId
-                | Noun::Bucket
-                | Noun::Object
-                | Noun::Multipart => {
-                    Self::new(StatusCode::CONFLICT, "FSS.1061", "The function already exists.")
-                }
-                Noun::FunctionVersion => {
-                    Self::new(StatusCode::CONFLICT, "FSS.1062", "The version already exists.")
-                }
-                Noun::Layer | Noun::LayerVersion => {
-                    Self::new(StatusCode::CONFLICT, "FSS.1065", "The dependency already exists.")
-                }
-            },
-            CatalogError::InvalidValue { .. } | CatalogError::ChecksumMismatch { .. } => {
-                Self::bad("FSS.0400", format!("Invalid parameter. ({text})"))
+impl Wording for ApiError {
+    fn missing(what: Noun, Missing { text, .. }: Missing) -> Self {
+        match what {
+            Function => Self::not_found("FSS.1051", "Not found the function"),
+            FunctionVersion => Self::not_found("FSS.1052", "Not found the function version"),
+            Layer | LayerVersion => Self::not_found("FSS.1056", "The dependency does not exist."),
+            Bucket | Object => {
+                let sentence = "The function app does not exist in OBS.";
+                Self::explained(StatusCode::NOT_FOUND, "FSS.1054", sentence, text)
             }
-            CatalogError::LimitExceeded { what, limit, .. } => match what {
-                Limit::BodySize => Self::too_large(&text),
-                Limit::CodeSize => {
-                    let limit = match limit {
-                        CODE_MAX | OBJECT_MAX => format!("{} MB", limit >> 20),
-                        other => format!("{other} bytes"),
-                    };
-                    let message = format!(
-                        "The size of the code package to be uploaded exceeds the maximum allowed \
-                         limit ({limit})."
-                    );
-                    Self::new(StatusCode::PAYLOAD_TOO_LARGE, "FSS.1071", message)
-                }
-                Limit::UnpackedSize | Limit::Entries => {
-                    Self::field("func_code.file", format!("is refused: {text}"))
-                }
-                Limit::FunctionVersions => {
-                    let message = format!(
-                        "The number of versions exceeds the maximum allowed limit. (at most {}, \
-                         latest included)",
-                        limit + 1
-                    );
-                    Self::new(StatusCode::FORBIDDEN, "FSS.0403", message)
-                }
-                Limit::TenantCode | Limit::InboxSize => {
-                    let message =
-                        format!("The code size exceeds the maximum allowed limit. ({text})");
-                    Self::new(StatusCode::FORBIDDEN, "FSS.1042", message)
-                }
-                Limit::RequestRate | Limit::Requests | Limit::Uploads => {
-                    let message = format!("The throttling threshold has been reached: {text}");
-                    Self::new(StatusCode::TOO_MANY_REQUESTS, "APIGW.0308", message)
-                }
-            },
-            CatalogError::BadArchive(ArchiveProblem::Missing) => Self::no_code(),
-            CatalogError::BadArchive(_) => {
-                Self::field("func_code.file", format!("is refused: {text}"))
+            Code | Key | Tenant | CloudId | Multipart | Change => {
+                Self::explained(StatusCode::NOT_FOUND, "FSS.0404", "Not found.", text)
             }
-            CatalogError::Unchanged { .. } => Self::bad(
-                "FSS.1016",
-                "The function cannot be published because no changes have been made since last \
-                 publication.",
-            ),
-            CatalogError::Stale { .. } => {
-                Self::new(StatusCode::CONFLICT, "FSS.0409", format!("Conflict. ({text})"))
+        }
+    }
+
+    fn exists(what: Noun, text: String) -> Self {
+        let (code, message) = match what {
+            Function => ("FSS.1061", "The function already exists."),
+            FunctionVersion => ("FSS.1062", "The version already exists."),
+            Layer | LayerVersion => ("FSS.1065", "The dependency already exists."),
+            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change => {
+                return Self::conflict(&text);
             }
-            CatalogError::InUse { by, .. } => {
+        };
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    fn in_use(what: Noun, Used { by, text, .. }: Used) -> Self {
+        match what {
+            Layer | LayerVersion => {
                 let message = format!("The dependency is currently in use. (by the function {by})");
                 Self::new(StatusCode::PRECONDITION_FAILED, "FSS.1033", message)
             }
-            CatalogError::BucketUnavailable { .. } => {
-                let message = format!("The service is unavailable. ({text})");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "FSS.0500", message)
+            Function | FunctionVersion | Code | Key | Tenant | CloudId | Bucket | Object
+            | Multipart | Change => Self::conflict(&text),
+        }
+    }
+
+    fn field(field: Field, reason: String) -> Self {
+        use Field::{
+            Bucket, Checksum, Code, FetchSite, Form, KeyId, License, MediaType, Metadata,
+            Multipart, Multiparts, ObjectKey, Part, PartNumber, PartOrder, Parts, Path, Query,
+            Secret, Settings, Tags, Tenant,
+        };
+        let name = match field {
+            Field::FunctionName => "func_name",
+            Field::Group => "package",
+            Field::Runtime | Field::Runtimes => "runtime",
+            Field::Handler => "handler",
+            Field::Environment => "user_data",
+            Field::Version | Field::VersionName => "version",
+            Field::Description => "description",
+            Field::LayerName => "name",
+            Field::Layers => "depend_version_list",
+            License | Tags | Settings | Code | Form | Bucket | ObjectKey | MediaType | Metadata
+            | Checksum | Multiparts | Multipart | Parts | PartOrder | Part | PartNumber
+            | Tenant | KeyId | Secret | Path | Query | FetchSite => field.as_str(),
+        };
+        Self::invalid(name, reason)
+    }
+
+    fn limit(what: Limit, Excess { limit, text, .. }: Excess) -> Self {
+        let (code, sentence, reason) = match what {
+            Limit::CodeSize => {
+                let limit = match limit {
+                    CODE_MAX | OBJECT_MAX => format!("{} MB", limit >> 20),
+                    other => format!("{other} bytes"),
+                };
+                let message = format!(
+                    "The size of the code package to be uploaded exceeds the maximum allowed limit \
+                     ({limit})."
+                );
+                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "FSS.1071", message);
             }
-            CatalogError::Forbidden { .. } => {
-                Self::new(StatusCode::FORBIDDEN, "FSS.0403", format!("not permit ({text})"))
+            Limit::UnpackedSize | Limit::Entries => {
+                return Self::invalid("func_code.file", format_args!("is refused: {text}"));
             }
-            CatalogError::Internal { source } => {
-                log_internal(source.as_ref());
-                let message = "Internal server error.";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "FSS.0500", message)
+            Limit::FunctionVersions => (
+                "FSS.0403",
+                "The number of versions exceeds the maximum allowed limit.",
+                format!("at most {}, latest included", limit + 1),
+            ),
+            Limit::TenantCode | Limit::InboxSize => {
+                ("FSS.1042", "The code size exceeds the maximum allowed limit.", text)
+            }
+        };
+        Self::explained(StatusCode::FORBIDDEN, code, sentence, reason)
+    }
+
+    fn request_limit(what: RequestLimit, Excess { text, .. }: Excess) -> Self {
+        match what {
+            RequestLimit::BodySize => Self::too_large(&text),
+            RequestLimit::Rate | RequestLimit::Requests | RequestLimit::Uploads => {
+                let message = format!("The throttling threshold has been reached: {text}");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "APIGW.0308", message)
             }
         }
+    }
+
+    fn archive(problem: ArchiveProblem) -> Self {
+        match problem {
+            ArchiveProblem::Missing => {
+                Self::bad("FSS.1012", "The function code must be configured.")
+            }
+            other => Self::invalid("func_code.file", format_args!("is refused: {other}")),
+        }
+    }
+
+    fn other(cause: Cause, text: String) -> Self {
+        let (status, code, sentence) = match cause {
+            Cause::Checksum => (StatusCode::BAD_REQUEST, "FSS.0400", "Invalid parameter."),
+            Cause::Stale => return Self::conflict(&text),
+            Cause::Unchanged => {
+                let message = "The function cannot be published because no changes have been made \
+                               since last publication.";
+                return Self::bad("FSS.1016", message);
+            }
+            Cause::Forbidden => (StatusCode::FORBIDDEN, "FSS.0403", "not permit"),
+            Cause::BucketUnavailable | Cause::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "FSS.0500", "The service is unavailable.")
+            }
+            Cause::NoSpace => {
+                (StatusCode::INSUFFICIENT_STORAGE, "FSS.0500", "The service is unavailable.")
+            }
+            Cause::Internal => {
+                let message = "Internal server error.";
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "FSS.0500", message);
+            }
+        };
+        Self::explained(status, code, sentence, text)
+    }
+}
+
+worded_from_catalog!(ApiError);
+
+impl From<WrongType> for ApiError {
+    fn from(wrong: WrongType) -> Self {
+        Self::invalid(&wrong.field, format_args!("must be {}", wrong.wanted.article()))
     }
 }
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Missing => Self::not_let_in("x-auth-token not found"),
-            Denied::Malformed(reason) => {
-                Self::not_let_in(format_args!("authorization cannot be read: {reason}"))
-            }
+        Self::unauthenticated(match denied {
+            Denied::Missing => "x-auth-token not found".to_owned(),
+            Denied::Malformed(reason) => format!("authorization cannot be read: {reason}"),
             Denied::UnknownKey(id) => {
-                let id = cut(&id).0;
-                Self::not_let_in(format_args!("Get secretKey failed,ak:{id},err:ak not exist"))
+                format!("Get secretKey failed,ak:{},err:ak not exist", cut(&id).0)
             }
-            Denied::BadSignature => Self::not_let_in("verify aksk signature fail"),
+            Denied::BadSignature => "verify aksk signature fail".to_owned(),
             Denied::Skewed { signed, now } => {
                 let (signed, now) = (signed.strftime(SDK_DATE), now.strftime(SDK_DATE));
-                Self::not_let_in(format_args!(
-                    "signature expired, signature time:{signed},server time:{now}"
-                ))
+                format!("signature expired, signature time:{signed},server time:{now}")
             }
-        }
+        })
     }
 }
 
-/// Quotes what a client sent, cut where it would only fill the screen.
+/// The gateway answers a wrong method with 404 too.
+impl From<Unserved> for ApiError {
+    fn from(unserved: Unserved) -> Self {
+        Self::not_found(
+            "APIGW.0101",
+            match unserved {
+                Unserved::Path => {
+                    "The API does not exist or has not been published in the environment."
+                }
+                Unserved::Method => "The API does not exist.",
+            },
+        )
+    }
+}
+
+impl Refusal for ApiError {
+    fn render(&self, call: &Call) -> Response {
+        let body = wire::object(|body| {
+            body.text("error_code", self.code);
+            body.text("error_msg", &self.message);
+            // Only the gateway's refusals have the id.
+            if self.code.starts_with("APIGW") {
+                body.text("request_id", &id_of(call));
+            }
+        });
+        answer::written(self.status, body)
+    }
+}
+
+/// Adds the request's id to an answer; SDKs show it.
+pub(super) fn finish(call: &Call, mut response: Response) -> Response {
+    answer::insert_id(&mut response, REQUEST_ID, &id_of(call));
+    response
+}
+
+fn id_of(call: &Call) -> String {
+    call.request_id.simple().to_string()
+}
+
+/// Quotes the beginning of a client's text.
 pub(super) fn quote(text: &str) -> String {
     let (shown, rest) = cut(text);
     format!("'{shown}{rest}'")
 }
 
-/// The beginning of a text, and what stands for the rest of it.
+/// Returns the first 80 characters of a text, and `…` in place of the rest.
 fn cut(text: &str) -> (&str, &'static str) {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => (&text[..end], "…"),
-        None => (text, ""),
-    }
-}
-
-/// Stays in the answer's extensions until [`complete`] knows the request.
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = answer::empty(self.status);
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-/// Words what no operation was asked about: the gateway answers a wrong method with 404 too.
-pub(super) fn refuse(refusal: Refusal) -> Response {
-    let gateway = |message| ApiError::new(StatusCode::NOT_FOUND, "APIGW.0101", message);
-    let error = match refusal {
-        Refusal::UnknownPath => {
-            gateway("The API does not exist or has not been published in the environment.")
-        }
-        Refusal::UnknownMethod => gateway("The API does not exist."),
-        Refusal::Catalog(error) => error.into(),
-    };
-    error.into_response()
-}
-
-/// Writes a refusal, and the request's id into every answer: SDKs show it.
-pub(super) fn complete(call: &Call, mut response: Response) -> Response {
-    let id = call.request_id.simple().to_string();
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let request_id = error.code.starts_with("APIGW").then_some(id.as_str());
-        let (error_code, error_msg) = (error.code, error.message.as_str());
-        response = answer::json(error.status, &Body { error_code, error_msg, request_id });
-    }
-    answer::insert_id(&mut response, REQUEST_ID, &id);
-    response
+    text.char_indices().nth(80).map_or((text, ""), |(end, _)| (&text[..end], "…"))
 }

@@ -1,4 +1,4 @@
-//! `marker` and `maxitems` ↔ the catalog's windows (huawei.md section 6).
+//! `marker` and `maxitems` as the catalog's windows (huawei.md section 6).
 
 use super::errors::{ApiError, quote};
 use crate::dialects::params::Params;
@@ -7,7 +7,7 @@ use crate::domain::Window;
 /// Most rows of a page, and those of a page without a size.
 const PAGE_MAX: u64 = 400;
 
-/// Reads a page of versions: without `maxitems`, or with 0, it is everything.
+/// Reads a page of versions: without `maxitems`, or with 0, it is the whole list.
 pub(super) fn versions(params: &Params) -> Result<Window, ApiError> {
     let limit = match number(params, "maxitems")? {
         0 => u64::MAX,
@@ -16,14 +16,12 @@ pub(super) fn versions(params: &Params) -> Result<Window, ApiError> {
     Ok(Window { offset: number(params, "marker")?, limit })
 }
 
-/// Reads a page of dependencies: the first of the `sizes` that is above 0 counts.
+/// Reads a page of dependencies: the first parameter of `sizes` that is above 0 counts.
 pub(super) fn dependencies(params: &Params, sizes: &[&str]) -> Result<Window, ApiError> {
     let mut limit = PAGE_MAX;
-    for size in sizes.iter().rev() {
-        match number(params, size)? {
-            0 => {}
-            size => limit = size.min(PAGE_MAX),
-        }
+    for name in sizes.iter().rev() {
+        let size = number(params, name)?;
+        limit = if size == 0 { limit } else { size.min(PAGE_MAX) };
     }
     Ok(Window { offset: number(params, "marker")?, limit })
 }
@@ -33,18 +31,14 @@ pub(super) fn next_marker(window: Window, count: u64) -> u64 {
     window.offset.saturating_add(window.limit).min(count)
 }
 
-/// Absent and empty are 0, and what no list can have is as good as the largest number.
+/// Reads a number. Absent and empty are 0; a number that is too large becomes the largest one.
 fn number(params: &Params, name: &str) -> Result<u64, ApiError> {
-    match params.get(name) {
-        None => Ok(0),
-        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Ok(text.parse().unwrap_or(u64::MAX))
-        }
-        Some(text) => Err(ApiError::query(
-            name,
-            &format!("must be a whole number from 0 on, this is {}", quote(text)),
-        )),
+    let Some(text) = params.get(name) else { return Ok(0) };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(text.parse().unwrap_or(u64::MAX));
     }
+    let rule = format!("must be a whole number from 0 on, this is {}", quote(text));
+    Err(ApiError::query(name, &rule))
 }
 
 #[cfg(test)]
@@ -52,15 +46,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_of_dependencies_have_one_size_out_of_two() {
-        let limit = |query| {
+    fn pages_of_dependencies_have_at_most_400_rows() {
+        for (query, limit) in [("", 400), ("limit=7", 7), ("limit=3&maxitems=99999999999999", 400)]
+        {
             let page = dependencies(&Params::parse(query), &["maxitems", "limit"]);
-            page.unwrap_or_else(|refusal| panic!("{refusal:?}")).limit
-        };
-        assert_eq!(limit(""), 400);
-        assert_eq!(limit("limit=7"), 7);
-        assert_eq!(limit("limit=7&maxitems=3"), 3);
-        assert_eq!(limit("limit=7&maxitems=0"), 7);
-        assert_eq!(limit("limit=3&maxitems=99999999999999999999999"), 400);
+            assert_eq!(page.unwrap().limit, limit, "{query}");
+        }
     }
 }

@@ -5,21 +5,52 @@ mod dependencies;
 mod functions;
 mod versions;
 
-use super::wire::functions::Bound;
-use crate::catalog::Catalog;
-use crate::dialects::Operation;
-use crate::domain::{CatalogError, FunctionVersion, LayerRef, TenantId};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 
-/// Operations of this dialect: the seed operation's noun first.
+use super::wire::functions::Bound;
+use super::wire::settings::Extra;
+use super::wire::urn::Project;
+use crate::app::App;
+use crate::catalog::Catalog;
+use crate::dialects::extract::Segments;
+use crate::dialects::links::Links;
+use crate::dialects::operation::Operation;
+use crate::dialects::refusal::Refused;
+use crate::domain::{Caller, CatalogError, FunctionVersion, LayerRef, TenantId};
+
+/// Returns the operations, the seed operation's noun first.
 pub(super) fn operations() -> Vec<Operation> {
-    let mut operations = versions::operations();
-    operations.extend(functions::operations());
-    operations.extend(dependencies::operations());
-    operations
+    let all = [versions::operations(), functions::operations(), dependencies::operations()];
+    all.into_iter().flatten().collect()
 }
 
-/// Finds the layer versions that a state is bound to; one that was deleted has no ids to show.
+/// What every handler extracts from a request's head.
+struct Asked<const N: usize> {
+    app: App,
+    caller: Caller,
+    project: Project,
+    /// The parameters of the path; the first is the project's id.
+    path: [String; N],
+}
+
+impl<const N: usize> FromRequestParts<App> for Asked<N> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let caller = Caller::from_request_parts(head, app).await?;
+        let links = Links::from_request_parts(head, app).await?;
+        let Segments(path) = Segments::<N>::from_request_parts(head, app).await?;
+        let id = path.first().cloned().unwrap_or_default();
+        let project = Project::new(app, &caller, links, id)?;
+        Ok(Self { app: app.clone(), caller, project, path })
+    }
+}
+
+/// Reads a state's settings and finds the layer versions that it is bound to. A deleted one is left
+/// out.
 fn bound(catalog: &Catalog, state: FunctionVersion) -> Result<Bound, CatalogError> {
+    let extra = Extra::of(&state)?;
     let tenant = &state.function.key.tenant;
     let mut layers = Vec::with_capacity(state.config.layers.len());
     for LayerRef { layer, number } in &state.config.layers {
@@ -29,7 +60,7 @@ fn bound(catalog: &Catalog, state: FunctionVersion) -> Result<Bound, CatalogErro
             Err(other) => return Err(other),
         }
     }
-    Ok(Bound { state, layers })
+    Ok(Bound { state, extra, layers })
 }
 
 /// Finds the layer versions that a request names by their ids.

@@ -7,9 +7,35 @@ pub(super) mod input;
 pub(super) mod settings;
 pub(super) mod urn;
 
+use axum::http::StatusCode;
+use axum::response::Response;
 use jiff::fmt::strtime;
+use serde::Serialize;
 
+use crate::dialects::answer;
+use crate::dialects::json_writer::JsonObject;
 use crate::domain::Timestamp;
+
+/// Answers with one object.
+pub(super) fn answer(write: impl FnOnce(&mut JsonObject<'_>)) -> Response {
+    answer::written(StatusCode::OK, object(write))
+}
+
+/// Renders one object.
+pub(super) fn object(write: impl FnOnce(&mut JsonObject<'_>)) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2048);
+    let mut object = JsonObject::begin(&mut text);
+    write(&mut object);
+    object.end();
+    text
+}
+
+/// Adds a member, unless its value is not set.
+fn optional(record: &mut JsonObject<'_>, name: &str, value: Option<&impl Serialize>) {
+    if let Some(value) = value {
+        record.value(name, value);
+    }
+}
 
 /// Spells a time as RFC 3339 in UTC with seconds, the one form that all SDKs read right
 /// (huawei.md section 5).
@@ -22,20 +48,6 @@ pub(super) fn version_name(time: Timestamp) -> String {
     strtime::format("v%Y%m%d-%H%M%S", time).unwrap_or_default()
 }
 
-/// Whether a name is made of ASCII letters, digits and the bytes of `more`, 1 to `max` long, with a
-/// letter or digit at both ends; with `letter_first` the first is a letter.
-pub(super) fn is_name(text: &str, max: usize, more: &[u8], letter_first: bool) -> bool {
-    let bytes = text.as_bytes();
-    let first = |byte: &u8| match letter_first {
-        true => byte.is_ascii_alphabetic(),
-        false => byte.is_ascii_alphanumeric(),
-    };
-    bytes.len() <= max
-        && bytes.first().is_some_and(first)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || more.contains(byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,16 +57,5 @@ mod tests {
         let moment = Timestamp::from_millisecond(1_735_787_045_678).unwrap();
         assert_eq!(time(moment), "2025-01-02T03:04:05Z");
         assert_eq!(version_name(moment), "v20250102-030405");
-    }
-
-    #[test]
-    fn names_have_an_end_on_both_sides() {
-        for good in ["a", "a1", "a-b_c9", &"a".repeat(60)] {
-            assert!(is_name(good, 60, b"-_", true), "{good}");
-        }
-        for bad in ["", "1a", "-a", "a-", "a_", "a.b", "ä", "a b", &"a".repeat(61)] {
-            assert!(!is_name(bad, 60, b"-_", true), "{bad}");
-        }
-        assert!(is_name("1.0", 42, b"._-", false) && !is_name(".0", 42, b"._-", false));
     }
 }

@@ -1,31 +1,26 @@
-//! Who calls: `Authorization: Bearer <key id>.<secret>` (design.md section 5).
-
-use axum::response::{IntoResponse, Response};
+//! Authentication: `Authorization: Bearer <key id>.<secret>` (design.md section 5).
 
 use super::errors::ApiError;
-use crate::dialects::signing::{self, Denied};
-use crate::dialects::{AuthHead, AuthRequest};
+use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing;
 use crate::domain::{Caller, Key};
 
-/// Yields the caller whose key the request carries.
-pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-    key(request.head).map(|key| signing::admit(request.head, key))
+/// Returns the caller whose key is in the request.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
+    Ok(auth::caller(request.head, prove(request.head)?))
 }
 
-/// Refuses whom [`verify`] refuses: a token needs no body.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
-    key(request).map(drop)
+/// Returns the key in the head, which is proved: a token needs no body.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    Ok(Some(prove(request)?))
 }
 
-fn key(request: AuthHead<'_>) -> Result<&Key, Box<Response>> {
-    prove(request).map_err(|denied| Box::new(ApiError::from(denied).into_response()))
-}
-
-fn prove(request: AuthHead<'_>) -> Result<&Key, Denied> {
+fn prove(request: AuthHead<'_>) -> Result<&Key, ApiError> {
     let sent = signing::header(request.parts, "authorization").ok_or(Denied::Missing)?;
     let (scheme, token) = sent.split_once(' ').ok_or(Denied::Malformed("it has no blank"))?;
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Denied::Malformed("its scheme is not Bearer"));
+        return Err(Denied::Malformed("its scheme is not Bearer").into());
     }
-    signing::prove_by_token(request, token.trim_start())
+    Ok(auth::prove_by_token(request, token.trim_start())?)
 }

@@ -2,18 +2,20 @@
 
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
-use crate::dialects::answer::{self, log_internal};
-use crate::dialects::signing::Denied;
-use crate::dialects::{Call, Refusal};
-use crate::domain::{CatalogError, Limit};
+use crate::dialects::answer;
+use crate::dialects::auth::Denied;
+use crate::dialects::call::Call;
+use crate::dialects::refusal::{Refusal, Unserved};
+use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_from_catalog};
+use crate::domain::{ArchiveProblem, Field, Limit, Noun, RequestLimit};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A refusal, not yet tied to its request.
-#[derive(Clone, Debug)]
+/// A refusal of this API.
+#[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -30,43 +32,75 @@ struct Problem<'a> {
     request_id: String,
 }
 
-impl From<CatalogError> for ApiError {
-    fn from(error: CatalogError) -> Self {
-        let detail = error.to_string();
-        let (status, code) = match error {
-            CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
-            CatalogError::AlreadyExists { .. } => (StatusCode::CONFLICT, "already_exists"),
-            CatalogError::InvalidValue { .. } => (StatusCode::BAD_REQUEST, "invalid_value"),
-            CatalogError::LimitExceeded { what, .. } => match what {
-                Limit::RequestRate => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
-                Limit::Requests | Limit::Uploads => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-                Limit::BodySize
-                | Limit::CodeSize
-                | Limit::UnpackedSize
-                | Limit::Entries
-                | Limit::FunctionVersions
-                | Limit::TenantCode
-                | Limit::InboxSize => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
-            },
-            CatalogError::BadArchive(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_archive"),
-            CatalogError::ChecksumMismatch { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch")
-            }
-            CatalogError::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
-            CatalogError::Unchanged { .. } => (StatusCode::CONFLICT, "unchanged"),
-            CatalogError::InUse { .. } => (StatusCode::CONFLICT, "in_use"),
-            CatalogError::BucketUnavailable { .. } => {
-                (StatusCode::BAD_GATEWAY, "bucket_unavailable")
-            }
-            CatalogError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
-            CatalogError::Internal { source } => {
-                log_internal(source.as_ref());
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
-            }
-        };
-        Self { status, code, detail }
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    /// Reports the rule that a parameter breaks.
+    pub(super) fn invalid(parameter: &str, reason: impl std::fmt::Display) -> Self {
+        let detail = format!("{parameter} {reason}");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_value", detail)
     }
 }
+
+/// The code is the kind of error; the detail is the catalog's own sentence with the noun, field or
+/// limit.
+impl Wording for ApiError {
+    fn missing(_what: Noun, missing: Missing) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", missing.text)
+    }
+
+    fn exists(_what: Noun, text: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "already_exists", text)
+    }
+
+    fn in_use(_what: Noun, used: Used) -> Self {
+        Self::new(StatusCode::CONFLICT, "in_use", used.text)
+    }
+
+    fn field(field: Field, reason: String) -> Self {
+        Self::invalid(field.as_str(), reason)
+    }
+
+    fn limit(_what: Limit, excess: Excess) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded", excess.text)
+    }
+
+    fn request_limit(what: RequestLimit, excess: Excess) -> Self {
+        let (status, code) = match what {
+            RequestLimit::BodySize => (StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded"),
+            RequestLimit::Rate => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            RequestLimit::Requests | RequestLimit::Uploads => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy")
+            }
+        };
+        Self::new(status, code, excess.text)
+    }
+
+    fn archive(problem: ArchiveProblem) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_archive", problem.to_string())
+    }
+
+    fn other(cause: Cause, text: String) -> Self {
+        match cause {
+            Cause::Checksum => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch", text)
+            }
+            Cause::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", text),
+            Cause::Unchanged => Self::new(StatusCode::CONFLICT, "unchanged", text),
+            Cause::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
+            Cause::BucketUnavailable => {
+                Self::new(StatusCode::BAD_GATEWAY, "bucket_unavailable", text)
+            }
+            Cause::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text),
+            Cause::NoSpace => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", text),
+            Cause::Internal => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text),
+        }
+    }
+}
+
+worded_from_catalog!(ApiError);
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
@@ -79,61 +113,52 @@ impl From<Denied> for ApiError {
                 "the Authorization header cannot be read: {reason}; it must be \
                  Bearer <key id>.<secret>"
             ),
-            // Which of the two is wrong is nobody's business who has neither.
+            // A client without a key must not learn which of these it is.
             Denied::UnknownKey(_) | Denied::BadSignature | Denied::Skewed { .. } => {
                 "the key is not known, is disabled, or its secret is wrong".to_owned()
             }
         };
-        Self { status: StatusCode::UNAUTHORIZED, code: "unauthorized", detail }
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 }
 
-/// Stays in the answer's extensions until [`complete`] knows the request.
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = answer::empty(self.status);
-        response.extensions_mut().insert(self);
+impl From<Unserved> for ApiError {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::Path => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_path", "nothing is at this path")
+            }
+            Unserved::Method => {
+                let detail = "this path has other methods";
+                Self::new(StatusCode::METHOD_NOT_ALLOWED, "unknown_method", detail)
+            }
+        }
+    }
+}
+
+impl Refusal for ApiError {
+    fn render(&self, call: &Call) -> Response {
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id: call.request_id.to_string(),
+        };
+        let mut response = answer::json(self.status, &problem);
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }
 
-/// Words what no handler was asked about.
-pub(super) fn refuse(refusal: Refusal) -> Response {
-    let error = match refusal {
-        Refusal::UnknownPath => ApiError {
-            status: StatusCode::NOT_FOUND,
-            code: "unknown_path",
-            detail: "nothing is at this path".to_owned(),
-        },
-        Refusal::UnknownMethod => ApiError {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            code: "unknown_method",
-            detail: "this path has other methods".to_owned(),
-        },
-        Refusal::Catalog(error) => error.into(),
-    };
-    error.into_response()
-}
-
-/// Writes the problem document and the request's id.
-pub(super) fn complete(call: &Call, mut response: Response) -> Response {
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let problem = Problem {
-            r#type: "about:blank",
-            title: error.status.canonical_reason().unwrap_or_default(),
-            status: error.status.as_u16(),
-            detail: &error.detail,
-            code: error.code,
-            request_id: call.request_id.to_string(),
-        };
-        response = answer::json(error.status, &problem);
-        let media_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(CONTENT_TYPE, media_type);
-        if error.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-        }
-    }
+/// Adds the request's id to every answer.
+pub(super) fn finish(call: &Call, mut response: Response) -> Response {
     answer::insert_id(&mut response, REQUEST_ID, &call.request_id.to_string());
     response
 }

@@ -1,7 +1,7 @@
-//! Our own API under `/api/v1`: uploads as raw bodies, used by our command line.
+//! The native API under `/api/v1`, used by the command line; uploads are raw bodies.
 //!
 //! Described in design.md section 8. Decisions made here:
-//! - A list's `next` is the name or number to go on from, as text; clients pass it back unread.
+//! - A list's `next` is the last name or number as an opaque text; clients return it unchanged.
 //! - The head of a function is the version `null`, called `latest`.
 //! - Code is the body, or the object that `bucket` and `object` name in the query of a request
 //!   without a body; never both, nor half of a reference.
@@ -12,47 +12,40 @@ mod paging;
 mod routes;
 mod wire;
 
-use axum::http::request::Parts;
-use axum::response::Response;
+use super::dialect::Dialect;
+use super::guide::Guide;
+use errors::ApiError;
 
-use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
-use crate::domain::ArtifactLimits;
-use crate::domain::Caller;
+/// Largest zip of a request: the catalog's own limit, 500 MiB.
+const ZIP_MAX: u64 = 500 << 20;
 
 /// The native dialect.
-pub(super) struct Native;
-
-impl Dialect for Native {
-    fn name(&self) -> &'static str {
-        "native"
-    }
-
-    fn operations(&self) -> Vec<Operation> {
-        routes::operations()
-    }
-
-    fn recognizes(&self, _head: &Parts) -> bool {
-        // The last in the table takes every path that no cloud knows.
-        true
-    }
-
-    fn upload_limit(&self) -> u64 {
-        ArtifactLimits::default().size
-    }
-
-    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
-        auth::check_head(request)
-    }
-
-    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-        auth::verify(request)
-    }
-
-    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
-        errors::refuse(refusal)
-    }
-
-    fn complete(&self, call: &Call, response: Response) -> Response {
-        errors::complete(call, response)
-    }
-}
+pub(super) static NATIVE: Dialect = Dialect {
+    name: "native",
+    operations: routes::operations,
+    // This dialect is the last and takes the requests that no cloud recognizes.
+    recognizes: |_| true,
+    upload_limit: ZIP_MAX,
+    claimed_key: auth::claimed_key,
+    authenticate: auth::authenticate,
+    anonymous: |_| Ok(super::auth::anonymous()),
+    word: |_, error| ApiError::from(error).into(),
+    unserved: |_, unserved| ApiError::from(unserved).into(),
+    finish: errors::finish,
+    actions: None,
+    client_id_header: None,
+    fills_inbox: false,
+    cloud_ids: &[],
+    guide: Some(&Guide {
+        title: "the native API",
+        key: "LAYERBASE_KEY or --key-file of this command line, the header Authorization: Bearer \
+              of others",
+        variables: &[("LAYERBASE_SERVER", "{url}")],
+        code: r#"
+This command line reads the variable:
+  layerbase layer ls
+curl:
+  curl --data-binary @layer.zip '{url}/api/v1/layers/NAME/versions?runtime=python3.12'
+  curl '{url}/api/v1/layers/NAME/versions/latest'"#,
+    }),
+};

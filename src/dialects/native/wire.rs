@@ -1,4 +1,4 @@
-//! The native API's JSON: versions whole, lists with the token of the next page.
+//! The native API's JSON: versions, and lists with the token of the next page.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct List<T> {
     pub(super) next: Option<String>,
 }
 
-/// What is known of uploaded code; every field is null where there is none.
+/// Uploaded code; every field is null for a function without code.
 #[derive(Default, Serialize)]
 struct Code {
     size: Option<u64>,
@@ -43,7 +43,7 @@ impl Code {
     }
 }
 
-/// One line of the log of changes.
+/// One line of the audit log.
 #[derive(Serialize)]
 pub(super) struct ChangeBody {
     sequence: u64,
@@ -71,6 +71,7 @@ impl From<AuditEntry> for ChangeBody {
     }
 }
 
+/// One version of a layer.
 #[derive(Serialize)]
 pub(super) struct LayerVersionBody {
     name: String,
@@ -114,6 +115,7 @@ struct BoundLayer {
     version: u64,
 }
 
+/// One state of a function: its head, or a published version.
 #[derive(Serialize)]
 pub(super) struct FunctionBody {
     name: String,
@@ -173,7 +175,7 @@ impl FunctionBody {
     }
 }
 
-/// Spells a time as RFC 3339 in UTC, with as many digits of a fraction as it has.
+/// Renders a time as RFC 3339 in UTC, with only the significant digits of its fraction.
 fn time(time: Timestamp) -> String {
     time.to_string()
 }

@@ -1,5 +1,5 @@
-//! Who calls: whose token it is, and with authentication off whoever the headers name
-//! (openyuanrong.md sections 5 and 9).
+//! The caller of a request: the tenant of its token, and with authentication off the tenant that
+//! its headers name (openyuanrong.md sections 5 and 9).
 
 mod token;
 
@@ -7,57 +7,48 @@ use std::borrow::Cow;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
 use super::wire::upload::header;
-use crate::dialects::gate::Rejected;
+use crate::dialects::auth::{AuthHead, AuthRequest, Denied, UNKNOWN_SECRET};
 use crate::dialects::params::Params;
-use crate::dialects::signing::{self, Denied, NOBODY};
-use crate::dialects::{AuthHead, AuthRequest};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing;
 use crate::domain::{Caller, Key, TenantId};
 use token::Token;
 pub(crate) use token::mint;
 
-/// The headers that every answer depends on.
+/// The headers of the tenant, on which every answer depends.
 pub(super) const TENANT_HEADERS: &[&str] = &[TENANT, PRODUCT];
 
 const TENANT: &str = "x-tenant-id";
 const PRODUCT: &str = "x-product-id";
 
-/// Where a token is looked for, in this order.
-const HEADER: &str = "x-auth";
-const PARAMETER: &str = "token";
-const COOKIE: &str = "iam_token";
-
-/// Yields the tenant of `X-Tenant-Id`, divided by `X-Product-Id` where there is one. `X-Auth` may
-/// be there and is not looked at.
-pub(super) fn anonymous(head: &Parts) -> Result<Caller, Box<Response>> {
-    let tenant = readable(head, TENANT).and_then(|tenant| match tenant.is_empty() {
-        true => divided(head, TenantId::default_tenant().as_str()),
-        false => divided(head, &tenant),
-    });
-    tenant.map(Caller::new_anonymous).map_err(refused)
+/// Returns the caller of the tenant in `X-Tenant-Id`, and of its subtenant in `X-Product-Id` where
+/// there is one. `X-Auth` is not read.
+pub(super) fn anonymous(head: &Parts) -> Result<Caller, Refused> {
+    let (named, default) = (readable(head, TENANT)?, TenantId::default_tenant());
+    let tenant = if named.is_empty() { default.as_str() } else { &named };
+    Ok(Caller::new_anonymous(subtenant(head, tenant)?))
 }
 
-/// Yields the caller whose token the request carries: the tenant of the key that made it, divided
-/// by `X-Product-Id` where there is one. `X-Tenant-Id` may be there and is not looked at.
-pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
+/// Returns the caller of the token's tenant, and of its subtenant in `X-Product-Id` where there is
+/// one. `X-Tenant-Id` is not read.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
     let (tenant, key) = owner(request.head)?;
     request.head.app.note_use(key);
     Ok(Caller::new(tenant, key.role, key.id.clone()))
 }
 
-/// Refuses whom [`verify`] refuses: a token needs no body.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
-    owner(request).map(drop)
+/// Returns the key that made the token, proved: a token needs no body.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    owner(request).map(|(_, key)| Some(key))
 }
 
-/// Finds the key that made the token, and the tenant that the request is for.
-fn owner(request: AuthHead<'_>) -> Result<(TenantId, &Key), Box<Response>> {
-    let key = prove(request).map_err(|denied| refused(denied.into()))?;
-    let tenant = divided(request.parts, key.tenant.as_str()).map_err(refused)?;
-    Ok((tenant, key))
+/// Returns the tenant of a request, and the key that made its token.
+fn owner(request: AuthHead<'_>) -> Result<(TenantId, &Key), Refused> {
+    let key = prove(request).map_err(ApiError::from)?;
+    Ok((subtenant(request.parts, key.tenant.as_str())?, key))
 }
 
 fn prove(request: AuthHead<'_>) -> Result<&Key, Denied> {
@@ -66,80 +57,70 @@ fn prove(request: AuthHead<'_>) -> Result<&Key, Denied> {
     let access = request.access;
     let ids = TenantId::parse(&*token.tenant).ok().and_then(|tenant| access.keys_of.get(&tenant));
     let keys = ids.into_iter().flatten().filter_map(|id| access.keys.get(id));
-    let theirs: Vec<&Key> = keys.filter(|key| key.enabled).collect();
-    if theirs.is_empty() {
-        // A tenant that is not there takes as long as one that has a key.
-        token.is_signed_with(NOBODY.as_bytes());
+    let enabled: Vec<&Key> = keys.filter(|key| key.enabled).collect();
+    if enabled.is_empty() {
+        // A tenant that does not exist takes as long as one that has a key.
+        token.is_signed_with(UNKNOWN_SECRET.as_bytes());
     }
-    let makers: Vec<&Key> = theirs
-        .into_iter()
-        .filter(|key| token.is_signed_with(key.secret.reveal().as_bytes()))
-        .collect();
-    // Of keys that share a secret, the one that may do the least.
-    let maker = makers.into_iter().min_by_key(|key| (key.role, &key.id));
+    let is_maker = |key: &&Key| token.is_signed_with(key.secret.reveal().as_bytes());
+    // Of keys that share a secret, the one with the weakest role.
+    let makers = enabled.into_iter().filter(is_maker);
+    let maker = makers.min_by_key(|key| (key.role, &key.id));
     let maker = maker.ok_or(Denied::BadSignature)?;
-    match token.is_expired(request.app.clock().now()) {
-        true => Err(Denied::Malformed("it is expired")),
-        false => Ok(maker),
+    if token.is_expired(request.app.clock().now()) {
+        return Err(Denied::Malformed("it is expired"));
     }
+    Ok(maker)
 }
 
-/// Finds the token: in the header, else in the query, else in a cookie; an empty one is none.
+/// Finds the token: in the header, else in the query, else in a cookie. An empty one is absent.
 fn sent(head: &Parts) -> Option<Cow<'_, str>> {
-    let full = |text: &str| !text.is_empty();
-    if let Some(token) = signing::header(head, HEADER).filter(|token| full(token)) {
+    if let Some(token) = signing::header(head, "x-auth").filter(|token| !token.is_empty()) {
         return Some(token.into());
     }
     let query = Params::parse(head.uri.query().unwrap_or_default());
-    if let Some(token) = query.get(PARAMETER) {
+    if let Some(token) = query.get("token") {
         return Some(token.to_owned().into());
     }
-    let cookies = head.headers.get_all("cookie").iter();
-    let cookies = cookies.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let mut pairs =
-        cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let found = pairs.find(|(name, value)| name.trim() == COOKIE && full(value.trim()));
-    found.map(|(_, value)| value.trim().into())
+    let lines = head.headers.get_all("cookie").iter();
+    let lines = lines.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut tokens =
+        pairs.filter(|(name, _)| name.trim() == "iam_token").map(|(_, text)| text.trim());
+    tokens.find(|token| !token.is_empty()).map(Cow::from)
 }
 
-/// Divides a tenant by the product that the request names.
-fn divided(head: &Parts, tenant: &str) -> Result<TenantId, ApiError> {
+/// Returns the subtenant of the product that a request names; without one, the tenant itself.
+fn subtenant(head: &Parts, tenant: &str) -> Result<TenantId, Refused> {
     let product = suffix(&readable(head, PRODUCT)?);
     Ok(TenantId::parse(format!("{tenant}{product}"))?)
 }
 
-/// Reads a header that names a part of the tenant.
 fn readable(head: &Parts, name: &str) -> Result<String, ApiError> {
     let value = head.headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
-    match std::str::from_utf8(value) {
-        Ok(_) => Ok(header(&head.headers, name)),
-        // What cannot be kept as it is would make one tenant of two.
-        Err(_) => Err(ApiError::invalid(format!("{name} must be UTF-8"))),
-    }
+    // Bytes that are not UTF-8 would be replaced, so that two tenants became one.
+    let text = std::str::from_utf8(value);
+    text.map(str::to_owned).map_err(|_| ApiError::invalid(format!("{name} must be UTF-8")))
 }
 
-fn refused(refusal: ApiError) -> Box<Response> {
-    Box::new(refusal.into_response())
-}
-
-/// What follows the tenant in identifiers and in the catalog.
+/// Returns the text behind the tenant in identifiers and in the catalog.
 fn suffix(product: &str) -> String {
     if product.is_empty() { String::new() } else { format!("@{product}") }
 }
 
-/// The caller as this cloud shows him: tenant and product apart.
+/// The caller as this cloud shows it, with tenant and product apart.
 pub(super) struct Account {
     pub(super) caller: Caller,
-    /// The owner in the catalog; in identifiers too.
+    /// The owner in the catalog and in identifiers.
     pub(super) owner: TenantId,
     pub(super) tenant: String,
     pub(super) product: String,
 }
 
 impl<S: Sync> FromRequestParts<S> for Account {
-    type Rejection = Rejected;
+    type Rejection = Refused;
 
-    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Rejected> {
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Refused> {
         let caller = Caller::from_request_parts(head, state).await?;
         let owner = caller.tenant().clone();
         let product = header(&head.headers, PRODUCT);

@@ -2,22 +2,19 @@
 
 mod functions;
 mod layers;
-mod objects;
 mod versions;
 
 use super::auth::TENANT_HEADERS;
-use crate::dialects::Operation;
+use crate::dialects::operation::Operation;
 
-/// Operations of this dialect, in the order of openyuanrong.md section 1.
+/// Returns the operations of this dialect, in the order of openyuanrong.md section 1.
 pub(super) fn operations() -> Vec<Operation> {
-    let mut operations = versions::operations();
-    operations.extend(functions::operations());
-    operations.extend(layers::operations());
-    operations
+    let groups = [versions::operations(), functions::operations(), layers::operations()];
+    groups.into_iter().flatten().collect()
 }
 
-/// Where the functions' own API answers.
+/// The prefixes of the functions' own API.
 const SERVERLESS: &[&str] = &["/serverless/v1", "/admin/v1"];
 
-/// Where uploads and layers are.
+/// The prefix of uploads and layers.
 const REPOSITORY: &[&str] = &["/function-repository/v1"];

@@ -1,4 +1,4 @@
-//! What comes in and goes out, by noun (openyuanrong.md sections 1 to 5).
+//! Bodies of requests and answers, by noun (openyuanrong.md sections 1 to 5).
 
 pub(super) mod encoding;
 pub(super) mod extra;
@@ -10,46 +10,41 @@ pub(super) mod settings;
 pub(super) mod upload;
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
+use serde_json::Map;
+
+use function::FunctionBody;
 
 /// The envelope of register, get and publish.
 #[derive(Serialize)]
-pub(super) struct Success<T> {
+struct Success {
     code: u32,
     message: &'static str,
-    function: T,
+    function: FunctionBody,
 }
 
-impl<T> Success<T> {
-    pub(super) fn new(function: T) -> Self {
-        Self { code: 0, message: "SUCCESS", function }
-    }
-}
-
-/// The envelope of everything else.
+/// The envelope of all other answers but the list of versions and a deleted function.
 #[derive(Serialize)]
-pub(super) struct Outcome<T> {
+struct Outcome<T> {
     code: u32,
     message: &'static str,
     result: T,
 }
 
-impl<T> Outcome<T> {
-    pub(super) fn new(result: T) -> Self {
-        Self { code: 0, message: "", result }
-    }
+pub(super) fn outcome(result: impl Serialize) -> Response {
+    encoding::json(StatusCode::OK, &Outcome { code: 0, message: "", result })
 }
 
-/// The answer without fields.
-#[derive(Serialize)]
-pub(super) struct Nothing {}
+/// Answers 200 with an object without members.
+pub(super) fn empty() -> Response {
+    encoding::json(StatusCode::OK, &Map::new())
+}
 
-/// Answers 200 with a body.
-pub(super) struct Answer<T>(pub(super) T);
-
-impl<T: Serialize> IntoResponse for Answer<T> {
-    fn into_response(self) -> Response {
-        encoding::json(StatusCode::OK, &self.0)
+/// Answers register, get or publish; an administrator gets the other envelope.
+pub(super) fn function_answer(function: FunctionBody, is_admin: bool) -> Response {
+    if is_admin {
+        return outcome(function);
     }
+    encoding::json(StatusCode::OK, &Success { code: 0, message: "SUCCESS", function })
 }

@@ -1,40 +1,41 @@
-//! The inbox: a small door for clients of S3 and its relatives, through which code comes before a
-//! layer or a function is made from it.
+//! S3: the inbox. Clients of S3 and its relatives put code into it, and a layer or a function is
+//! then made from that code.
 //!
-//! Sources: Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDK for JavaScript, minio's,
-//! s3cmd and Huawei's `esdk-obs-python` (`signature="v4"`) send. Routing, parameters and XML are the crate `s3s`'s; signatures, bodies and what is kept
-//! are ours.
+//! Sources: the Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDK for JavaScript,
+//! minio's clients, s3cmd and Huawei's `esdk-obs-python` (`signature="v4"`) send. The crate `s3s`
+//! reads parameters and writes XML; signatures, bodies and storage are this folder's.
 //!
 //! Quirks:
-//! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`. Some
-//!   clients (`mc`, s3cmd) take no address with a path: whatever is signed by this protocol's scheme
-//!   in the header, or presigned, is turned here from any other path, `/{bucket}/{key}`.
-//! - Three kinds of bodies come: whole ones, ones in chunks that are signed one by one, and ones in
-//!   chunks with only a checksum behind them. What was signed or stated is compared before anything
-//!   is kept.
-//! - An entity tag is the MD5, and for a multipart upload the MD5 of the parts' MD5s and their number.
-//! - Clients compare `Content-Length`, `ETag` and `Last-Modified`, and take a listing page by page.
+//! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`.
+//!   Some clients (`mc`, s3cmd) take no address with a path: a request to any other path,
+//!   `/{bucket}/{key}`, is moved here if it is signed for the service `s3`, in the header or in the
+//!   query.
+//! - A body comes whole, in chunks with a signature each, or in chunks with only a checksum behind
+//!   them. The server compares a body with what was signed or stated before it stores anything.
+//! - An entity tag is the MD5; of a multipart upload, the MD5 of the parts' MD5s and their number.
+//! - Clients compare `Content-Length`, `ETag` and `Last-Modified`, and read a listing page by page.
 //!
 //! Decided here:
-//! - Buckets need not be made: a bucket is there for whoever asks, with an empty list if need be, and
-//!   is named in the list of buckets while something is in it. Making one is answered as done; deleting
-//!   one that has objects is refused.
-//! - An object belongs to the tenant of the key that put it. It goes when its time is over, which
-//!   answers say as `x-amz-expiration`.
+//! - Every bucket exists and is empty until an object is put into it. The list of buckets names
+//!   those with objects. CreateBucket changes nothing and succeeds; DeleteBucket is refused while
+//!   the bucket has objects.
+//! - An object belongs to the tenant of the key that put it. It is deleted at the end of its
+//!   lifetime, which answers state as `x-amz-expiration`.
 //! - A key is a name and never a path of a file. Control characters, U+FFFE and U+FFFF in it are
 //!   refused: XML cannot carry them.
 //! - An object may be as large as the largest zip that a reference can name, 500 MiB, or
 //!   `--max-upload`.
-//! - A presigned address is good for up to seven days, every other signature for 15 minutes before
-//!   and after. Every `x-amz-` header must be signed.
-//! - There are no versions, ACLs, tags, encryption or storage classes: what only asks for them is
-//!   refused as not implemented, headers that ask for them beside an upload are not looked at. Nor are
-//!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` kept: objects are code on its way.
-//! - A `versionId` and, of an object in parts, a `partNumber` are refused: answering about the one
-//!   object that is there would be wrong. An unfinished upload goes when its time is over, counted from
-//!   its start.
-//! - A change on a condition is refused, because it would be made whether or not the condition holds.
+//! - A presigned URL is valid for up to seven days, every other signature for 15 minutes before and
+//!   after. Every `x-amz-` header must be signed.
+//! - There are no versions, ACLs, tags, encryption or storage classes. A request for them is refused
+//!   as not implemented; headers that ask for them beside an upload are ignored. `Cache-Control`,
+//!   `Content-Disposition` and `Content-Encoding` are not stored.
+//! - A `versionId` and, of an object in parts, a `partNumber` are refused: an answer about the one
+//!   object that exists would be wrong.
+//! - An unfinished upload is deleted at the end of its lifetime, counted from its start.
+//! - A change on a condition is refused: conditions on changes are not checked.
 //! - No bucket is called `s3` here: from the root its path would be the prefix.
+//! - A full disk is 507 `InsufficientStorage`; S3 itself is never full.
 
 mod auth;
 mod errors;
@@ -42,56 +43,54 @@ mod paging;
 mod routes;
 mod wire;
 
-use axum::http::request::Parts;
-use axum::response::Response;
+use errors::ApiError;
 pub(super) use wire::reroute;
 
-use super::{AuthHead, AuthRequest, Call, Dialect, Operation, Refusal};
-use crate::domain::Caller;
+use super::auth::anonymous;
+use super::dialect::{Actions, Dialect};
+use super::guide::{Guide, KEY_ID, KEY_SECRET};
 
-/// Largest object: what the clouds take from a bucket (design.md section 3).
+/// Bytes of the largest object: what the clouds take from a bucket (design.md section 3).
 const OBJECT_MAX: u64 = 500 << 20;
 
-/// Where the door is.
+/// The path of the endpoint; buckets are below it.
 const PREFIX: &str = "/s3";
 
-/// The dialect of S3.
-pub(super) struct S3;
+/// The service in the credential scope of every signature.
+const SERVICE: &str = "s3";
 
-impl Dialect for S3 {
-    fn name(&self) -> &'static str {
-        "s3"
-    }
-
-    fn operations(&self) -> Vec<Operation> {
-        routes::operations()
-    }
-
-    fn recognizes(&self, head: &Parts) -> bool {
-        wire::is_below_the_door(head.uri.path())
-    }
-
-    fn upload_limit(&self) -> u64 {
-        OBJECT_MAX
-    }
-
-    fn check_head(&self, request: AuthHead<'_>) -> Result<(), Box<Response>> {
-        auth::check_head(request)
-    }
-
-    fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-        auth::verify(request)
-    }
-
-    fn refuse(&self, _call: &Call, refusal: Refusal) -> Response {
-        errors::refuse(refusal)
-    }
-
-    fn complete(&self, call: &Call, response: Response) -> Response {
-        errors::complete(call, response)
-    }
-
-    fn dispatchers(&self) -> Vec<Operation> {
-        routes::dispatchers()
-    }
-}
+/// The S3 dialect.
+pub(super) static S3: Dialect = Dialect {
+    name: "s3",
+    operations: routes::operations,
+    recognizes: |head| wire::has_prefix(head.uri.path()),
+    upload_limit: OBJECT_MAX,
+    claimed_key: auth::claimed_key,
+    authenticate: auth::authenticate,
+    anonymous: |_| Ok(anonymous()),
+    word: |_, error| ApiError::from(error).into(),
+    unserved: |_, unserved| ApiError::from(unserved).into(),
+    finish: errors::finish,
+    actions: Some(Actions { resolve: routes::resolve, parse: None, renew: |_, body| body.clone() }),
+    client_id_header: None,
+    fills_inbox: true,
+    cloud_ids: &[],
+    guide: Some(&Guide {
+        title: "The inbox, through clients of S3",
+        key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        variables: &[
+            ("AWS_ENDPOINT_URL_S3", "{url}/s3"),
+            ("AWS_DEFAULT_REGION", "local-1"),
+            ("AWS_ACCESS_KEY_ID", KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", KEY_SECRET),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ],
+        code: "\
+aws s3 cp code.zip s3://code/demo.zip
+boto3:  boto3.client(\"s3\", config=Config(s3={\"addressing_style\": \"path\"}, signature_version=\"s3v4\"))
+mc, s3cmd and others that take no path in an address:  {url}
+s3cmd:  --host={host} --host-bucket={host} --access_key=ID --secret_key=SECRET, and --no-ssl for http
+Path style only: a client that puts the bucket before the host name must be told so.
+A layer or a function is then made from bucket \"code\" and object \"demo.zip\".",
+    }),
+};

@@ -1,12 +1,20 @@
-//! Listings: by key, with what is the same up to a delimiter taken together.
+//! Listings of objects by key: those with the same start up to a delimiter share one line.
 
+use super::errors::ApiError;
 use crate::catalog::Catalog;
 use crate::domain::{BucketName, CatalogError, InboxObject, ObjectFrom, ObjectRange, TenantId};
 
-/// Lines of one page, and what S3 gives when more are asked for.
+/// Lines of one page at most; S3 returns as many when a client asks for more.
 const PAGE_MAX: u64 = 1000;
 
-/// What a listing asks for.
+/// Reads the number of lines that a client asks for, in a parameter that a refusal calls `name`.
+pub(super) fn page_limit(asked: Option<i32>, name: &str) -> Result<u64, ApiError> {
+    let Some(asked) = asked else { return Ok(PAGE_MAX) };
+    let limit = u64::try_from(asked).map(|asked| asked.min(PAGE_MAX));
+    limit.map_err(|_| ApiError::invalid(format!("{name} must not be below zero")))
+}
+
+/// The listing that a client asks for.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) prefix: String,
@@ -22,19 +30,14 @@ pub(super) struct Listing {
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     pub(super) objects: Vec<InboxObject>,
-    /// What several keys have in common, up to and with the delimiter.
+    /// The common starts of keys, each with the delimiter at its end.
     pub(super) prefixes: Vec<String>,
     /// Where the next page begins; `None` on the last one.
     pub(super) next: Option<String>,
 }
 
 impl Listing {
-    /// Reads the number of lines; S3 gives a thousand at the most without a word.
-    pub(super) fn lines(asked: Option<i32>) -> Option<u64> {
-        asked.map_or(Some(PAGE_MAX), |asked| u64::try_from(asked).ok().map(|it| it.min(PAGE_MAX)))
-    }
-
-    /// Reads one page. What has a common start is read once and skipped over.
+    /// Reads one page; keys with a common start are skipped behind the first.
     pub(super) fn read(
         &self,
         catalog: &Catalog,
@@ -48,16 +51,14 @@ impl Listing {
             let page = catalog.list_objects(tenant, bucket, ObjectRange { prefix, from, limit })?;
             Ok::<_, CatalogError>(page.items)
         };
-        // Behind one common start there may be another: more rows only while there is none.
+        // Rows behind a common start are read in vain: their number grows only while no object of
+        // the batch has one.
         let mut rows = if self.delimiter.is_empty() { self.limit } else { 1 };
         let mut left = self.limit;
         while left > 0 {
             let asked = rows.min(left);
             let objects = list(&from, asked)?;
-            if (objects.len() as u64) < asked {
-                rows = u64::MAX;
-            }
-            let mut jumped = false;
+            let (is_last, mut jumped) = ((objects.len() as u64) < asked, false);
             for object in objects {
                 left -= 1;
                 if let Some(common) = self.common(object.at.key.as_str()) {
@@ -72,12 +73,10 @@ impl Listing {
                 last = Some(key);
                 listed.objects.push(object);
             }
-            rows = match (jumped, rows) {
-                (true, _) => 1,
-                // There were no more.
-                (false, u64::MAX) => return Ok(listed),
-                (false, rows) => rows * 2,
-            };
+            if is_last && !jumped {
+                return Ok(listed);
+            }
+            rows = if jumped { 1 } else { rows * 2 };
         }
         if self.limit > 0 && !list(&from, 1)?.is_empty() {
             listed.next = last;
@@ -85,7 +84,7 @@ impl Listing {
         Ok(listed)
     }
 
-    /// Where the page begins: behind a common start comes what does not have it.
+    /// Returns where the page begins: behind a common start, at the first key without it.
     fn start(&self) -> ObjectFrom {
         match &self.after {
             None => ObjectFrom::Start,
@@ -96,7 +95,7 @@ impl Listing {
         }
     }
 
-    /// The start that a key has in common with others.
+    /// Returns the start that a key shares with others.
     fn common(&self, key: &str) -> Option<String> {
         let rest = key.strip_prefix(&self.prefix).filter(|_| !self.delimiter.is_empty())?;
         let end = rest.find(&self.delimiter)? + self.delimiter.len();

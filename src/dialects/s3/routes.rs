@@ -1,131 +1,151 @@
-//! The operations: `s3s` finds out which one a request asks for and reads its parameters, we do it.
+//! The operations. The gate names the operation of a request; `s3s` reads its parameters and calls
+//! the [`Endpoint`].
 
 mod buckets;
 mod multiparts;
 mod objects;
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, put};
+use axum::routing::MethodFilter;
 use bytes::Bytes;
 use memchr::memmem;
-use percent_encoding::percent_decode_str;
-use s3s::dto::*;
+use s3s::dto;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::NameValidation;
 use s3s::{S3Request, S3Response, S3Result};
 
-use super::errors::ApiError;
-use super::wire::{checksums, chunked};
+use super::errors::{self, ApiError};
+use super::wire::{self, Named, checksums, chunked};
 use super::{OBJECT_MAX, PREFIX};
 use crate::app::App;
-use crate::dialects::gate::Body;
-use crate::dialects::{BodyRule, Call, Caller, Operation};
+use crate::catalog::Catalog;
+use crate::dialects::call::Call;
+use crate::dialects::extract::Body;
+use crate::dialects::operation::{BodyRule, Operation, Route};
+use crate::dialects::params::Params;
+use crate::dialects::refusal::Refused;
 use crate::domain::inbox::PART_MAX;
-use crate::domain::{ArchiveProblem, CatalogError, Limit, Role};
+use crate::domain::{ArchiveProblem, Caller, CatalogError, Limit, Noun, RequestError};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
-/// Bytes of an XML body, as much as the gate lets a POST have: a thousand keys to delete, or ten
+/// Bytes of an XML body at most, as the gate reads of a POST: a thousand keys to delete, or ten
 /// thousand parts.
 const XML_MAX: u64 = 1 << 20;
 
-/// Objects that one request may delete.
-const DELETE_MAX: usize = 1000;
+/// XML elements that `s3s` reads into lists, and how many a body may have: parts of an upload, and
+/// objects to delete.
+const ELEMENTS: [(&[u8], usize); 2] = [(b"<Part", PART_MAX as usize), (b"<Object", 1000)];
 
-/// Parts of one upload.
-const PARTS_MAX: usize = PART_MAX as usize;
-
-/// The operations in the order of their objects.
-const OPERATIONS: [&str; 18] = [
-    "ListBuckets",
-    "CreateBucket",
-    "HeadBucket",
-    "DeleteBucket",
-    "GetBucketLocation",
-    "ListObjects",
-    "ListObjectsV2",
-    "PutObject",
-    "GetObject",
-    "HeadObject",
-    "DeleteObject",
-    "DeleteObjects",
-    "CreateMultipartUpload",
-    "UploadPart",
-    "ListParts",
-    "ListMultipartUploads",
-    "CompleteMultipartUpload",
-    "AbortMultipartUpload",
-];
-
-/// Operations of this dialect; all are reached through one handler and have none of their own.
+/// Returns the operations, grouped by what they are about.
 pub(super) fn operations() -> Vec<Operation> {
-    OPERATIONS.map(|name| Operation::new(name, PREFIX, MethodRouter::new())).into()
+    let on = |methods| Route::action(methods, &[PREFIX, "/s3/{*path}"]);
+    let read = |name, noun, methods| Operation::read(name, noun, on(methods), serve);
+    let write = |name, noun, methods| Operation::write(name, noun, on(methods), serve);
+    let (head, get, put) = (MethodFilter::HEAD, MethodFilter::GET, MethodFilter::PUT);
+    let (post, delete) = (MethodFilter::POST, MethodFilter::DELETE);
+    vec![
+        read("ListBuckets", Noun::Bucket, get),
+        write("CreateBucket", Noun::Bucket, put).unlogged(),
+        read("HeadBucket", Noun::Bucket, head),
+        write("DeleteBucket", Noun::Bucket, delete).unlogged(),
+        read("GetBucketLocation", Noun::Bucket, get),
+        read("ListObjects", Noun::Object, get),
+        read("ListObjectsV2", Noun::Object, get),
+        write("PutObject", Noun::Object, put).body(BodyRule::Object),
+        read("GetObject", Noun::Object, get),
+        read("HeadObject", Noun::Object, head),
+        write("DeleteObject", Noun::Object, delete),
+        write("DeleteObjects", Noun::Object, post),
+        write("CreateMultipartUpload", Noun::Multipart, post).unlogged(),
+        write("UploadPart", Noun::Multipart, put).body(BodyRule::Object).unlogged(),
+        read("ListParts", Noun::Multipart, get),
+        read("ListMultipartUploads", Noun::Multipart, get),
+        write("CompleteMultipartUpload", Noun::Multipart, post),
+        write("AbortMultipartUpload", Noun::Multipart, delete),
+    ]
 }
 
-/// The two handlers behind all operations: only what is put may be large.
-pub(super) fn dispatchers() -> Vec<Operation> {
-    let others = get(dispatch).post(dispatch).delete(dispatch);
-    let at = |handlers| {
-        let mut operation = Operation::new("dispatch", PREFIX, handlers);
-        operation.paths.push(format!("{PREFIX}/{{*path}}"));
-        operation
+/// Names the operation of a request as `s3s` does; [`Endpoint::check_name`] compares the two names.
+///
+/// A request for an operation that is not served gets the name of a similar one, which needs the
+/// same role; `s3s` then refuses the request in the words of S3.
+pub(super) fn resolve(head: &Parts) -> Option<Cow<'_, str>> {
+    let query = Params::parse(head.uri.query().unwrap_or_default());
+    let has = |name| query.raw(name).is_some();
+    let named = Named::by(wire::path_below(head.uri.path()));
+    let name = match (head.method.as_str(), named) {
+        ("HEAD", Named::Object) => "HeadObject",
+        ("HEAD", _) => "HeadBucket",
+        ("GET", Named::Root) => "ListBuckets",
+        ("GET", Named::Bucket) if has("location") => "GetBucketLocation",
+        ("GET", Named::Bucket) if has("uploads") => "ListMultipartUploads",
+        ("GET", Named::Bucket) if query.all("list-type") == ["2"] => "ListObjectsV2",
+        ("GET", Named::Bucket) => "ListObjects",
+        ("GET", Named::Object) if has("uploadId") => "ListParts",
+        ("GET", Named::Object) => "GetObject",
+        ("PUT", Named::Object) if has("partNumber") && has("uploadId") => "UploadPart",
+        ("PUT", Named::Object) => "PutObject",
+        ("PUT", _) => "CreateBucket",
+        ("POST", Named::Object) if has("uploads") => "CreateMultipartUpload",
+        ("POST", Named::Object) => "CompleteMultipartUpload",
+        ("POST", _) => "DeleteObjects",
+        ("DELETE", Named::Object) if has("uploadId") => "AbortMultipartUpload",
+        ("DELETE", Named::Object) => "DeleteObject",
+        ("DELETE", _) => "DeleteBucket",
+        _ => return None,
     };
-    vec![at(others), at(put(dispatch)).body(BodyRule::Object)]
+    Some(name.into())
 }
 
-async fn dispatch(
+/// Serves every operation.
+async fn serve(
     State(app): State<App>,
     caller: Caller,
     call: Call,
     Body(body): Body,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let (mut head, _) = request.into_parts();
-    head.uri = below_the_door(&head.uri)?;
-    // A form of a browser, which has its own signature inside.
-    if head.method == Method::POST && head.headers.get(CONTENT_TYPE).is_some_and(is_form) {
-        return Err(ApiError::invalid("uploads by forms are not taken: send PUT"));
+    head.uri = uri_below(&head.uri)?;
+    // A browser's form has its own signature inside.
+    let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    if head.method == Method::POST && kind.to_ascii_lowercase().starts_with(b"multipart/") {
+        return Err(ApiError::invalid("uploads by forms are not taken: send PUT").into());
     }
-    if !head.method.is_safe() {
-        caller.must_be(Role::Write)?;
+    let is_file = head.method == Method::PUT && Named::by(head.uri.path()) == Named::Object;
+    let (file, xml) = if is_file {
+        (Some(body), s3s::Body::empty())
+    } else {
+        (None, read_xml(&app, &body)?.into())
+    };
+    let headers = head.headers.clone();
+    // The gate has verified the signature; `s3s` must not look for it.
+    for name in ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
+        head.headers.remove(name);
     }
-    let (file, xml) = match head.method == Method::PUT && names_object(head.uri.path()) {
-        true => (Some(body), s3s::Body::empty()),
-        false => (None, read_xml(&app, &body)?.into()),
-    };
-    let headers = without_signature(&mut head.headers);
-    let door = Door {
-        app,
-        caller,
-        request_id: call.request_id.simple().to_string(),
-        headers,
-        file: Mutex::new(file),
-    };
-    let mut builder = S3ServiceBuilder::new(door);
+    let request_id = errors::request_id(&call);
+    let endpoint = Endpoint { app, caller, request_id, headers, file: Mutex::new(file) };
+    let mut builder = S3ServiceBuilder::new(endpoint);
     builder.set_validation(AnyBucket);
     let answer = builder.build().call(axum::http::Request::from_parts(head, xml)).await;
     let answer = answer.map_err(|_| CatalogError::internal("an answer could not be written"))?;
     Ok(answer.map(HttpBody::new))
 }
 
-/// Whether a path has a key behind the bucket, once it is decoded: as `s3s` will see it.
-fn names_object(path: &str) -> bool {
-    let path = percent_decode_str(path).decode_utf8_lossy();
-    let below = path.strip_prefix('/').unwrap_or(&path);
-    below.split_once('/').is_some_and(|(_, key)| !key.is_empty())
-}
-
-/// Takes a body that is XML, or none; refuses more entries than any operation has, for `s3s` makes
-/// far more of each than its bytes.
+/// Reads a body that is XML, or none. Refuses more elements than any operation has: each takes far
+/// more memory in `s3s` than it has bytes.
 fn read_xml(app: &App, body: &Spool) -> Result<Bytes, ApiError> {
     let xml = app.in_place(|| body.to_bytes(XML_MAX))?;
-    for (tag, most) in [(&b"<Part"[..], PARTS_MAX), (b"<Object", DELETE_MAX)] {
+    for (tag, most) in ELEMENTS {
         let ends =
             |at: usize| xml.get(at + tag.len()).is_some_and(|byte| !byte.is_ascii_alphabetic());
         let count = memmem::find_iter(&xml, tag).filter(|at| ends(*at)).count();
@@ -136,34 +156,19 @@ fn read_xml(app: &App, body: &Spool) -> Result<Bytes, ApiError> {
     Ok(xml)
 }
 
-fn is_form(kind: &HeaderValue) -> bool {
-    kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/")
-}
-
-/// The address as `s3s` knows it, without our prefix and without a presigned signature.
-fn below_the_door(uri: &Uri) -> Result<Uri, ApiError> {
-    let path = uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let path = if path.is_empty() { "/" } else { path };
+/// Returns the address as `s3s` knows it, without the prefix and without a presigned signature.
+fn uri_below(uri: &Uri) -> Result<Uri, ApiError> {
+    let path = wire::path_below(uri.path());
     let query = uri.query().unwrap_or_default().split('&');
     let query: Vec<&str> =
         query.filter(|pair| !pair.is_empty() && !pair.starts_with("X-Amz-")).collect();
-    let text = match query.is_empty() {
-        true => path.to_owned(),
-        false => format!("{path}?{}", query.join("&")),
-    };
+    let text =
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) };
     text.parse().map_err(|_| ApiError::invalid("the address cannot be read"))
 }
 
-/// Takes away what the gate has dealt with, so that nobody looks at it again; returns all of them.
-fn without_signature(headers: &mut HeaderMap) -> HeaderMap {
-    let all = headers.clone();
-    for name in ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
-        headers.remove(name);
-    }
-    all
-}
-
-/// Our own rule for buckets' names is wider than S3's, and is told by our own error.
+/// The rule by which `s3s` checks a bucket's name: the catalog's own rule is wider than S3's, and
+/// has its own error.
 struct AnyBucket;
 
 impl NameValidation for AnyBucket {
@@ -172,34 +177,49 @@ impl NameValidation for AnyBucket {
     }
 }
 
-/// One request: who asks, and what came with it.
-struct Door {
+/// The endpoint that `s3s` calls, for one request.
+struct Endpoint {
     app: App,
     caller: Caller,
     request_id: String,
-    /// As they were sent.
+    /// The headers as they were sent.
     headers: HeaderMap,
     file: Mutex<Option<Spool>>,
 }
 
-impl Door {
-    /// Most bytes of an object.
+impl Endpoint {
+    /// Returns the most bytes that an object may have.
     fn object_max(&self) -> u64 {
         self.app.upload_limits(OBJECT_MAX).size
     }
 
-    fn caller(&self, operation: &'static str) -> Caller {
-        self.caller.clone().doing(operation)
+    /// Runs work for the caller on a blocking thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Catalog, &Caller) -> Result<T, CatalogError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let caller = self.caller.clone();
+        Ok(self.app.blocking(move |catalog| work(catalog, &caller)).await?)
     }
 
-    /// Takes the file that was sent: out of its chunks, with all digests, compared with every
-    /// checksum that was stated.
+    /// Refuses an operation that the gate gave another name than `s3s`: the gate has checked the role
+    /// that its name needs.
+    fn check_name(&self, called: &str) -> Result<(), CatalogError> {
+        let named = self.caller.audit_context().operation;
+        if named == called {
+            return Ok(());
+        }
+        Err(CatalogError::internal(format!("the gate named {named}, s3s called {called}")))
+    }
+
+    /// Takes the file that was sent: without its chunks, with all digests, and compared with every
+    /// stated checksum.
     async fn take_file(&self) -> Result<Spool, ApiError> {
         let body = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Never nothing in place of something.
+        // A lost file must not become an empty object.
         let body = body.ok_or_else(|| CatalogError::internal("an upload came without its file"))?;
-        // What is a file is written or read once more.
-        let _place = match body.bytes() {
+        // A body on the disk is written or read once more.
+        let _permit = match body.bytes() {
             Some(_) => None,
             None => Some(self.app.start_upload().await?),
         };
@@ -207,61 +227,64 @@ impl Door {
         let headers = self.headers.clone();
         let is_chunked = is_chunked(&headers, self.app.verifies_signatures());
         let file = self.app.blocking(move |catalog| {
-            let (file, trailers) = match is_chunked {
-                true => chunked::unwrap(&body, catalog.incoming(), limit)?,
-                false if body.is_empty() => {
-                    let nothing = SpoolWriter::new(catalog.incoming(), limit, Measure::All);
-                    (nothing.finish()?, Vec::new())
-                }
-                false => (body, Vec::new()),
+            let (file, trailers) = if is_chunked {
+                chunked::unwrap(&body, catalog.incoming(), limit)?
+            } else if body.is_empty() {
+                let nothing = SpoolWriter::new(catalog.incoming(), limit, Measure::All);
+                (nothing.finish()?, Vec::new())
+            } else {
+                (body, Vec::new())
             };
             check_size(&headers, &file, limit)?;
             checksums::check(&headers, &trailers, &file)?;
-            Ok(file)
+            Ok::<_, RequestError>(file)
         });
         Ok(file.await?)
     }
-
-    fn answer<T>(&self, result: Result<T, ApiError>) -> S3Result<S3Response<T>> {
-        result.map(S3Response::new).map_err(|error| error.for_request(&self.request_id))
-    }
 }
 
-/// Whether the body comes in chunks, signed or not. What is not signed has no say in how a signed
-/// body is read.
+/// Whether the body is in chunks, signed or not. Where signatures are verified, the header that is
+/// always signed decides.
 fn is_chunked(headers: &HeaderMap, is_verified: bool) -> bool {
     let starts = |name: &str, start: &[u8]| {
         headers.get(name).is_some_and(|value| value.as_bytes().starts_with(start))
     };
-    match headers.contains_key("x-amz-content-sha256") || is_verified {
-        true => starts("x-amz-content-sha256", b"STREAMING-"),
-        false => starts(CONTENT_ENCODING.as_str(), b"aws-chunked"),
+    if headers.contains_key("x-amz-content-sha256") || is_verified {
+        starts("x-amz-content-sha256", b"STREAMING-")
+    } else {
+        starts(CONTENT_ENCODING.as_str(), b"aws-chunked")
     }
 }
 
-/// Compares the file's size with the limit, and with what was stated of a body in chunks.
+/// Compares the file's size with the limit, and with the stated size of a body in chunks.
 fn check_size(headers: &HeaderMap, file: &Spool, limit: u64) -> Result<(), CatalogError> {
     let actual = file.len();
     if actual > limit {
         return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual });
     }
     let Some(stated) = headers.get("x-amz-decoded-content-length") else { return Ok(()) };
-    match stated.to_str().ok().and_then(|stated| stated.parse::<u64>().ok()) {
-        Some(stated) if stated == actual => Ok(()),
-        _ => {
-            let reason = format!("x-amz-decoded-content-length is {stated:?}, {actual} bytes came");
-            Err(ArchiveProblem::Incomplete(reason).into())
-        }
+    if stated.to_str().ok().and_then(|stated| stated.parse().ok()) == Some(actual) {
+        return Ok(());
     }
+    let reason = format!("x-amz-decoded-content-length is {stated:?}, {actual} bytes came");
+    Err(ArchiveProblem::Incomplete(reason).into())
 }
 
-/// Names each operation for the log, has it done, and words the outcome.
+/// Runs the function of each operation, and words the outcome.
 macro_rules! operations {
     ($($method:ident, $name:literal, $input:ident => $output:ident: $run:path;)*) => {
         #[async_trait]
-        impl s3s::S3 for Door {
-            $(async fn $method(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.answer($run(self, self.caller($name), request.input).await)
+        impl s3s::S3 for Endpoint {
+            $(async fn $method(
+                &self,
+                request: S3Request<dto::$input>,
+            ) -> S3Result<S3Response<dto::$output>> {
+                let run = async {
+                    self.check_name($name)?;
+                    $run(self, request.input).await
+                };
+                let outcome = run.await.map(S3Response::new);
+                outcome.map_err(|error: ApiError| error.for_request(&self.request_id))
             })*
         }
     };
@@ -294,3 +317,6 @@ operations! {
     abort_multipart_upload, "AbortMultipartUpload", AbortMultipartUploadInput =>
         AbortMultipartUploadOutput: multiparts::abort;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,76 +1,99 @@
-//! Objects in, records out, in the types of `s3s`.
+//! Conversions between the catalog's types and those of `s3s`, and the paths of requests.
 
 pub(super) mod checksums;
 pub(super) mod chunked;
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use axum::http::header::AUTHORIZATION;
+use axum::http::Request;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Request};
-use memchr::memmem;
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use s3s::dto;
 
-use super::PREFIX;
-use super::auth::ALGORITHM;
-use crate::dialects::signing;
+use super::{PREFIX, SERVICE};
+use crate::dialects::{signing, sigv4};
 use crate::domain::{
-    BucketName, CatalogError, InboxObject, ObjectInfo, ObjectKey, ObjectRef, Timestamp,
+    BucketName, CatalogError, Field, InboxObject, ObjectInfo, ObjectKey, ObjectRef, Timestamp,
 };
 
-/// What an object is called whose media type nobody stated.
+/// The media type of an object for which none was stated.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
 
-/// Says that a request came without our prefix, which its signature then does not cover.
+/// Marks a request that came without the prefix: its signature does not cover the prefix.
 #[derive(Clone, Copy, Debug)]
 struct FromRoot;
 
-/// Turns a request with this protocol's credentials to the door, whatever its path is: some clients
-/// take no address with a path in it.
+/// Moves a request that is signed for S3 below the prefix, whatever its path is: some clients take
+/// no address with a path. A request whose credential scope cannot be read is moved too: it is then
+/// refused in the shape of S3.
 pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
-    let credentials = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let is_ours = match credentials {
-        Some(text) => text.starts_with(ALGORITHM.as_bytes()),
-        None => {
-            let query = request.uri().query().unwrap_or_default();
-            memmem::find(query.as_bytes(), b"X-Amz-Signature=").is_some()
-        }
-    };
-    if !is_ours || is_below_the_door(request.uri().path()) {
+    if has_prefix(request.uri().path()) {
+        return;
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let service = sigv4::service_of(request.headers(), query);
+    if !service.is_some_and(|service| service.is_none_or(|name| name == SERVICE)) {
         return;
     }
     let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-    // What is an address with a text before it is one as well, unless it is too long.
+    // An address with the prefix is an address, unless it is too long.
     if let Ok(uri) = format!("{PREFIX}{target}").parse() {
         *request.uri_mut() = uri;
         request.extensions_mut().insert(FromRoot);
     }
 }
 
-/// Whether a path is this protocol's outright.
-pub(super) fn is_below_the_door(path: &str) -> bool {
+/// Whether a path is below the prefix.
+pub(super) fn has_prefix(path: &str) -> bool {
     let rest = path.strip_prefix(PREFIX);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The path as `s3s` knows it, without the prefix.
+pub(super) fn path_below(path: &str) -> &str {
+    match path.strip_prefix(PREFIX).unwrap_or_default() {
+        "" => "/",
+        path => path,
+    }
 }
 
 /// The path as the client signed it.
 pub(super) fn signed_path(head: &Parts) -> &str {
     let path = head.uri.path();
-    match head.extensions.get::<FromRoot>() {
-        Some(_) => path.strip_prefix(PREFIX).unwrap_or(path),
-        None => path,
+    let from_root = head.extensions.get::<FromRoot>().and_then(|_| path.strip_prefix(PREFIX));
+    from_root.unwrap_or(path)
+}
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// All buckets.
+    Root,
+    Bucket,
+    Object,
+}
+
+impl Named {
+    /// Returns what a path without the prefix names, by the rule of `s3s`.
+    pub(super) fn by(path: &str) -> Self {
+        let path = percent_decode_str(path).decode_utf8_lossy();
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        match path.split_once('/') {
+            Some((_, key)) if !key.is_empty() => Self::Object,
+            None if path.is_empty() => Self::Root,
+            _ => Self::Bucket,
+        }
     }
 }
 
-/// Reads a bucket's name. One is taken by our prefix: from the root it would mean something else.
+/// Reads a bucket's name. No bucket is called `s3`: from the root its path would be the prefix.
 pub(super) fn read_bucket(name: String) -> Result<BucketName, CatalogError> {
-    match name == PREFIX.trim_start_matches('/') {
-        true => Err(CatalogError::invalid("bucket", format!("must not be '{name}' at this door"))),
-        false => BucketName::parse(name),
+    if name == PREFIX.trim_start_matches('/') {
+        let reason = format!("must not be '{name}' at this door");
+        return Err(CatalogError::invalid(Field::Bucket, reason));
     }
+    BucketName::parse(name)
 }
 
 /// Reads bucket and key.
@@ -78,9 +101,9 @@ pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, Catalog
     Ok(ObjectRef { bucket: read_bucket(bucket)?, key: ObjectKey::parse(key)? })
 }
 
-/// Reads what a client says of its object.
+/// Reads what a client states about its object.
 pub(super) fn read_info(media_type: Option<String>, metadata: Option<dto::Metadata>) -> ObjectInfo {
-    let metadata: BTreeMap<String, String> = metadata.unwrap_or_default().into_iter().collect();
+    let metadata = metadata.unwrap_or_default().into_iter().collect();
     ObjectInfo { media_type: media_type.unwrap_or_default(), metadata }
 }
 
@@ -92,39 +115,30 @@ pub(super) fn media_type(object: &InboxObject) -> String {
     }
 }
 
-/// What a client said of its object, as it gets it back.
+/// The metadata that a client stated about its object.
 pub(super) fn metadata(object: &InboxObject) -> Option<dto::Metadata> {
     let pairs = object.about.metadata.clone().into_iter();
     Some(pairs.collect::<dto::Metadata>()).filter(|metadata| !metadata.is_empty())
 }
 
-/// When an object goes, in the words of `x-amz-expiration`.
+/// When an object expires, in the form of `x-amz-expiration`.
 pub(super) fn expiration(object: &InboxObject) -> Option<String> {
     let at = object.expires?;
     Some(format!("expiry-date=\"{}\", rule-id=\"inbox\"", at.strftime("%a, %d %b %Y %H:%M:%S GMT")))
 }
 
-/// An entity tag without its quotes, as `s3s` takes it.
+/// Converts an entity tag without quotes.
 pub(super) fn etag(text: &str) -> dto::ETag {
     dto::ETag::Strong(text.to_owned())
 }
 
-/// A time; before 1970 nothing was put.
+/// Converts a time.
 pub(super) fn moment(at: Timestamp) -> dto::Timestamp {
     SystemTime::from(at).into()
 }
 
-/// The whole seconds of a time, as headers have it.
-pub(super) fn second(at: &dto::Timestamp) -> i64 {
-    let mut text = Vec::new();
-    // Memory can always be written, and a whole second is always a number.
-    let _ = at.format(dto::TimestampFormat::EpochSeconds, &mut text);
-    let text = String::from_utf8_lossy(&text);
-    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
-}
-
-/// Spells a key for a listing as its reader asked for it: as it is, or with everything escaped but
-/// letters, digits, `-`, `_`, `.`, `~` and `/`.
+/// Spells a key for a listing in the encoding that the client asks for: as it is, or with all
+/// characters escaped but letters, digits, `-`, `_`, `.`, `~` and `/`.
 pub(super) fn encoded(text: &str, encoding: Option<&dto::EncodingType>) -> String {
     if encoding.is_none_or(|encoding| encoding.as_str() != "url") {
         return text.to_owned();
@@ -133,19 +147,7 @@ pub(super) fn encoded(text: &str, encoding: Option<&dto::EncodingType>) -> Strin
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// A size or a count, which are signed in S3's models.
+/// Converts a size or a count: S3's models have signed integers.
 pub(super) fn number<T: TryFrom<u64>>(value: u64) -> Option<T> {
     T::try_from(value).ok()
-}
-
-/// One line of a listing.
-pub(super) fn listed(object: &InboxObject) -> dto::Object {
-    dto::Object {
-        key: Some(object.at.key.to_string()),
-        e_tag: Some(etag(&object.etag)),
-        last_modified: Some(moment(object.stored)),
-        size: number(object.size),
-        storage_class: Some(dto::ObjectStorageClass::from_static("STANDARD")),
-        ..dto::Object::default()
-    }
 }

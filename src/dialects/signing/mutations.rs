@@ -1,6 +1,6 @@
-//! Requests as they are, and as nobody signed them: for the tests of all verifiers.
+//! Random changes of signed requests, for the tests of all verifiers.
 //!
-//! The numbers are pseudo-random and the same in every run. Knows no dialect.
+//! The numbers are the same in every run. Knows no dialect.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::dialects::Call;
 use crate::domain::Timestamp;
 
-/// A request's bytes, before anything checked them.
+/// A request's bytes, not yet checked.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::dialects) struct Sample {
     pub(in crate::dialects) method: Vec<u8>,
@@ -34,9 +34,9 @@ impl fmt::Debug for Sample {
     }
 }
 
-/// What of a request was changed.
+/// The changed part of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dialects) enum Place {
+pub(in crate::dialects) enum ChangedPart {
     Method,
     Path,
     Query,
@@ -45,7 +45,7 @@ pub(in crate::dialects) enum Place {
 }
 
 impl Sample {
-    /// Makes a request out of a method, a path with its query, headers and a body.
+    /// Makes a request from a method, a path with its query, headers and a body.
     pub(in crate::dialects) fn new(
         method: &str,
         target: &str,
@@ -75,14 +75,14 @@ impl Sample {
         self
     }
 
-    /// The head as the server gets it; `None` for what it never gets.
+    /// The head as the server receives it; `None` for a request that HTTP does not allow.
     pub(in crate::dialects) fn head(&self) -> Option<Parts> {
         let mut target = self.path.clone();
         if !self.query.is_empty() {
             target.push(b'?');
             target.extend(&self.query);
         }
-        // HTTP ends a header's value before the blanks around it.
+        // HTTP removes the blanks around a header's value.
         let mut request = Request::builder().method(self.method.as_slice()).uri(target);
         for (name, value) in &self.headers {
             request = request.header(*name, value.trim_ascii());
@@ -101,7 +101,7 @@ impl Sample {
         found.map(|(_, value)| value.trim_ascii())
     }
 
-    /// The request as its answer is worded.
+    /// The facts that the answer to a request needs.
     pub(in crate::dialects) fn call(head: &Parts, client_id: Option<&str>) -> Call {
         Call {
             request_id: Uuid::nil(),
@@ -111,6 +111,40 @@ impl Sample {
             client_id: client_id.and_then(|name| head.headers.get(name)).cloned(),
         }
     }
+}
+
+/// Makes 10,000 requests with one change each; returns the numbers of refused and accepted ones.
+///
+/// `check` must accept the originals, and a changed request only if `is_ignored` says that the
+/// signature does not cover the change. `refused` gets each refusal.
+pub(in crate::dialects) fn mutate_all<E: fmt::Debug>(
+    random: &mut Random,
+    originals: &[Sample],
+    check: impl Fn(&Sample) -> Result<(), E>,
+    is_ignored: impl Fn(ChangedPart, &Sample, &Sample) -> bool,
+    refused: impl Fn(E, &Parts),
+) -> (usize, usize) {
+    for original in originals {
+        check(original).unwrap();
+    }
+    let (mut refusals, mut accepted) = (0, 0);
+    for round in 0..10_000 {
+        let original = &originals[round % originals.len()];
+        let mut sample = original.clone();
+        let part = random.mutate(&mut sample);
+        let Some(head) = sample.head() else { continue };
+        match check(&sample) {
+            Ok(()) => {
+                assert!(is_ignored(part, original, &sample), "{part:?} {sample:?}");
+                accepted += 1;
+            }
+            Err(refusal) => {
+                refused(refusal, &head);
+                refusals += 1;
+            }
+        }
+    }
+    (refusals, accepted)
 }
 
 /// Numbers that are the same in every run (SplitMix64).
@@ -126,35 +160,35 @@ impl Random {
         ((mixed ^ (mixed >> 31)) % end as u64) as usize
     }
 
-    /// Changes one thing of a request, and says of which part.
-    pub(in crate::dialects) fn mutate(&mut self, sample: &mut Sample) -> Place {
+    /// Changes one part of a request, and returns which.
+    pub(in crate::dialects) fn mutate(&mut self, sample: &mut Sample) -> ChangedPart {
         let original = sample.clone();
         loop {
-            let place = self.change_one(sample);
+            let part = self.change_one(sample);
             if *sample != original {
-                return place;
+                return part;
             }
         }
     }
 
-    fn change_one(&mut self, sample: &mut Sample) -> Place {
-        // Every second time a header: most of what is signed is there.
+    fn change_one(&mut self, sample: &mut Sample) -> ChangedPart {
+        // Half of the changes are to headers, which hold most signed values.
         match self.below(8) {
             0 => {
                 self.change(&mut sample.method);
-                Place::Method
+                ChangedPart::Method
             }
             1 => {
                 self.change(&mut sample.path);
-                Place::Path
+                ChangedPart::Path
             }
             2 => {
                 self.change(&mut sample.query);
-                Place::Query
+                ChangedPart::Query
             }
             3 => {
                 self.change(&mut sample.body);
-                Place::Body
+                ChangedPart::Body
             }
             _ => {
                 let at = self.below(sample.headers.len());
@@ -170,13 +204,13 @@ impl Random {
                     2 => sample.headers[at].1.clear(),
                     _ => self.change(&mut sample.headers[at].1),
                 }
-                Place::Header(name)
+                ChangedPart::Header(name)
             }
         }
     }
 
-    /// Changes, removes or inserts a byte; inserted are mostly those that mean something.
-    fn change(&mut self, bytes: &mut Vec<u8>) {
+    /// Changes, removes or inserts a byte; most inserted bytes have a meaning in HTTP.
+    pub(in crate::dialects) fn change(&mut self, bytes: &mut Vec<u8>) {
         const MEANINGFUL: &[u8] = b" /%&=?;:,.+-_~*{}\"\\\t\r\n\0aZ09";
         let byte = match self.below(4) {
             0 => self.below(256) as u8,

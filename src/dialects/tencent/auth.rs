@@ -1,7 +1,5 @@
-//! Who calls: TC3-HMAC-SHA256 in the header `Authorization` (v3), else HmacSHA1 or HmacSHA256 among
-//! the parameters (v1); tencent.md section 9.
-//!
-//! A [`Claim`] is what a request says of itself. Whether it is true is asked of a secret.
+//! Authenticates by TC3-HMAC-SHA256 in the header `Authorization` (v3), else by HmacSHA1 or
+//! HmacSHA256 among the parameters (v1); tencent.md section 9.
 
 mod v1;
 mod v3;
@@ -9,44 +7,41 @@ mod v3;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
-use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 
 use super::errors::ApiError;
-use crate::dialects::signing::{self, Denied};
-use crate::dialects::{AuthHead, AuthRequest};
-use crate::domain::{Caller, CatalogError, Timestamp};
+use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing;
+use crate::domain::{Caller, Key, RequestError, Timestamp};
 use crate::ingest::Spool;
 
 /// How far a request's time may be from the server's (tencent.md section 9.1).
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(300);
 
-/// What a client sends that was told not to sign (tencent.md section 9.1).
+/// The header of a client that is configured not to sign (tencent.md section 9.1).
 const SKIP: &[u8] = b"SKIP";
 
-/// Yields the caller whose key signed the request.
-pub(super) fn verify(request: AuthRequest<'_>) -> Result<Caller, Box<Response>> {
-    let work = || identify(request).map_err(|refusal| Box::new(refusal.into_response()));
-    // A long form is read from its file, twice.
-    match request.body.bytes() {
-        Some(_) => work(),
-        None => request.head.app.in_place(work),
-    }
+/// Returns the key that a head claims; `None` for a form, which names its key itself.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    let Some(claim) = claim(request, None)? else { return Ok(None) };
+    Ok(Some(auth::claimed_key(request, &claim.key_id).map_err(ApiError::from)?))
 }
 
-/// Refuses what no body could make good; who signed a form is not known before it has come.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), Box<Response>> {
-    let known = claim(request, None).and_then(|claim| match claim {
-        Some(claim) => Ok(signing::check_key(request, &claim.key_id)?),
-        None => Ok(()),
-    });
-    known.map_err(|refusal| Box::new(refusal.into_response()))
+/// Returns the caller whose key signed the request.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
+    // A long form is read from its file twice.
+    let caller = match request.body.bytes() {
+        Some(_) => identify(request),
+        None => request.head.app.in_place(|| identify(request)),
+    };
+    Ok(caller?)
 }
 
 fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
     let claim = claim(request.head, Some(request.body))?.ok_or(Denied::Missing)?;
     let (body, mut fault) = (request.body_sha256(), None);
-    let caller = signing::identify(request.head, &claim.key_id, |secret| {
+    let caller = auth::identify(request.head, &claim.key_id, |secret| {
         claim.is_made_with(secret, body).unwrap_or_else(|failure| {
             fault = Some(failure);
             false
@@ -58,19 +53,19 @@ fn identify(request: AuthRequest<'_>) -> Result<Caller, ApiError> {
     }
 }
 
-/// Reads who a request says that it is from, and refuses it when it is of another time; `None` when
-/// only the body can say. The order of the checks is the last line of tencent.md section 8.
+/// Reads the claim of a request and refuses a skewed time; `None` when only the body has the claim.
+/// The order of the checks is the last line of tencent.md section 8.
 fn claim<'r>(
     request: AuthHead<'r>,
     body: Option<&'r Spool>,
 ) -> Result<Option<Claim<'r>>, ApiError> {
     let Some(claim) = Claim::read(request.parts, body)? else { return Ok(None) };
-    signing::check_skew(request, claim.signed, SKEW_MAX)?;
+    auth::check_skew(request, claim.signed, SKEW_MAX)?;
     claim.check_date()?;
     Ok(Some(claim))
 }
 
-/// Whether a request is signed by v3, well or badly.
+/// Whether a request has a v3 signature, valid or not.
 pub(super) fn is_v3(head: &Parts) -> bool {
     v3_credentials(head).is_some()
 }
@@ -79,7 +74,7 @@ fn v3_credentials(head: &Parts) -> Option<&str> {
     signing::header(head, AUTHORIZATION.as_str())?.strip_prefix(v3::ALGORITHM)
 }
 
-/// Who a request says that it is from.
+/// The key that a request names, and the signature that must prove it.
 struct Claim<'r> {
     key_id: String,
     signed: Timestamp,
@@ -92,13 +87,13 @@ enum Proof<'r> {
 }
 
 impl<'r> Claim<'r> {
-    /// Chooses the signature's version by the header alone; a body's label says nothing
-    /// (tencent.md sections 0 and 9.3). `None` for a form that has not come.
+    /// Reads a claim. The header alone selects the signature's version, not the media type
+    /// (tencent.md sections 0 and 9.3). `None` for a form that has not arrived.
     fn read(head: &'r Parts, body: Option<&'r Spool>) -> Result<Option<Self>, ApiError> {
         if let Some(parts) = v3_credentials(head) {
             return v3::read(head, parts).map(Some);
         }
-        // The body of a POST that names its action in a header is JSON, and no form to look into.
+        // The body of a POST that names its action in a header is JSON, not a form.
         let is_json = head.method != Method::GET && head.headers.contains_key("x-tc-action");
         let claim = match v1::Source::of(head, body) {
             _ if is_json => None,
@@ -115,7 +110,7 @@ impl<'r> Claim<'r> {
         }
     }
 
-    /// Refuses a v3 scope that is of another day than the request's time.
+    /// Refuses a v3 scope of another day than the request's time.
     fn check_date(&self) -> Result<(), Denied> {
         match &self.proof {
             Proof::V3(proof) if !proof.is_of_day(self.signed) => {
@@ -126,7 +121,7 @@ impl<'r> Claim<'r> {
     }
 
     /// Tells whether the secret made the signature; fails when the body's file cannot be read.
-    fn is_made_with(&self, secret: &[u8], body_sha256: [u8; 32]) -> Result<bool, CatalogError> {
+    fn is_made_with(&self, secret: &[u8], body_sha256: [u8; 32]) -> Result<bool, RequestError> {
         match &self.proof {
             Proof::V3(proof) => Ok(proof.is_made_with(secret, body_sha256)),
             Proof::V1(proof) => proof.is_made_with(secret),
@@ -134,7 +129,7 @@ impl<'r> Claim<'r> {
     }
 }
 
-/// Reads the time at which a request says that it was signed, in whole seconds.
+/// Reads the stated time of signing, in whole seconds.
 fn read_time(text: Option<&str>) -> Result<Timestamp, ApiError> {
     let text = text.ok_or_else(|| ApiError::missing("Timestamp"))?;
     let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -143,9 +138,8 @@ fn read_time(text: Option<&str>) -> Result<Timestamp, ApiError> {
     time.ok_or_else(|| ApiError::wrong_type("Timestamp"))
 }
 
-/// The cloud_ids of the request's host that clients sign: as it was sent, without the scheme that
-/// `tccli` puts into it, and without the port that the Node.js SDK leaves out (tencent.md
-/// section 9.3).
+/// Returns the forms of the host that clients sign: as sent, without the scheme that `tccli` adds,
+/// and without the port that the Node.js SDK omits (tencent.md section 9.3).
 fn hosts(head: &Parts) -> Vec<&str> {
     let sent = signing::header(head, "host").unwrap_or_default();
     let bare = ["http://", "https://"].iter().find_map(|scheme| sent.strip_prefix(scheme));

@@ -1,15 +1,18 @@
 //! Refusals: HTTP 200 with an `Error` inside the `Response` (tencent.md sections 2.1 and 8).
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
-use crate::dialects::answer::{self, log_internal};
-use crate::dialects::signing::Denied;
-use crate::dialects::{Call, Refusal};
-use crate::domain::{ArchiveProblem, CatalogError, Limit, Noun};
+use crate::dialects::answer;
+use crate::dialects::auth::Denied;
+use crate::dialects::call::Call;
+use crate::dialects::refusal::{Refusal, Unserved};
+use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_from_catalog};
+use crate::domain::{ArchiveProblem, Field, Limit, Noun, RequestLimit};
+use crate::ingest::json::JsonError;
 
-/// A refusal, not yet tied to its request.
+/// One code and its message.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ApiError {
     #[serde(rename = "Code")]
@@ -53,16 +56,13 @@ impl ApiError {
         Self::new(code, message)
     }
 
-    pub(super) fn unknown_action() -> Self {
-        Self::new("InvalidAction", "The request `Action` is invalid or not found.")
-    }
-
     pub(super) fn wrong_version(version: &str) -> Self {
         let message =
             format!("The specified api version=`{version}` does not exist in service=`scf`.");
         Self::new("NoSuchVersion", message)
     }
 
+    /// Refuses a body that is not a JSON object.
     pub(super) fn not_json() -> Self {
         let message = "The input parameter is not in the standard JSON format.";
         Self::new("InvalidParameterValue.Param", message)
@@ -72,7 +72,17 @@ impl ApiError {
         Self::new("InvalidRequest", "The multipart format of the request body is incorrect.")
     }
 
-    /// In the vendor's own words, which its clients' retries look for (tencent.md section 8).
+    fn too_large(text: &str) -> Self {
+        let message = format!("The request size exceeds the upper limit. ({text})");
+        Self::new("RequestSizeLimitExceeded", message)
+    }
+
+    /// Reports a broken rule that has no code of its own.
+    fn plain_rule(parameter: &str, reason: &str) -> Self {
+        Self::new("InvalidParameterValue", format!("{parameter} {reason}"))
+    }
+
+    /// The vendor's exact text, which its clients match to retry (tencent.md section 8).
     fn too_fast(limit: u64, actual: u64) -> Self {
         let message = format!(
             "Your current request times equals to `{actual}` in a second, which exceeds the \
@@ -86,79 +96,153 @@ impl ApiError {
     }
 }
 
-impl From<CatalogError> for ApiError {
-    fn from(error: CatalogError) -> Self {
-        let text = error.to_string();
-        match error {
-            CatalogError::NotFound { what, .. } => match what {
-                Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
-                Noun::LayerVersion | Noun::Code | Noun::Key | Noun::Tenant | Noun::CloudId => {
-                    Self::no_version()
-                }
-                // tencent.md section 3.1: a bucket that is not configured.
-                Noun::Bucket => Self::new("UnsupportedOperation.Cos", text),
-                Noun::Object | Noun::Multipart => Self::new("ResourceNotFound.CosObject", text),
-                Noun::Function => {
-                    Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
-                }
-                Noun::FunctionVersion => Self::new(
-                    "ResourceNotFound.FunctionVersion",
-                    "The function version does not exist.",
-                ),
-            },
-            CatalogError::AlreadyExists { .. } => {
+impl Refusal for ApiError {
+    fn render(&self, call: &Call) -> Response {
+        let request_id = call.request_id.to_string();
+        answer::json(StatusCode::OK, &Envelope { response: Failed { error: self, request_id } })
+    }
+}
+
+worded_from_catalog!(ApiError);
+
+impl Wording for ApiError {
+    fn missing(what: Noun, missing: Missing) -> Self {
+        use Noun::{Change, CloudId, Code, Key, Tenant};
+        match what {
+            Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
+            Noun::LayerVersion => Self::no_version(),
+            Noun::Function => {
+                Self::new("ResourceNotFound.FunctionName", "The function does not exist.")
+            }
+            Noun::FunctionVersion => Self::new(
+                "ResourceNotFound.FunctionVersion",
+                "The function version does not exist.",
+            ),
+            // tencent.md section 3.1: a bucket that is not configured.
+            Noun::Bucket => Self::new("UnsupportedOperation.Cos", missing.text),
+            Noun::Object | Noun::Multipart => Self::new("ResourceNotFound.CosObject", missing.text),
+            Code | Key | Tenant | CloudId | Change => Self::new("ResourceNotFound", missing.text),
+        }
+    }
+
+    fn exists(what: Noun, text: String) -> Self {
+        use Noun::{
+            Bucket, Change, CloudId, Code, Key, Layer, LayerVersion, Multipart, Object, Tenant,
+        };
+        match what {
+            Noun::Function => {
                 Self::new("ResourceInUse.FunctionName", "The function already exists.")
             }
-            CatalogError::InvalidValue { field: "bucket", reason } => Self::new(
+            Noun::FunctionVersion => Self::new("FailedOperation.PublishVersion", text),
+            Layer | LayerVersion | Code | Key | Tenant | CloudId | Bucket | Object | Multipart
+            | Change => Self::new("FailedOperation", text),
+        }
+    }
+
+    fn in_use(what: Noun, used: Used) -> Self {
+        use Noun::{
+            Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, Multipart,
+            Object, Tenant,
+        };
+        match what {
+            Noun::LayerVersion => Self::new("ResourceInUse.LayerVersion", used.text),
+            Layer | Function | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
+            | Object | Multipart | Change => Self::new("FailedOperation", used.text),
+        }
+    }
+
+    /// The documents have no limits and codes for a license or tags.
+    fn field(field: Field, reason: String) -> Self {
+        use Field::{
+            Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
+            Handler, KeyId, LayerName, Layers, MediaType, Metadata, Multipart, Multiparts, Part,
+            PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret, Settings, Tenant,
+            Version, VersionName,
+        };
+        match field {
+            Field::Bucket => Self::new(
                 "InvalidParameterValue.CosBucketName",
                 format!("`CosBucketName` {reason}."),
             ),
-            CatalogError::InvalidValue { field: "object", reason } => Self::new(
+            Field::ObjectKey => Self::new(
                 "InvalidParameterValue.CosObjectName",
                 format!("`CosObjectName` {reason}."),
             ),
-            CatalogError::InvalidValue { .. } => Self::new("InvalidParameterValue", text),
-            CatalogError::LimitExceeded { what, limit, actual } => match what {
-                Limit::BodySize | Limit::CodeSize => Self::new(
-                    "RequestSizeLimitExceeded",
-                    format!("The request size exceeds the upper limit. ({text})"),
-                ),
-                Limit::UnpackedSize | Limit::Entries => {
-                    Self::new("InvalidParameterValue.ZipFile", text)
-                }
-                Limit::FunctionVersions => Self::new("LimitExceeded.FunctionVersions", text),
-                Limit::TenantCode | Limit::InboxSize => Self::new("LimitExceeded", text),
-                Limit::RequestRate => Self::too_fast(limit, actual),
-                Limit::Requests | Limit::Uploads => Self::new("RequestLimitExceeded", text),
-            },
-            CatalogError::BadArchive(ArchiveProblem::NotBase64) => {
+            Field::License => Self::plain_rule("LicenseInfo", &reason),
+            Field::Tags => Self::plain_rule("Tags", &reason),
+            LayerName | FunctionName | Group | VersionName | Version | Description | Runtimes
+            | Runtime | Handler | Environment | Layers | Settings | Code | Form | MediaType
+            | Metadata | Checksum | Multiparts | Multipart | Parts | PartOrder | Part
+            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite => {
+                Self::plain_rule(field.as_str(), &reason)
+            }
+        }
+    }
+
+    fn limit(what: Limit, excess: Excess) -> Self {
+        match what {
+            Limit::CodeSize => Self::too_large(&excess.text),
+            Limit::UnpackedSize | Limit::Entries => {
+                Self::new("InvalidParameterValue.ZipFile", excess.text)
+            }
+            Limit::FunctionVersions => Self::new("LimitExceeded.FunctionVersions", excess.text),
+            Limit::TenantCode | Limit::InboxSize => Self::new("LimitExceeded", excess.text),
+        }
+    }
+
+    fn request_limit(what: RequestLimit, excess: Excess) -> Self {
+        match what {
+            RequestLimit::BodySize => Self::too_large(&excess.text),
+            RequestLimit::Rate => Self::too_fast(excess.limit, excess.actual),
+            RequestLimit::Requests | RequestLimit::Uploads => {
+                Self::new("RequestLimitExceeded", excess.text)
+            }
+        }
+    }
+
+    fn archive(problem: ArchiveProblem) -> Self {
+        let text = problem.to_string();
+        match problem {
+            ArchiveProblem::NotBase64 => {
                 let message = format!("`ZipFile` is not valid: {text}");
                 Self::new("InvalidParameterValue.ZipFileBase64BinasciiError", message)
             }
-            CatalogError::BadArchive(ArchiveProblem::Missing) => {
-                Self::new("InvalidParameterValue.Content", text)
-            }
-            CatalogError::BadArchive(_) | CatalogError::ChecksumMismatch { .. } => {
-                Self::new("InvalidParameterValue.ZipFile", text)
-            }
-            CatalogError::Stale { .. } | CatalogError::Unchanged { .. } => {
-                Self::new("FailedOperation.OperationConflict", text)
-            }
-            CatalogError::InUse { .. } => Self::new("ResourceInUse.LayerVersion", text),
-            CatalogError::BucketUnavailable { .. } => Self::new("InternalError", text),
-            CatalogError::Forbidden { .. } => Self::new(
+            ArchiveProblem::Missing => Self::new("InvalidParameterValue.Content", text),
+            _ => Self::new("InvalidParameterValue.ZipFile", text),
+        }
+    }
+
+    fn other(cause: Cause, text: String) -> Self {
+        match cause {
+            Cause::Checksum => Self::new("InvalidParameterValue.ZipFile", text),
+            Cause::Stale | Cause::Unchanged => Self::new("FailedOperation.OperationConflict", text),
+            Cause::Forbidden => Self::new(
                 "UnauthorizedOperation.CAM",
                 format!("CAM authentication failed. ({text})"),
             ),
-            CatalogError::Internal { source } => {
-                log_internal(source.as_ref());
-                Self::new("InternalError", "An internal error has occurred.")
-            }
+            Cause::BucketUnavailable => Self::new("InternalError", text),
+            Cause::Unavailable => Self::new("ResourceUnavailable", text),
+            Cause::NoSpace => Self::new("ResourceInsufficient", text),
+            Cause::Internal => Self::new("InternalError", "An internal error has occurred."),
         }
     }
 }
 
-/// Section 8, "Gateway errors". A disabled key is told as one that is not there.
+impl From<Unserved> for ApiError {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::Path => {
+                Self::new("InvalidAction", "The request `Action` is invalid or not found.")
+            }
+            Unserved::Method => Self::new(
+                "UnsupportedProtocol",
+                "HTTP(S) request protocol error; only GET and POST requests are supported.",
+            ),
+        }
+    }
+}
+
+/// Section 8, "Gateway errors". A disabled key is refused as an unknown one.
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {
@@ -192,34 +276,11 @@ impl From<Denied> for ApiError {
     }
 }
 
-/// Stays in the answer's extensions until [`complete`] knows the request.
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(self);
-        response
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Malformed(_) => Self::not_json(),
+            JsonError::Refused(error) => error.into(),
+        }
     }
-}
-
-/// Words what no operation was asked about.
-pub(super) fn refuse(refusal: Refusal) -> Response {
-    let error = match refusal {
-        Refusal::UnknownPath => ApiError::unknown_action(),
-        Refusal::UnknownMethod => ApiError::new(
-            "UnsupportedProtocol",
-            "HTTP(S) request protocol error; only GET and POST requests are supported.",
-        ),
-        Refusal::Catalog(error) => error.into(),
-    };
-    error.into_response()
-}
-
-/// Writes the error with the request's id; a success carries its id already.
-pub(super) fn complete(call: &Call, mut response: Response) -> Response {
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let request_id = call.request_id.to_string();
-        let body = Envelope { response: Failed { error: &error, request_id } };
-        response = answer::json(StatusCode::OK, &body);
-    }
-    response
 }

@@ -1,4 +1,4 @@
-//! Parameters in, records out (tencent.md sections 1 and 2).
+//! Parameters and answers (tencent.md sections 1 and 2).
 
 use jiff::ToSpan;
 use jiff::fmt::strtime;
@@ -8,18 +8,17 @@ use serde_json::{Map, Value};
 use super::errors::ApiError;
 use crate::dialects::links::Links;
 use crate::dialects::params::Params;
-use crate::dialects::stream::Rows;
 use crate::domain::{LayerVersion, Timestamp};
 
-/// Deepest nesting of a dotted parameter that any action knows; deeper ones are unknown parameters.
+/// Deepest nesting of a known dotted parameter; deeper ones are ignored as unknown.
 const DEPTH_MAX: usize = 6;
 
-/// An action's parameters, whichever way they came.
+/// An action's parameters from JSON, form or query.
 #[derive(Debug)]
 pub(super) struct Input(Value);
 
 impl Input {
-    /// Takes the parameters of a JSON body; they must be an object.
+    /// Takes the parameters of a JSON body, which must be an object.
     pub(super) fn from_json(value: Value) -> Result<Self, ApiError> {
         if value.is_object() { Ok(Self(value)) } else { Err(ApiError::not_json()) }
     }
@@ -45,7 +44,7 @@ impl Input {
         }
     }
 
-    /// Returns a number, be it written as one or as digits in a text.
+    /// Returns an integer, sent as a number or as digits in a text.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let number = match self.value(name) {
             None => return Ok(None),
@@ -89,7 +88,7 @@ impl Input {
         }
     }
 
-    /// Whether a member of an object is there and says something.
+    /// Whether an object has a member that is neither null nor empty.
     pub(super) fn has(&self, object: &str, member: &str) -> bool {
         self.value(object)
             .and_then(|object| object.get(member))
@@ -116,7 +115,7 @@ fn insert(object: &mut Value, path: &[&str], value: &str) {
     }
 }
 
-/// Makes lists of the objects whose keys are all numbers, in the order of those numbers.
+/// Turns objects whose keys are all numbers into lists in the order of these numbers.
 fn number_lists(value: Value) -> Value {
     let Value::Object(members) = value else { return value };
     let numbers: Option<Vec<u32>> = members.keys().map(|key| key.parse().ok()).collect();
@@ -163,66 +162,56 @@ struct Tag {
     value: String,
 }
 
-/// One row of a list (tencent.md section 2.3).
+/// A layer version: a row of a list (tencent.md section 2.3), or alone with its code (section 2.2).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct LayerVersionInfo {
+pub(super) struct LayerVersionBody {
     compatible_runtimes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
     add_time: String,
     description: String,
     license_info: String,
     layer_version: u64,
     layer_name: String,
     status: &'static str,
-    stamp: &'static str,
-    tags: Vec<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamp: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<Tag>>,
 }
 
-impl From<LayerVersion> for LayerVersionInfo {
-    fn from(version: LayerVersion) -> Self {
-        let tags = version.layer.tags.into_iter();
+impl LayerVersionBody {
+    /// Returns the row of a list.
+    pub(super) fn row(version: LayerVersion) -> Self {
+        let tags = version.layer.tags.into_iter().map(|(key, value)| Tag { key, value });
         Self {
             compatible_runtimes: version.runtimes,
+            code_sha256: None,
+            location: None,
             add_time: time(version.created),
             description: version.description,
             license_info: version.license,
             layer_version: version.number.get(),
             layer_name: version.layer.name.to_string(),
             status: "Active",
-            stamp: "default",
-            tags: tags.map(|(key, value)| Tag { key, value }).collect(),
+            stamp: Some("default"),
+            tags: Some(tags.collect()),
         }
     }
-}
 
-/// `GetLayerVersion`, the seed operation (tencent.md section 2.2).
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct LayerVersionDetail {
-    compatible_runtimes: Vec<String>,
-    code_sha256: String,
-    location: String,
-    add_time: String,
-    description: String,
-    license_info: String,
-    layer_version: u64,
-    layer_name: String,
-    status: &'static str,
-}
-
-impl LayerVersionDetail {
-    pub(super) fn new(version: LayerVersion, links: &Links) -> Self {
+    /// Returns the record of `GetLayerVersion`, the seed operation.
+    pub(super) fn with_code(version: LayerVersion, links: &Links) -> Self {
         let file = format!("{}_{}.zip", version.layer.name, version.number);
+        let sha256 = version.code.digests.sha256;
         Self {
-            location: links.code(&version.code.digests.sha256, &file),
-            code_sha256: hex::encode(version.code.digests.sha256),
-            compatible_runtimes: version.runtimes,
-            add_time: time(version.created),
-            description: version.description,
-            license_info: version.license,
-            layer_version: version.number.get(),
-            layer_name: version.layer.name.to_string(),
-            status: "Active",
+            code_sha256: Some(hex::encode(sha256)),
+            location: Some(links.code(&sha256, &file)),
+            stamp: None,
+            tags: None,
+            ..Self::row(version)
         }
     }
 }
@@ -230,17 +219,11 @@ impl LayerVersionDetail {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Layers {
-    pub(super) layers: Vec<LayerVersionInfo>,
+    pub(super) layers: Vec<LayerVersionBody>,
     pub(super) total_count: u64,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct LayerVersions {
-    pub(super) layer_versions: Rows,
-}
-
-/// Spells a time as wall clock at UTC+8, without a zone (tencent.md section 5).
+/// Renders a time as wall clock at UTC+8, without a zone (tencent.md section 5).
 fn time(time: Timestamp) -> String {
     let local = time.checked_add(8.hours()).unwrap_or(time);
     strtime::format("%Y-%m-%d %H:%M:%S", local).unwrap_or_default()
@@ -252,8 +235,8 @@ mod tests {
 
     #[test]
     fn times_are_eight_hours_ahead() {
-        let moment = Timestamp::from_second(1_700_000_000).unwrap();
-        assert_eq!(time(moment), "2023-11-15 06:13:20");
+        let instant = Timestamp::from_second(1_700_000_000).unwrap();
+        assert_eq!(time(instant), "2023-11-15 06:13:20");
     }
 
     #[test]
@@ -269,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_very_deep_parameter_is_unknown_and_harmless() {
+    fn a_very_deep_parameter_is_ignored() {
         let pairs = Params::parse(&format!("A{}=x&B=y", ".0".repeat(100_000)));
         assert_eq!(Input::from_pairs(&pairs).text("B").unwrap(), Some("y"));
     }

@@ -4,13 +4,13 @@ use rusqlite::Row;
 use uuid::Uuid;
 
 use super::super::columns::columns;
-use super::super::layers::{after_prefix, cut, text};
-use super::super::{Change, View, from_sql, time_from_sql, to_sql};
 use super::{about, file, metadata_json};
 use crate::domain::{
     BucketName, CatalogError, Multipart, MultipartFrom, MultipartRange, ObjectRef, Page, Part,
     TenantId, Timestamp,
 };
+use crate::store::layers::{after_prefix, cut, text};
+use crate::store::{Change, View, from_sql, time_from_sql, to_sql};
 
 columns! {
     /// The columns of an upload; [`multipart`] reads them.

@@ -26,7 +26,7 @@ CREATE TABLE audit (
     subject   TEXT    NOT NULL,             -- kind and name: layer/demo/3, function/default/hello, key/AKID
     request   TEXT                          -- the request's id; NULL for a local command
 ) STRICT;
--- By the whole that the tenant is a division of: `a` for `a` and for `a@b`.
+-- By the root tenant: `a` for `a` and for `a@b`.
 CREATE INDEX audit_by_whole ON audit (substr(tenant, 1, instr(tenant || '@', '@') - 1), sequence);
 
 CREATE TRIGGER layer_versions_add_code

@@ -1,7 +1,6 @@
 //! Fixtures of the tests: a server in this process or in its own, clients, signatures, zips, and
 //! counts of what is stored.
 
-pub mod asked;
 pub mod client;
 pub mod process;
 pub mod raw;

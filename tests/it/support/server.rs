@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use layerbase::catalog::Catalog;
+use layerbase::catalog::{Catalog, Clock, IdSource};
 use layerbase::config::{Config, Flags};
 use layerbase::domain::{KeyId, Role, Secret, Timestamp, parse_key_tenant};
-use layerbase::server::{Clock, IdSource, Server};
+use layerbase::server::Server;
 use layerbase::store::Store;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -217,5 +217,6 @@ fn counted(number: u64) -> Uuid {
 
 /// Returns the settings of a first start without a file and without variables.
 fn default_config() -> Config {
-    Config::load(&Flags::default(), |_| None, Path::new("/nonexistent")).unwrap()
+    let dialects = layerbase::dialects::known();
+    Config::load(&Flags::default(), |_| None, Path::new("/nonexistent"), &dialects).unwrap()
 }

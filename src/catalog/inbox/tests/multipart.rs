@@ -32,7 +32,7 @@ fn parts_come_in_any_order_and_make_one_object() {
     assert_eq!((&listed[0].id, &listed[0].about), (&upload, &about));
 
     let before = desk.traces();
-    let refused = |parts: &[(u16, &str)], wanted: &str| {
+    let refused = |parts: &[(u16, &str)], wanted: Field| {
         let refused = desk.complete("code/big", &upload, parts).unwrap_err();
         assert!(
             matches!(&refused, CatalogError::InvalidValue { field, .. } if *field == wanted),
@@ -40,12 +40,12 @@ fn parts_come_in_any_order_and_make_one_object() {
         );
         assert_eq!(desk.traces(), before);
     };
-    refused(&[], "parts");
-    refused(&[(30, &three.etag), (1, &one.etag)], "part order");
-    refused(&[(1, &one.etag), (1, &one.etag)], "part order");
-    refused(&[(1, &three.etag)], "part");
-    refused(&[(1, &one.etag), (3, &three.etag)], "part");
-    refused(&[(31, &three.etag)], "part");
+    refused(&[], Field::Parts);
+    refused(&[(30, &three.etag), (1, &one.etag)], Field::PartOrder);
+    refused(&[(1, &one.etag), (1, &one.etag)], Field::PartOrder);
+    refused(&[(1, &three.etag)], Field::Part);
+    refused(&[(1, &one.etag), (3, &three.etag)], Field::Part);
+    refused(&[(31, &three.etag)], Field::Part);
     assert!(desk.get("code/big").unwrap().starts_with(b"what was"));
 
     desk.pass(60);
@@ -123,7 +123,7 @@ fn an_upload_that_changes_while_it_is_copied_is_refused() {
     desk.catalog.store.inbox().remove(file_of(&desk, &upload, 1));
     let before = desk.traces();
     let refused = desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap_err();
-    assert!(matches!(refused, CatalogError::InvalidValue { field: "part", .. }), "{refused}");
+    assert!(matches!(refused, CatalogError::InvalidValue { field: Field::Part, .. }), "{refused}");
     assert_eq!(desk.traces(), before);
     desk.part("code/part", &upload, 1, b"1");
     desk.complete("code/part", &upload, &[(1, &part.etag)]).unwrap();
@@ -195,7 +195,7 @@ fn an_upload_is_completed_once_at_a_time() {
         let is_known = matches!(
             &refusal,
             CatalogError::NotFound { what: Noun::Multipart, .. }
-                | CatalogError::InvalidValue { field: "multipart upload", .. }
+                | CatalogError::InvalidValue { field: Field::Multipart, .. }
         );
         assert!(is_known, "{refusal}");
     }

@@ -1,53 +1,62 @@
-//! What clients ask before they upload (alibaba.md section 1.2).
+//! Temporary credentials and limits, which clients read before an upload (alibaba.md section 1.2).
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 
 use crate::app::App;
-use crate::dialects::alibaba::errors::ApiError;
-use crate::dialects::alibaba::wire::tokens::{AccountConfigs, Token};
-use crate::dialects::alibaba::{OBJECT_MAX, ZIP_MAX, auth};
+use crate::dialects::alibaba::wire::tokens;
+use crate::dialects::alibaba::{OBJECT_MAX, ZIP_MAX, oss};
+use crate::dialects::answer;
+use crate::dialects::json_writer::JsonObject;
+use crate::dialects::operation::{Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::{Caller, Operation, answer};
-use crate::domain::Role;
+use crate::dialects::refusal::Refused;
+use crate::domain::{Caller, CatalogError, Noun};
 
-/// The paths of the first generation; no client asks under another date.
+/// The paths of the first generation; no client uses another date.
 const PREFIXES: [&str; 2] = ["", "/2016-08-15"];
 
 pub(super) fn operations() -> Vec<Operation> {
-    let of_service = "/services/{service}/tempCodeBucketToken";
-    let operations = [
-        Operation::new("GetTempBucketToken", "/tempBucketToken", get(temp_bucket_token)),
-        Operation::new("GetTempCodeBucketToken", of_service, get(temp_code_bucket_token)),
-        Operation::new("GetAccountConfigs", "/accountConfigs", get(account_configs)),
-    ];
-    operations.into_iter().map(|operation| operation.under(&PREFIXES)).collect()
+    let bucket = Route::get("/tempBucketToken").under(&PREFIXES);
+    let code = Route::get("/services/{service}/tempCodeBucketToken").under(&PREFIXES);
+    let configs = Route::get("/accountConfigs").under(&PREFIXES);
+    vec![
+        Operation::write("GetTempBucketToken", Noun::Key, bucket, temp_bucket_token).unlogged(),
+        Operation::write("GetTempCodeBucketToken", Noun::Key, code, temp_code_bucket_token)
+            .unlogged(),
+        Operation::read("GetAccountConfigs", Noun::Tenant, configs, account_configs),
+    ]
 }
 
-async fn temp_bucket_token(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
-    Ok(answer::json(StatusCode::OK, &token(&app, &caller)?))
+async fn temp_bucket_token(State(app): State<App>, caller: Caller) -> Result<Response, Refused> {
+    Ok(token(&app, &caller, None)?)
 }
 
-/// The same for a function's code; neither service nor function need be there.
+/// Returns credentials for a function's code; neither service nor function must exist.
 async fn temp_code_bucket_token(
     State(app): State<App>,
     caller: Caller,
-) -> Result<Response, ApiError> {
-    let limit = app.upload_limits(OBJECT_MAX).size;
-    Ok(answer::json(StatusCode::OK, &token(&app, &caller)?.with_limit(limit)))
+) -> Result<Response, Refused> {
+    Ok(token(&app, &caller, Some(app.upload_limits(OBJECT_MAX).size))?)
 }
 
-async fn account_configs(State(app): State<App>, params: Params) -> Response {
-    let limit = app.upload_limits(ZIP_MAX).size;
-    answer::json(StatusCode::OK, &AccountConfigs::new(&params.all("config"), limit))
-}
-
-/// Makes credentials for who may put objects anyway.
-fn token(app: &App, caller: &Caller) -> Result<Token, ApiError> {
-    caller.must_be(Role::Write)?;
+fn token(app: &App, caller: &Caller, limit: Option<u64>) -> Result<Response, CatalogError> {
     let access = app.catalog().access()?;
-    let credentials = auth::issue(&access, caller.key(), app.clock().now());
-    Ok(Token::new(credentials, app.ids().next().to_string()))
+    let credentials = oss::issue(&access, caller.key(), app.clock().now());
+    let token = tokens::write(&credentials, &app.ids().next().to_string(), limit);
+    Ok(answer::written(StatusCode::OK, token))
+}
+
+/// Returns the settings among the parameters `config` that this server knows, all as texts; without
+/// that parameter it returns all.
+async fn account_configs(State(app): State<App>, params: Params) -> Response {
+    let names = params.all("config");
+    let mut text = Vec::new();
+    let mut configs = JsonObject::begin(&mut text);
+    if names.is_empty() || names.iter().any(|name| name == "CodeSizeLimit") {
+        configs.digits("CodeSizeLimit", app.upload_limits(ZIP_MAX).size);
+    }
+    configs.end();
+    answer::written(StatusCode::OK, text)
 }

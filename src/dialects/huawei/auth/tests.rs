@@ -1,13 +1,13 @@
-//! The vectors of huawei.md section 9 step by step, and thousands of requests that nobody signed.
+//! The vectors of huawei.md section 9 step by step, and thousands of requests that differ from a
+//! signed one.
 
-use axum::response::IntoResponse;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
 
-use super::super::errors;
 use super::*;
-use crate::dialects::signing::mutations::{Place, Random, Sample};
+use crate::dialects::refusal::Refusal;
+use crate::dialects::signing::mutations::{ChangedPart, Random, Sample, mutate_all};
 
 const KEY_ID: &str = "AKVECTOR000000000001";
 const SECRET: &[u8] = b"SKvector0000000000000000000000000000000001";
@@ -55,39 +55,35 @@ fn node_get() -> Sample {
 
 /// Signs a sample anew, as a client that encodes `uri` would.
 fn signed(sample: Sample, names: &str, uri: usize) -> Sample {
-    let head = sample.head().unwrap();
-    let uri = &canonical_uris(head.uri.path())[uri];
-    let body = body_hash(&head, sample.body_sha256()).unwrap();
-    let canonical = canonical_request(&head, uri, names, &body);
-    let date = signing::header(&head, "x-sdk-date").unwrap().to_owned();
-    let signature = signing::hmac_sha256(SECRET, string_to_sign(&date, &canonical).as_bytes());
+    let canonical = canonical_of(&sample, names, uri);
+    let date = std::str::from_utf8(sample.header("x-sdk-date").unwrap()).unwrap();
+    let signature = signing::hmac_sha256(SECRET, string_to_sign(date, &canonical).as_bytes());
     sample.with("authorization", &authorization(names, &hex::encode(signature)))
 }
 
-/// What [`identify`] does, with one key and without a clock.
+/// Does what [`authenticate`] does, with one key and without a clock.
 fn check(sample: &Sample) -> Result<(), Denied> {
     let head = sample.head().unwrap();
     let sent = signing::header(&head, "authorization").ok_or(Denied::Missing)?;
     let claim = Claim::read(sent, &head)?;
     let is_made = claim.is_made_with(SECRET, &head, sample.body_sha256());
-    match claim.key_id == KEY_ID {
-        false => Err(Denied::UnknownKey(claim.key_id.to_owned())),
-        true if !is_made => Err(Denied::BadSignature),
-        true => Ok(()),
+    if claim.key_id != KEY_ID {
+        return Err(Denied::UnknownKey(claim.key_id.to_owned()));
     }
+    if is_made { Ok(()) } else { Err(Denied::BadSignature) }
 }
 
-/// The canonical request's hash and the signature's text of a vector's first spelling.
-fn canonical_of(sample: &Sample, names: &str) -> String {
+/// Returns the canonical request of a sample in one of the spellings of its path.
+fn canonical_of(sample: &Sample, names: &str, uri: usize) -> String {
     let head = sample.head().unwrap();
     let body = body_hash(&head, sample.body_sha256()).unwrap();
-    canonical_request(&head, &canonical_uris(head.uri.path())[0], names, &body)
+    canonical_request(&head, &canonical_uris(head.uri.path())[uri], names, &body)
 }
 
 #[test]
 fn the_python_list_is_signed_step_by_step() {
     let sample = python_get();
-    let canonical = canonical_of(&sample, PYTHON_HEADERS);
+    let canonical = canonical_of(&sample, PYTHON_HEADERS, 0);
     let expected = format!(
         "GET\n{PYTHON_PATH}/\nmarker=0&maxitems=2\ncontent-type:application/json\n\
          host:127.0.0.1:18435\nuser-agent:huaweicloud-usdk-python/3.0; vector/1.0\n\
@@ -110,7 +106,7 @@ fn the_other_vectors_are_signed_as_captured() {
     for (sample, names, hash) in
         [(python_post(), PYTHON_HEADERS, post), (node_get(), NODE_HEADERS, node)]
     {
-        assert_eq!(signing::hex_sha256(canonical_of(&sample, names).as_bytes()), hash);
+        assert_eq!(signing::hex_sha256(canonical_of(&sample, names, 0).as_bytes()), hash);
         assert_eq!(check(&sample), Ok(()));
     }
     let body = hex::encode(python_post().body_sha256());
@@ -131,22 +127,22 @@ fn a_path_has_two_spellings() {
 
 #[test]
 fn a_query_is_signed_as_its_values_are() {
-    // What Node sends of the filter that the table in section 10 has.
+    // Node's spelling of a filter that is in the table of section 10.
     let target = "/v2/p/fgs/dependencies?runtime=C%23(.NET%20Core%203.1)&name=x";
     let sample = Sample::new("GET", target, &[("x-sdk-date", DATE)], "");
-    let canonical = canonical_of(&sample, "x-sdk-date");
+    let canonical = canonical_of(&sample, "x-sdk-date", 0);
     assert!(canonical.contains("\nname=x&runtime=C%23%28.NET%20Core%203.1%29\n"), "{canonical}");
 }
 
 #[test]
-fn a_body_may_be_left_unsigned_or_have_its_digest_said() {
+fn a_body_may_be_unsigned_or_have_a_stated_digest() {
     let header = "x-sdk-content-sha256";
     let digest = hex::encode(python_post().body_sha256());
-    for said in [UNSIGNED, &digest, &digest.to_uppercase()] {
-        let mut sample = signed(python_post().with(header, said), PYTHON_HEADERS, 0);
-        assert_eq!(check(&sample), Ok(()), "{said}");
+    for stated in [UNSIGNED, &digest, &digest.to_uppercase()] {
+        let mut sample = signed(python_post().with(header, stated), PYTHON_HEADERS, 0);
+        assert_eq!(check(&sample), Ok(()), "{stated}");
         sample.body.push(b' ');
-        assert_eq!(check(&sample).is_ok(), said == UNSIGNED, "{said}");
+        assert_eq!(check(&sample).is_ok(), stated == UNSIGNED, "{stated}");
     }
     assert_eq!(check(&python_post().with(header, UNSIGNED)), Err(Denied::BadSignature));
     assert_eq!(check(&python_post().with(header, EMPTY_SHA256)), Err(Denied::BadSignature));
@@ -158,10 +154,6 @@ fn an_authorization_is_read_or_refused() {
     let blanks = good.replace(", ", " ,\t").replace("256 ", "256   ");
     assert_eq!(check(&node_get().with("authorization", &blanks)), Ok(()));
     for (from, to) in [
-        ("SDK-HMAC-SHA256", "SDK-HMAC-SM3"),
-        ("SDK-HMAC-SHA256", "SDK-ECDSA-P256-SHA256"),
-        ("SDK-HMAC-SHA256", "SDK-SM2-SM3"),
-        ("SDK-HMAC-SHA256", "V11-HMAC-SHA256"),
         ("SDK-HMAC-SHA256", "Bearer"),
         ("SDK-HMAC-SHA256 ", ""),
         ("Access=", ""),
@@ -184,88 +176,68 @@ fn an_authorization_is_read_or_refused() {
     assert_eq!(check(&node_get().without("authorization")), Err(Denied::Missing));
 }
 
-/// What may be changed of a signed request without anyone noticing. Everything else is signed.
-fn is_ignored(place: Place, before: &Sample, after: &Sample) -> bool {
+/// Whether a signature does not cover the change. Everything else is signed.
+fn is_ignored(place: ChangedPart, before: &Sample, after: &Sample) -> bool {
     let same = |read: fn(&Sample) -> String| read(before) == read(after);
     match place {
-        // One slash at the end, and the spelling of what is decoded.
-        Place::Path => same(|sample| {
+        // One slash at the end, and the spelling of escapes.
+        ChangedPart::Path => same(|sample| {
             let [decoded, _] = canonical_uris(sample.head().unwrap().uri.path());
             decoded
         }),
-        // The order, the spelling of what is decoded, and a fragment, which no server sees.
-        Place::Query => same(|sample| {
+        // The order, the spelling of escapes, and a fragment, which no server sees.
+        ChangedPart::Query => same(|sample| {
             let query = sample.head().unwrap().uri.query().unwrap_or_default().to_owned();
             signing::canonical_query(&query)
         }),
         // The scheme's and the fields' blanks, and the case of the signature's digits.
-        Place::Header("authorization") => same(|sample| {
+        ChangedPart::Header("authorization") => same(|sample| {
             let text = String::from_utf8_lossy(sample.header("authorization").unwrap_or(b""));
             let text: String = text.split([' ', '\t']).collect();
             let (front, signature) = text.split_once("Signature=").unwrap_or((&text, ""));
             format!("{front}{}", signature.to_ascii_lowercase())
         }),
-        // A digest of the body that is the body's: without it, it is computed.
-        Place::Header("x-sdk-content-sha256") => {
+        // The body's own digest: where the header is absent or no text, it is computed.
+        ChangedPart::Header(name @ "x-sdk-content-sha256") => {
             let digest = hex::encode(before.body_sha256());
-            let said = |sample: &Sample| sample.header("x-sdk-content-sha256").map(<[u8]>::to_vec);
-            let is_text = said(after).is_some_and(|value| std::str::from_utf8(&value).is_ok());
-            said(before) == said(after)
-                || !is_text && said(before).is_some_and(|value| value == digest.as_bytes())
+            let (stated, changed) = (before.header(name), after.header(name));
+            let is_text = changed.is_some_and(|value| std::str::from_utf8(value).is_ok());
+            stated == changed || !is_text && stated == Some(digest.as_bytes())
         }
-        // Blanks around a value, and a header that nobody signed.
-        Place::Header(name) => before.header(name) == after.header(name) || name == "x-not-signed",
+        // Blanks around a value, and a header that is not signed.
+        ChangedPart::Header(name) => {
+            before.header(name) == after.header(name) || name == "x-not-signed"
+        }
         // A body that its client left unsigned.
-        Place::Body => before.header("x-sdk-content-sha256") == Some(UNSIGNED.as_bytes()),
-        Place::Method => false,
+        ChangedPart::Body => before.header("x-sdk-content-sha256") == Some(UNSIGNED.as_bytes()),
+        ChangedPart::Method => false,
     }
 }
 
 #[test]
-fn nothing_that_was_changed_is_let_in() {
-    let mut random = Random(20_250_102);
+fn no_changed_request_is_accepted() {
     let escaped = Sample::new("GET", "/v2/p/fgs/x%3Ay?b=%28&a=1", &[("x-sdk-date", DATE)], "");
+    let digest = hex::encode(python_post().body_sha256());
     let originals = [
         python_get(),
         python_post(),
         node_get(),
         signed(escaped, "x-sdk-date", 1),
         signed(python_post().with("x-sdk-content-sha256", UNSIGNED), PYTHON_HEADERS, 0),
-        signed(
-            python_post().with("x-sdk-content-sha256", &hex::encode(python_post().body_sha256())),
-            PYTHON_HEADERS,
-            0,
-        ),
+        signed(python_post().with("x-sdk-content-sha256", &digest), PYTHON_HEADERS, 0),
     ]
     .map(|sample| sample.with("x-not-signed", "whatever"));
-    let runtime = Builder::new_current_thread().build().unwrap();
-    let (mut refused, mut let_in) = (0, 0);
-    for round in 0..10_000 {
-        let original = &originals[round % originals.len()];
-        assert!(round >= originals.len() || check(original) == Ok(()));
-        let mut sample = original.clone();
-        let place = random.mutate(&mut sample);
-        let Some(head) = sample.head() else { continue };
-        match check(&sample) {
-            Ok(()) => {
-                assert!(is_ignored(place, original, &sample), "{place:?} {sample:?}");
-                let_in += 1;
-            }
-            Err(denied) => {
-                refused += 1;
-                assert_refusal(&runtime, denied, &head);
-            }
-        }
-    }
-    assert!(refused > 5_000 && let_in > 100, "{refused} refused, {let_in} let in");
+    let mut random = Random(20_250_102);
+    let (refused, accepted) =
+        mutate_all(&mut random, &originals, check, is_ignored, assert_refusal);
+    assert!(refused > 5_000 && accepted > 100, "{refused} refused, {accepted} accepted");
 }
 
-/// Section 8: status 401, the gateway's code, a text, the request's id, and nothing else.
-fn assert_refusal(runtime: &Runtime, denied: Denied, head: &Parts) {
-    let response = ApiError::from(denied).into_response();
-    let response = errors::complete(&Sample::call(head, None), response);
+/// Requires status 401, the gateway's code, a text, the request's id, and nothing else (section 8).
+fn assert_refusal(denied: Denied, head: &Parts) {
+    let response = ApiError::from(denied).render(&Sample::call(head, None));
     assert_eq!(response.status(), 401);
-    let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+    let body = response.into_body().collect().now_or_never().unwrap().unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(fields.len(), 3, "{fields:?}");

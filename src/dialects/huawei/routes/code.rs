@@ -7,14 +7,15 @@ use crate::app::App;
 use crate::catalog::Catalog;
 use crate::dialects::huawei::errors::ApiError;
 use crate::dialects::huawei::wire::address::Address;
-use crate::dialects::huawei::wire::input::Input;
-use crate::dialects::huawei::wire::settings::{IMAGE, OBS};
+use crate::dialects::huawei::wire::input;
+use crate::dialects::huawei::wire::settings::{IMAGE_TYPE, OBS};
 use crate::dialects::huawei::{CODE_MAX, DEPENDENCY_MAX, OBJECT_MAX};
+use crate::dialects::json_fields::{Fields, KeyCase};
 use crate::dialects::links::{self, LinkRefusal};
 use crate::dialects::upload::{self, CodeField};
-use crate::domain::{ArtifactLimits, Caller, CatalogError};
+use crate::domain::{ArtifactLimits, Caller, CatalogError, CodeSource};
 use crate::ingest::json::JsonError;
-use crate::ingest::{Leniency, Spool, Staged, Staging};
+use crate::ingest::{Leniency, Spool, Staged, Staging, StagingWriter};
 
 /// Where a function's code is.
 pub(super) const FUNCTION_CODE: CodeField = CodeField {
@@ -28,178 +29,160 @@ pub(super) const FUNCTION_CODE: CodeField = CodeField {
 pub(super) const DEPENDENCY_CODE: CodeField =
     CodeField { paths: &[&["depend_file"]], vendor_limit: DEPENDENCY_MAX, ..FUNCTION_CODE };
 
-/// For bodies that carry fields alone.
+/// For bodies without code.
 pub(super) const NO_CODE: CodeField = CodeField { paths: &[], ..FUNCTION_CODE };
 
-/// Reads a body and the code in it.
+/// Reads a JSON body and the code in it.
 pub(super) async fn read(
     app: &App,
     body: Spool,
     field: CodeField,
-) -> Result<(Input, Option<Staging>), ApiError> {
-    match upload::read_json(app, body, field).await {
-        Ok(upload) => Ok((Input::from_json(upload.fields)?, upload.staging)),
-        Err(JsonError::Malformed(reason)) => Err(ApiError::not_json(&reason)),
-        Err(JsonError::Catalog(refusal)) if field.paths == DEPENDENCY_CODE.paths => {
-            Err(ApiError::of_code("depend_file", refusal))
+) -> Result<(Value, Option<Staging>), ApiError> {
+    let upload = upload::read_json(app, body, field).await.map_err(|error| match error {
+        JsonError::Malformed(reason) => ApiError::not_json(&reason),
+        JsonError::Refused(refusal) if field.paths == DEPENDENCY_CODE.paths => {
+            ApiError::of_code("depend_file", refusal)
         }
-        Err(JsonError::Catalog(refusal)) => Err(refusal.into()),
-    }
+        JsonError::Refused(refusal) => refusal.into(),
+    })?;
+    Ok((upload.fields, upload.staging))
 }
 
-/// Where code is that a request names.
-pub(super) struct Place {
-    /// The field that names it.
+/// Code that a request sends or names.
+pub(super) struct NewCode {
+    /// The field that sends or names it; refusals have this field's code.
     field: &'static str,
-    address: Address,
+    origin: Origin,
 }
 
-impl Place {
-    /// Reads the address in a field.
-    pub(super) fn read(field: &'static str, text: &str) -> Result<Self, ApiError> {
-        match Address::parse(text) {
-            Ok(address) => Ok(Self { field, address }),
-            Err(rule) => Err(ApiError::field(field, rule)),
-        }
-    }
-
-    /// Copies the code and checks it; a refusal has the field's code.
-    pub(super) async fn copy(self, app: &App, caller: &Caller) -> Result<Staged, ApiError> {
-        let Self { field, address } = self;
-        let staged = match address {
-            Address::Object(object) => upload::fetch_staged(app, caller, object, OBJECT_MAX).await,
-            Address::Link(uri) => {
-                let secret = app.catalog().access()?.link_secret;
-                let verified = links::verify(&secret, &uri, app.clock().now());
-                let sha256 =
-                    verified.map_err(|refusal| ApiError::field(field, rule_of(refusal)))?;
-                upload::copy_kept(app, caller, sha256, OBJECT_MAX).await
-            }
-        };
-        staged.map_err(|refusal| ApiError::of_code(field, refusal))
-    }
-}
-
-fn rule_of(refusal: LinkRefusal) -> &'static str {
-    match refusal {
-        LinkRefusal::Expired => "is a download link that has expired",
-        LinkRefusal::Invalid => "is no address of OBS and no download link of this server",
-    }
-}
-
-/// What a request says of a function's code.
-pub(super) enum NewCode {
-    /// Nothing.
-    Absent,
-    /// An archive.
-    Archive(Staging),
-    /// One source file as text.
-    Source(Staging),
-    /// An archive that is somewhere else.
-    Elsewhere(Place),
-    /// What was there.
-    Copied(Staged),
-    /// Nothing, and none is to be: the function has an image.
-    Image,
+enum Origin {
+    /// The request has the code.
+    Sent(CodeSource<Staging>),
+    /// The code is elsewhere.
+    Named(Address),
 }
 
 impl NewCode {
-    /// Tells what came by the request's code type, which was checked before.
-    ///
-    /// Inline code is an archive or a source text, told apart by its first bytes (huawei.md
-    /// section 3).
-    pub(super) fn read(
-        input: &Input,
-        staging: Option<Staging>,
-        code_type: &str,
-    ) -> Result<Self, ApiError> {
-        let func_code = input.object("func_code")?;
-        let member = |name: &str| {
-            func_code.and_then(|members| members.get(name)).filter(|value| !value.is_null())
-        };
-        if code_type == IMAGE {
-            return Ok(Self::Image);
-        }
-        let is_obs = code_type == OBS;
-        if is_obs && let Some(url) = input.text("code_url")?.filter(|url| !url.is_empty()) {
-            return Place::read("code_url", url).map(Self::Elsewhere);
-        }
-        match staging.filter(|_| !is_obs) {
-            Some(staging) if code_type == "inline" && !staging.looks_like_zip() => {
-                Ok(Self::Source(staging))
-            }
-            Some(staging) => Ok(Self::Archive(staging)),
-            None if member("file").is_some_and(|file| !file.is_string()) => {
-                Err(ApiError::field("func_code.file", "must be a string"))
-            }
-            None => match member("link").filter(|link| *link != "") {
-                None => Ok(Self::Absent),
-                Some(Value::String(link)) => {
-                    Place::read("func_code.link", link).map(Self::Elsewhere)
-                }
-                Some(_) => Err(ApiError::field("func_code.link", "must be a string")),
-            },
-        }
+    /// Takes code that came with the request.
+    pub(super) fn sent(field: &'static str, source: CodeSource<Staging>) -> Self {
+        Self { field, origin: Origin::Sent(source) }
     }
 
-    /// Copies code that is elsewhere, once `check` has found good what costs less to find out.
-    pub(super) async fn here(
+    /// Reads the address in a field.
+    pub(super) fn named(field: &'static str, text: &str) -> Result<Self, ApiError> {
+        let address = Address::parse(text).map_err(|rule| ApiError::invalid(field, rule))?;
+        Ok(Self { field, origin: Origin::Named(address) })
+    }
+
+    /// Whether the code is one source file as text.
+    pub(super) fn is_source(&self) -> bool {
+        matches!(self.origin, Origin::Sent(CodeSource::Text(_)))
+    }
+
+    /// Returns the code's bytes. Code that is elsewhere is copied after `check` has passed, which
+    /// costs less.
+    pub(super) async fn stage(
         self,
         app: &App,
         caller: &Caller,
         check: impl FnOnce(&Catalog) -> Result<(), CatalogError>,
-    ) -> Result<Self, ApiError> {
-        match self {
-            Self::Elsewhere(place) => {
-                app.read(check)?;
-                place.copy(app, caller).await.map(Self::Copied)
+    ) -> Result<Upload, ApiError> {
+        let Self { field, origin } = self;
+        if matches!(origin, Origin::Named(_)) {
+            app.read(check)?;
+        }
+        let source = match origin {
+            Origin::Sent(source) => source,
+            Origin::Named(Address::Object(object)) => CodeSource::Object(object),
+            Origin::Named(Address::Link(uri)) => {
+                let secret = app.catalog().access()?.link_secret;
+                let verified = links::verify(&secret, &uri, app.clock().now());
+                let rule = |refusal| match refusal {
+                    LinkRefusal::Expired => "is a download link that has expired",
+                    LinkRefusal::Invalid => {
+                        "is no address of OBS and no download link of this server"
+                    }
+                };
+                let refuse = |refusal| ApiError::invalid(field, rule(refusal));
+                CodeSource::Stored(verified.map_err(refuse)?)
             }
-            here => Ok(here),
-        }
-    }
-
-    /// Ends the upload; absent code and images are `None`. What is elsewhere must be here by now.
-    pub(super) fn finish(self) -> Result<Option<Staged>, CatalogError> {
-        match self {
-            Self::Absent | Self::Image => Ok(None),
-            Self::Elsewhere(_) => Err(CatalogError::internal("code was named and not copied")),
-            Self::Copied(staged) => Ok(Some(staged)),
-            Self::Archive(staging) => staging.finish().map(Some),
-            Self::Source(staging) => staging.finish_plain().map(Some),
-        }
+        };
+        let staged = app.stage(caller, source, app.upload_limits(OBJECT_MAX)).await;
+        let staging = staged.map_err(|refusal| ApiError::of_code(field, refusal))?;
+        Ok(Upload { field, staging })
     }
 }
 
-/// Returns what a code's file is called unless the request says so (huawei.md section 3).
-pub(super) fn default_filename(is_source: bool, runtime: &str) -> &'static str {
-    match family(runtime) {
-        Some(family) if is_source => family.source,
-        _ => "index.zip",
+/// All bytes of a request's code, before the inspection.
+pub(super) struct Upload {
+    field: &'static str,
+    staging: Staging,
+}
+
+impl Upload {
+    /// Inspects and measures the bytes, for a blocking thread.
+    pub(super) fn finish(self) -> Result<Staged, ApiError> {
+        self.staging.finish().map_err(|refusal| ApiError::of_code(self.field, refusal))
     }
 }
 
-/// Stages what stands for the code of an inline function that was created without any.
+/// Finds the code of a function by the request's code type, which was checked before; `None` where
+/// there is none, as for a function with an image.
+///
+/// Inline code is an archive or a source text; its first bytes tell which (huawei.md section 3).
+pub(super) fn read_function_code(
+    fields: &Fields<'_>,
+    staging: Option<Staging>,
+    code_type: &str,
+) -> Result<Option<NewCode>, ApiError> {
+    let func_code = fields.object("func_code")?;
+    let func_code = func_code.unwrap_or_else(|| Fields::none(KeyCase::Exact));
+    if code_type == IMAGE_TYPE {
+        return Ok(None);
+    }
+    let is_obs = code_type == OBS;
+    if is_obs && let Some(url) = input::text(fields, "code_url")? {
+        return NewCode::named("code_url", url).map(Some);
+    }
+    if let Some(staging) = staging.filter(|_| !is_obs) {
+        let is_source = code_type == "inline" && !staging.looks_like_zip()?;
+        let form = if is_source { CodeSource::Text } else { CodeSource::Archive };
+        return Ok(Some(NewCode::sent("func_code.file", form(staging))));
+    }
+    func_code.text("file")?;
+    let link = input::text(&func_code, "link")?;
+    link.map(|link| NewCode::named("func_code.link", link)).transpose()
+}
+
+/// Returns the name of a code's file, where the request has none (huawei.md section 3).
+pub(super) fn default_filename(is_source: bool, runtime: &str) -> String {
+    let name = if is_source { family(runtime).source } else { "index.zip" };
+    name.to_owned()
+}
+
+/// Stages the code of an inline function that was created without any.
 pub(super) fn placeholder(catalog: &Catalog, runtime: &str) -> Result<Staged, CatalogError> {
-    let text = family(runtime).map_or(PLACEHOLDER, |family| family.placeholder);
+    let text = family(runtime).placeholder;
     let bytes = base64_simd::STANDARD.decode_to_vec(text).map_err(CatalogError::internal)?;
-    let mut staging = Staging::new(catalog.incoming(), ArtifactLimits::default());
+    let mut staging = StagingWriter::new(catalog.incoming(), ArtifactLimits::default());
     staging.write(Bytes::from(bytes))?;
-    staging.finish()
+    staging.end().finish()
 }
 
-/// Runtimes whose source is text.
+/// Runtimes of one language.
 struct Family {
     prefix: &'static str,
-    /// What a source file is called.
+    /// The name of a source file.
     source: &'static str,
-    /// An archive with one such file, which returns its event.
+    /// An archive with one file: a handler that returns its event, or a line of text.
     placeholder: &'static str,
 }
 
-fn family(runtime: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| runtime.starts_with(family.prefix))
+fn family(runtime: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| runtime.starts_with(family.prefix)).unwrap_or(&OTHERS)
 }
 
+/// The languages whose source is text.
 static FAMILIES: [Family; 3] = [
     Family {
         prefix: "Python",
@@ -224,10 +207,13 @@ static FAMILIES: [Family; 3] = [
     },
 ];
 
-/// An archive with one line of text, for all other runtimes.
-const PLACEHOLDER: &str = "UEsDBBQAAAAAAAAAIQBY7bbPEwAAABMAAAAPAAAAcGxhY2Vob2xkZXIudHh0Tm8gY29kZSB3YXMgZ2l2\
+static OTHERS: Family = Family {
+    prefix: "",
+    source: "index.zip",
+    placeholder: "UEsDBBQAAAAAAAAAIQBY7bbPEwAAABMAAAAPAAAAcGxhY2Vob2xkZXIudHh0Tm8gY29kZSB3YXMgZ2l2\
         ZW4uClBLAQIUAxQAAAAAAAAAIQBY7bbPEwAAABMAAAAPAAAAAAAAAAAAAACkgQAAAABwbGFjZWhvbGRl\
-        ci50eHRQSwUGAAAAAAEAAQA9AAAAQAAAAAAA";
+        ci50eHRQSwUGAAAAAAEAAQA9AAAAQAAAAAAA",
+};
 
 #[cfg(test)]
 mod tests {
@@ -235,13 +221,12 @@ mod tests {
 
     #[test]
     fn placeholders_are_archives_of_one_file() {
-        let texts = FAMILIES.iter().map(|family| family.placeholder).chain([PLACEHOLDER]);
-        for text in texts {
+        for family in FAMILIES.iter().chain([&OTHERS]) {
             let folder = tempfile::tempdir().unwrap();
-            let mut staging = Staging::new(folder.path(), ArtifactLimits::default());
-            let bytes = base64_simd::STANDARD.decode_to_vec(text).unwrap();
+            let mut staging = StagingWriter::new(folder.path(), ArtifactLimits::default());
+            let bytes = base64_simd::STANDARD.decode_to_vec(family.placeholder).unwrap();
             staging.write(Bytes::from(bytes)).unwrap();
-            assert_eq!(staging.finish().unwrap().artifact.entries, 1);
+            assert_eq!(staging.end().finish().unwrap().artifact.entries, 1);
         }
     }
 }

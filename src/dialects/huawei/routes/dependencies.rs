@@ -1,152 +1,132 @@
 //! Dependencies, this cloud's layers: publish, list, get, delete.
 
-use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::response::Response;
 
-use super::code::{self, DEPENDENCY_CODE, NewCode, Place};
-use crate::app::App;
+use super::Asked;
+use super::code::{self, DEPENDENCY_CODE, NewCode};
 use crate::catalog::{Catalog, DeleteRule, VersionRange};
-use crate::dialects::gate::{Body, Segments};
-use crate::dialects::huawei::errors::{ApiError, quote};
+use crate::dialects::extract::Body;
+use crate::dialects::huawei::errors::ApiError;
 use crate::dialects::huawei::paging;
-use crate::dialects::huawei::wire::dependencies::{Dependencies, Dependency};
-use crate::dialects::huawei::wire::input::Input;
-use crate::dialects::huawei::wire::is_name;
+use crate::dialects::huawei::wire::dependencies::{Shape, write, write_all};
 use crate::dialects::huawei::wire::settings::{read_description, read_runtime};
 use crate::dialects::huawei::wire::urn::Project;
-use crate::dialects::links::Links;
+use crate::dialects::huawei::wire::{answer, input};
+use crate::dialects::json_fields::Fields;
+use crate::dialects::name_rule::{Edge, NameRule};
+use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::{BodyRule, Caller, Operation};
+use crate::dialects::refusal::Refused;
 use crate::domain::{
-    Acl, ArchiveProblem, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion,
+    Acl, CatalogError, CodeSource, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun,
     Order, Page, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staging;
 
-/// Versions passed over at a time on the way to an offset.
-const STRETCH: u64 = 500;
+/// Versions that are read at a time on the way to an offset.
+const BATCH: u64 = 500;
+
+/// The names of dependencies (huawei.md section 7).
+const NAME: NameRule =
+    NameRule { max: 96, first: Edge::Letter, inner: b"_.-", last: Edge::Alphanumeric };
 
 pub(super) fn operations() -> Vec<Operation> {
     let new = "/v2/{project_id}/fgs/dependencies/version";
     let all = "/v2/{project_id}/fgs/dependencies";
     let versions = "/v2/{project_id}/fgs/dependencies/{depend_id}/version";
     let version = "/v2/{project_id}/fgs/dependencies/{depend_id}/version/{version}";
+    let noun = Noun::LayerVersion;
     vec![
-        Operation::new("CreateDependencyVersion", new, post(publish)).body(BodyRule::Upload),
-        Operation::new("ListDependencies", all, get(list)).cacheable(&[]),
-        Operation::new("ListDependencyVersion", versions, get(list_versions)).cacheable(&[]),
-        Operation::new("DeleteDependencyVersion", version, delete(delete_version)),
-        Operation::new("ShowDependencyVersion", version, get(show_version)).cacheable(&[]),
+        Operation::write("CreateDependencyVersion", noun, Route::post(new), publish)
+            .body(BodyRule::Upload),
+        Operation::read("ListDependencies", Noun::Layer, Route::get(all), list).cached(&[]),
+        Operation::read("ListDependencyVersion", noun, Route::get(versions), list_versions)
+            .cached(&[]),
+        Operation::write("DeleteDependencyVersion", noun, Route::delete(version), delete_version),
+        Operation::read("ShowDependencyVersion", noun, Route::get(version), show_version)
+            .cached(&[]),
     ]
 }
 
-async fn publish(
-    State(app): State<App>,
-    caller: Caller,
-    links: Links,
-    Segments([project]): Segments<1>,
-    Body(body): Body,
-) -> Result<Json<Dependency>, ApiError> {
-    let project = Project::new(&app, &caller, project)?;
-    let (input, staging) = code::read(&app, body, DEPENDENCY_CODE).await?;
-    let name = read_name(&input)?;
+async fn publish(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused> {
+    let Asked { app, caller, project, .. } = asked;
+    let (document, staging) = code::read(&app, body, DEPENDENCY_CODE).await?;
+    let fields = input::fields(&document)?;
+    let name = read_name(&fields)?;
     let new = NewLayerVersion {
-        description: read_description(&input)?,
-        runtimes: vec![read_runtime(&input)?],
+        description: read_description(&fields)?,
+        runtimes: vec![read_runtime(&fields)?],
         ..NewLayerVersion::default()
     };
-    let code = read_code(&input, staging)?.here(&app, &caller, |_| Ok(())).await?;
-    let published = app.blocking(move |catalog| {
-        let code = code.finish()?.ok_or(ArchiveProblem::Missing)?;
-        catalog.publish_layer_version(&caller, &name, new, code)
-    });
-    let version = published.await.map_err(|refusal| ApiError::of_code("depend_file", refusal))?;
-    Ok(Json(Dependency::version(version, &project, &links)))
+    let upload = read_code(&fields, staging)?.stage(&app, &caller, |_| Ok(())).await?;
+    let publish = move |catalog: &Catalog| {
+        let code = upload.finish()?;
+        Ok::<_, ApiError>(catalog.publish_layer_version(&caller, &name, new, code)?)
+    };
+    let version = app.blocking(publish).await?;
+    Ok(answer(|record| write(record, &version, &project, Shape::Version)))
 }
 
-async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    links: Links,
-    Segments([project]): Segments<1>,
-    params: Params,
-) -> Result<Json<Dependencies>, ApiError> {
-    let project = Project::new(&app, &caller, project)?;
+async fn list(asked: Asked<1>, params: Params) -> Result<Response, Refused> {
+    let Asked { app, project, .. } = asked;
     let window = paging::dependencies(&params, &["maxitems", "limit"])?;
     let filter = read_filter(&params)?;
     let tenant = project.tenant.clone();
     let page =
         app.blocking(move |catalog| catalog.list_layers_by_age(&tenant, &filter, window)).await?;
-    let row = |version| Dependency::newest(version, &project, &links);
-    Ok(Json(render(page, window, row)))
+    Ok(answer_page(&page, window, &project, Shape::Newest))
 }
 
-async fn list_versions(
-    State(app): State<App>,
-    caller: Caller,
-    links: Links,
-    Segments([project, id]): Segments<2>,
-    params: Params,
-) -> Result<Json<Dependencies>, ApiError> {
-    let project = Project::new(&app, &caller, project)?;
+async fn list_versions(asked: Asked<2>, params: Params) -> Result<Response, Refused> {
+    let Asked { app, project, path: [_, id], .. } = asked;
     let window = paging::dependencies(&params, &["maxitems"])?;
     let tenant = project.tenant.clone();
-    let page = app
-        .blocking(move |catalog| {
-            let name = catalog.get_layer_name(&tenant, &id)?;
-            newest_first(catalog, &tenant, &name, window)
-        })
-        .await?;
-    let row = |version| Dependency::row(version, &project, &links);
-    Ok(Json(render(page, window, row)))
+    let read = move |catalog: &Catalog| {
+        let name = catalog.get_layer_name(&tenant, &id)?;
+        newest_first(catalog, &tenant, &name, window)
+    };
+    let page = app.blocking(read).await?;
+    Ok(answer_page(&page, window, &project, Shape::Row))
 }
 
-async fn delete_version(
-    State(app): State<App>,
-    caller: Caller,
-    Segments([project, id, number]): Segments<3>,
-) -> Result<StatusCode, ApiError> {
-    let project = Project::new(&app, &caller, project)?;
+async fn delete_version(asked: Asked<3>) -> Result<StatusCode, Refused> {
+    let Asked { app, caller, project, path: [_, id, number] } = asked;
     let number = read_number(&number)?;
-    let (tenant, rule) = (project.tenant, DeleteRule::OnlyIfUnused);
-    app.blocking(move |catalog| {
-        let name = catalog.get_layer_name(&tenant, &id)?;
-        catalog.delete_layer_version(&caller, &name, number, rule)
-    })
-    .await?;
+    let delete = move |catalog: &Catalog| {
+        let name = catalog.get_layer_name(&project.tenant, &id)?;
+        catalog.delete_layer_version(&caller, &name, number, DeleteRule::OnlyIfUnused)
+    };
+    app.blocking(delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn show_version(
-    State(app): State<App>,
-    caller: Caller,
-    links: Links,
-    Segments([project, id, number]): Segments<3>,
-) -> Result<Json<Dependency>, ApiError> {
-    let project = Project::new(&app, &caller, project)?;
+async fn show_version(asked: Asked<3>) -> Result<Response, Refused> {
+    let Asked { app, project, path: [_, id, number], .. } = asked;
     let number = read_number(&number)?;
     let version = app.read(|catalog| {
         let name = catalog.get_layer_name(&project.tenant, &id)?;
         catalog.get_layer_version(&project.tenant, &name, number)
     })?;
-    Ok(Json(Dependency::detail(version, &project, &links)))
+    Ok(answer(|record| write(record, &version, &project, Shape::Detail)))
 }
 
-fn render(
-    page: Page<LayerVersion>,
+fn answer_page(
+    page: &Page<LayerVersion>,
     window: Window,
-    row: impl Fn(LayerVersion) -> Dependency,
-) -> Dependencies {
-    let count = page.total;
-    let dependencies = page.items.into_iter().map(row).collect();
-    Dependencies { dependencies, next_marker: paging::next_marker(window, count), count }
+    project: &Project,
+    shape: Shape,
+) -> Response {
+    answer(|list| {
+        write_all(list, &page.items, project, shape);
+        list.number("next_marker", paging::next_marker(window, page.total));
+        list.number("count", page.total);
+    })
 }
 
-/// Reads a page by its offset out of a list that is kept by number.
+/// Reads a page by its offset out of a list that is ordered by number.
 ///
-/// Where no version was deleted the offset is a number; else the rows before it are passed over.
+/// Where no version was deleted the offset gives the number; else the rows before it are read.
 fn newest_first(
     catalog: &Catalog,
     tenant: &TenantId,
@@ -157,18 +137,16 @@ fn newest_first(
         let range = VersionRange { order: Order::Descending, from, limit };
         catalog.list_layer_versions(tenant, name, range)
     };
-    let newest = read(None, 1)?;
-    let count = newest.total;
-    let highest = newest.items.first().map_or(0, |version| version.number.get());
-    if window.offset >= count {
-        return Ok(Page { total: count, ..Page::empty() });
+    let Page { items: newest, total, .. } = read(None, 1)?;
+    if window.offset >= total {
+        return Ok(Page { total, ..Page::empty() });
     }
-    if highest == count {
-        return read(Some(highest - window.offset), window.limit);
+    if newest.iter().all(|version| version.number.get() == total) {
+        return read(Some(total - window.offset), window.limit);
     }
     let (mut from, mut left) = (None, window.offset);
     while left > 0 {
-        let passed = read(from, left.min(STRETCH))?;
+        let passed = read(from, left.min(BATCH))?;
         let Some(last) = passed.items.last() else { break };
         from = Some(last.number.get() - 1);
         left -= passed.items.len() as u64;
@@ -196,35 +174,34 @@ fn read_filter(params: &Params) -> Result<LayerFilter, ApiError> {
 }
 
 fn read_number(text: &str) -> Result<VersionNumber, ApiError> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return VersionNumber::parse(text).ok_or_else(ApiError::no_dependency);
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let rule = "must be the number of a version";
+        return Err(ApiError::bad_text("dependency version", text, rule));
     }
-    let rule = format!("{} must be the number of a version", quote(text));
-    Err(ApiError::field("dependency version", rule))
+    let number = VersionNumber::parse(text);
+    number.ok_or_else(|| CatalogError::not_found(Noun::LayerVersion, text).into())
 }
 
-fn read_name(input: &Input) -> Result<LayerName, ApiError> {
-    let text = input.required("name")?;
+fn read_name(fields: &Fields<'_>) -> Result<LayerName, ApiError> {
+    let text = input::required(fields, "name")?;
     let rule = "must be 1 to 96 letters, digits, '_', '.' and '-', with a letter at the start and a \
                 letter or digit at the end";
-    let refuse = || ApiError::field("name", format!("{} {rule}", quote(text)));
-    if !is_name(text, 96, b"_.-", true) {
-        return Err(refuse());
-    }
-    LayerName::parse(text).map_err(|_| refuse())
+    let allowed = Some(text).filter(|text| NAME.allows(text));
+    let name = allowed.and_then(|text| LayerName::parse(text).ok());
+    name.ok_or_else(|| ApiError::bad_text("name", text, rule))
 }
 
-/// Finds the archive where the type says that it is.
-fn read_code(input: &Input, staging: Option<Staging>) -> Result<NewCode, ApiError> {
-    match input.required("depend_type")? {
+/// Finds the archive where the type states that it is.
+fn read_code(fields: &Fields<'_>, staging: Option<Staging>) -> Result<NewCode, ApiError> {
+    match input::required(fields, "depend_type")? {
         "zip" => match staging {
-            Some(staging) => Ok(NewCode::Archive(staging)),
-            None if input.text("depend_file")?.is_none() => Err(ApiError::missing("depend_file")),
-            None => Err(ApiError::field("depend_file", "holds no bytes")),
+            Some(staging) => Ok(NewCode::sent("depend_file", CodeSource::Archive(staging))),
+            None if input::text(fields, "depend_file")?.is_none() => {
+                Err(ApiError::required("depend_file"))
+            }
+            None => Err(ApiError::invalid("depend_file", "holds no bytes")),
         },
-        "obs" => Place::read("depend_link", input.required("depend_link")?).map(NewCode::Elsewhere),
-        other => {
-            Err(ApiError::field("depend_type", format!("{} must be zip or obs", quote(other))))
-        }
+        "obs" => NewCode::named("depend_link", input::required(fields, "depend_link")?),
+        other => Err(ApiError::bad_text("depend_type", other, "must be zip or obs")),
     }
 }

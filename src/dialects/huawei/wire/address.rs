@@ -1,5 +1,5 @@
-//! The addresses that code may be at (huawei.md section 3): an object in a bucket, or a download
-//! link of this server. Must not know whether anything is there.
+//! The addresses that code may have (huawei.md section 3): an object in a bucket, or a download
+//! link of this server. Does not check whether the address leads to anything.
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
@@ -14,21 +14,13 @@ const FORMS: &str = "must be obs://<bucket>/<key>, \
                      https://obs.<region>.myhuaweicloud.com/<bucket>/<key> or a download link of \
                      this server";
 
-/// Where code is that a request names.
+/// The address of code that a request names and does not send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// In a bucket.
+    /// An object in a bucket.
     Object(ObjectRef),
-    /// Behind what looks like a download link of this server: path and query, not yet verified.
+    /// Path and query of a download link of this server, if its signature is good.
     Link(Uri),
-}
-
-/// What a host of the object storage says of the path behind it.
-enum Style<'h> {
-    /// The host names the bucket, the path is the key.
-    Host(&'h str),
-    /// The path begins with the bucket.
-    Path,
 }
 
 impl Address {
@@ -42,17 +34,15 @@ impl Address {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let (host, path) = rest.and_then(|rest| rest.split_once('/')).ok_or(FORMS)?;
         let host = host.to_ascii_lowercase();
-        let Some(style) = style_of(&host) else { return link(path) };
+        let Some(service) = service_of(&host) else { return link(path) };
         if path.contains(['?', '#']) {
-            return Err(
-                "must end with the key: a query cannot be followed here, and neither can a \
-                        fragment"
-                    .to_owned(),
-            );
+            let rule = "must end with the key: a query cannot be followed here, and neither can a \
+                        fragment";
+            return Err(rule.to_owned());
         }
-        match style {
-            Style::Host(bucket) => object(bucket, &decode(path)?),
-            Style::Path => {
+        match service.strip_suffix(".obs") {
+            Some(bucket) => object(bucket, &decode(path)?),
+            None => {
                 let (bucket, key) = path.split_once('/').ok_or(FORMS)?;
                 object(&decode(bucket)?, &decode(key)?)
             }
@@ -60,22 +50,19 @@ impl Address {
     }
 }
 
-/// Tells by its host how an address names its bucket; `None` for hosts that are not the storage's.
-fn style_of(host: &str) -> Option<Style<'_>> {
+/// Returns what precedes the region in a host of the storage: `<bucket>.obs`, or `obs` where the
+/// path begins with the bucket.
+fn service_of(host: &str) -> Option<&str> {
     let (service, region) = host.strip_suffix(DOMAIN)?.rsplit_once('.')?;
-    match service.strip_suffix(".obs") {
-        _ if region.is_empty() => None,
-        Some(bucket) => Some(Style::Host(bucket)),
-        None if service == "obs" => Some(Style::Path),
-        None => None,
-    }
+    let is_storage = service == "obs" || service.ends_with(".obs");
+    (is_storage && !region.is_empty()).then_some(service)
 }
 
-/// Cuts off what stands before `/code/`: the links of a server behind a proxy may have a path there.
+/// Cuts off what precedes `/code/`: the links of a server behind a proxy may have a path there.
 fn link(path: &str) -> Result<Address, String> {
     let path = format!("/{path}");
-    let place = path.split('?').next().unwrap_or_default().rfind("/code/").ok_or(FORMS)?;
-    let uri = path[place..].parse().map_err(|_| FORMS)?;
+    let start = path.split('?').next().unwrap_or_default().rfind("/code/").ok_or(FORMS)?;
+    let uri = path[start..].parse().map_err(|_| FORMS)?;
     Ok(Address::Link(uri))
 }
 

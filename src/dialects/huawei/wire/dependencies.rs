@@ -1,86 +1,76 @@
 //! Records of dependencies (huawei.md section 2.6).
 
-use serde::Serialize;
-
+use super::optional;
 use super::urn::Project;
-use crate::dialects::links::Links;
+use crate::dialects::json_writer::JsonObject;
 use crate::domain::{Acl, LayerVersion};
 
-/// A version as a list of versions has it, and as a function's own record has it.
-#[derive(Serialize)]
-pub(crate) struct Dependency {
-    id: String,
-    /// Absent from the list of dependencies, whose `id` is the dependency's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dep_id: Option<String>,
-    owner: String,
-    link: String,
-    runtime: String,
-    etag: String,
-    size: u64,
-    name: String,
-    description: String,
-    file_name: String,
-    version: u64,
-    last_modified: i64,
-    /// Deprecated, and only where the document shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_shared: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    download_link: Option<String>,
+/// The records that a version has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As `CreateDependencyVersion` and a function's own record have it.
+    Version,
+    /// A row of the list of dependencies, whose `id` is the dependency's.
+    Newest,
+    /// A row of the list of versions, with the deprecated `is_shared`.
+    Row,
+    /// The one version of `ShowDependencyVersion`, with a temporary address.
+    Detail,
 }
 
-impl Dependency {
-    /// Renders one version.
-    pub(crate) fn version(version: LayerVersion, project: &Project, links: &Links) -> Self {
-        let file_name = format!("{}.zip", version.layer.name);
-        Self {
-            id: version.uid,
-            dep_id: Some(version.layer.uid),
-            owner: match version.layer.acl {
-                Acl::Private => project.domain_id.clone(),
-                Acl::Public => "public".to_owned(),
-            },
-            link: links.code(&version.code.digests.sha256, &file_name),
-            // Other clouds name several; this one has room for the first.
-            runtime: version.runtimes.into_iter().next().unwrap_or_default(),
-            etag: hex::encode(version.code.digests.md5),
-            size: version.code.size,
-            name: version.layer.name.to_string(),
-            description: version.description,
-            file_name,
-            version: version.number.get(),
-            last_modified: version.created.as_second(),
-            is_shared: None,
-            download_link: None,
-        }
+/// Writes one version.
+pub(crate) fn write(
+    record: &mut JsonObject<'_>,
+    version: &LayerVersion,
+    project: &Project,
+    shape: Shape,
+) {
+    let (layer, code) = (&version.layer, &version.code);
+    let name = layer.name.as_str();
+    let link = |out: &mut Vec<u8>| {
+        project.links.write(out, &code.digests.sha256, &[name, ".zip"]);
+    };
+    if shape == Shape::Newest {
+        record.text("id", &layer.uid);
+    } else {
+        record.text("id", &version.uid);
+        record.text("dep_id", &layer.uid);
     }
-
-    /// Renders a dependency by its newest version: the id is its own.
-    pub(crate) fn newest(version: LayerVersion, project: &Project, links: &Links) -> Self {
-        let record = Self::version(version, project, links);
-        match record.dep_id {
-            Some(id) => Self { id, dep_id: None, ..record },
-            None => record,
-        }
-    }
-
-    /// Renders a row of a list of versions.
-    pub(crate) fn row(version: LayerVersion, project: &Project, links: &Links) -> Self {
-        Self { is_shared: Some(false), ..Self::version(version, project, links) }
-    }
-
-    /// Renders one version with its temporary address.
-    pub(crate) fn detail(version: LayerVersion, project: &Project, links: &Links) -> Self {
-        let record = Self::row(version, project, links);
-        Self { download_link: Some(record.link.clone()), ..record }
+    record.text(
+        "owner",
+        match layer.acl {
+            Acl::Private => &project.domain_id,
+            Acl::Public => "public",
+        },
+    );
+    record.plain("link", link);
+    // Other clouds name several; this one has room for the first.
+    record.text("runtime", version.runtimes.first().map_or("", String::as_str));
+    record.text("etag", &hex::encode(code.digests.md5));
+    record.number("size", code.size);
+    record.text("name", name);
+    record.text("description", &version.description);
+    record.joined("file_name", &[name, ".zip"]);
+    record.number("version", version.number.get());
+    record.value("last_modified", &version.created.as_second());
+    optional(record, "is_shared", matches!(shape, Shape::Row | Shape::Detail).then_some(&false));
+    if shape == Shape::Detail {
+        record.plain("download_link", link);
     }
 }
 
-/// One page.
-#[derive(Serialize)]
-pub(crate) struct Dependencies {
-    pub(crate) dependencies: Vec<Dependency>,
-    pub(crate) next_marker: u64,
-    pub(crate) count: u64,
+/// Writes versions as the array `dependencies`.
+pub(crate) fn write_all(
+    record: &mut JsonObject<'_>,
+    versions: &[LayerVersion],
+    project: &Project,
+    shape: Shape,
+) {
+    let mut rows = record.array("dependencies");
+    for version in versions {
+        let mut row = rows.object();
+        write(&mut row, version, project, shape);
+        row.end();
+    }
+    rows.end();
 }

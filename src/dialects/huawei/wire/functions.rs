@@ -1,266 +1,136 @@
 //! Records of functions and of their versions (huawei.md sections 2.2 to 2.5).
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-use super::dependencies::Dependency;
-use super::settings::{Attached, Common, Details, Extra, Strategy};
-use super::time;
+use super::dependencies::{self, Shape};
+use super::settings::{ATTACHED, COMMON, DETAILS, Extra, IMAGE, KMS_KEY_ID};
 use super::urn::{self, Project};
-use crate::dialects::links::Links;
-use crate::dialects::stream::Rows;
-use crate::domain::{Artifact, FunctionVersion, LayerVersion};
+use super::{object, optional, time};
+use crate::dialects::json_writer::JsonObject;
+use crate::domain::{Artifact, CatalogError, FunctionVersion, LayerVersion};
 
-/// What a function's code type and file are called when nobody said.
-const CODE_TYPE: &str = "zip";
-const CODE_FILENAME: &str = "index.zip";
-
-/// A state of a function with the layer versions that it is bound to, as far as they exist.
+/// A state of a function with all that its records show.
 pub(crate) struct Bound {
     pub(crate) state: FunctionVersion,
+    pub(crate) extra: Extra,
+    /// The layer versions that the state is bound to, without those that were deleted.
     pub(crate) layers: Vec<LayerVersion>,
 }
 
-/// The fields that every record of a state has.
-#[derive(Serialize)]
-struct State {
-    func_urn: String,
-    func_name: String,
-    domain_id: String,
-    namespace: String,
-    project_name: String,
-    package: String,
-    runtime: String,
-    timeout: i64,
-    handler: String,
-    memory_size: u64,
-    cpu: u64,
-    code_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code_url: Option<String>,
-    code_filename: String,
-    code_size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encrypted_user_data: Option<String>,
-    digest: String,
-    version: String,
-    image_name: String,
-    last_modified: String,
-    strategy_config: Strategy,
-    long_time: bool,
-    enable_cloud_debug: &'static str,
-    enable_auth_in_header: bool,
-    version_description: String,
-    #[serde(flatten)]
-    common: Common,
+/// Writes the fields that every record of a state has.
+fn write_state(
+    record: &mut JsonObject<'_>,
+    state: &FunctionVersion,
+    extra: &Extra,
+    project: &Project,
+) {
+    let config = &state.config;
+    record.text("func_urn", &urn::render(state, project));
+    record.text("func_name", state.function.key.name.as_str());
+    record.text("domain_id", &project.domain_id);
+    record.text("namespace", &project.id);
+    record.text("project_name", &project.region);
+    record.text("package", state.function.key.group.as_str());
+    record.text("runtime", &config.runtime);
+    record.value("timeout", &config.timeout);
+    record.text("handler", &config.handler);
+    record.number("memory_size", config.memory);
+    // Millicores; the base of 200 is in the samples (huawei.md section 11, 12).
+    record.number("cpu", config.memory.saturating_mul(100) / 128 + 200);
+    write_code(record, state, extra);
+    optional(record, "user_data", extra.user_data(config).as_ref());
+    optional(record, "encrypted_user_data", extra.encrypted_user_data.as_ref());
+    record.text("digest", &digest(state.code.as_ref()));
+    record.text("version", urn::version_of(state));
+    record.text("image_name", &image_name(state));
+    record.text("last_modified", &last_modified(state));
+    record.value("strategy_config", &extra.strategy_config);
+    record.json("long_time", "false");
+    record.text("enable_cloud_debug", "DISABLED");
+    record.json("enable_auth_in_header", "false");
+    record.text("version_description", &state.version_description);
+    extra.show(record, COMMON);
 }
 
-impl State {
-    fn new(state: FunctionVersion, extra: &Extra, project: &Project) -> Self {
-        let memory = state.config.memory;
-        Self {
-            func_urn: urn::render(&state, project),
-            domain_id: project.domain_id.clone(),
-            namespace: project.id.clone(),
-            project_name: project.region.clone(),
-            timeout: state.config.timeout,
-            memory_size: memory,
-            // Millicores; the base of 200 is in the samples (huawei.md section 11, 12).
-            cpu: memory.saturating_mul(100) / 128 + 200,
-            code_type: code_type(extra),
-            code_url: extra.code_url.clone(),
-            code_filename: code_filename(extra),
-            code_size: state.code.map_or(0, |code| code.size),
-            user_data: extra.user_data(&state.config),
-            encrypted_user_data: extra.encrypted_user_data.clone(),
-            digest: digest(state.code.as_ref()),
-            version: urn::version_of(&state).to_owned(),
-            image_name: image_name(&state),
-            last_modified: time(last_modified(&state)),
-            strategy_config: extra.strategy_config,
-            long_time: false,
-            enable_cloud_debug: "DISABLED",
-            enable_auth_in_header: false,
-            common: extra.common.clone(),
-            func_name: state.function.key.name.to_string(),
-            package: state.function.key.group.to_string(),
-            runtime: state.config.runtime,
-            handler: state.config.handler,
-            version_description: state.version_description,
+/// Writes how the code was given; other clouds' functions have a zip.
+fn write_code(record: &mut JsonObject<'_>, state: &FunctionVersion, extra: &Extra) {
+    record.text("code_type", extra.code_type.as_deref().unwrap_or("zip"));
+    optional(record, "code_url", extra.code_url.as_ref());
+    record.text("code_filename", extra.code_filename.as_deref().unwrap_or("index.zip"));
+    record.number("code_size", state.code.as_ref().map_or(0, |code| code.size));
+}
+
+/// Renders a row of `ListFunctionVersions`, the seed operation.
+pub(crate) fn row(
+    state: &FunctionVersion,
+    project: &Project,
+) -> Result<Box<RawValue>, CatalogError> {
+    let extra = Extra::of(state)?;
+    let text = object(|row| {
+        write_state(row, state, &extra, project);
+        optional(row, "func_vpc_id", extra.text_in("func_vpc", "vpc_id"));
+        row.value("concurrency", &extra.strategy_config.concurrency);
+        row.value("concurrent_num", &extra.strategy_config.concurrent_num);
+        extra.show(row, IMAGE);
+        row.json("reserved_instance_idle_mode", "false");
+    });
+    let text = String::from_utf8(text).map_err(CatalogError::internal)?;
+    RawValue::from_string(text).map_err(CatalogError::internal)
+}
+
+/// Writes the record of `CreateFunctionVersion`.
+pub(crate) fn write_published(record: &mut JsonObject<'_>, bound: &Bound, project: &Project) {
+    let Bound { state, extra, layers } = bound;
+    write_state(record, state, extra, project);
+    record.text("description", &state.config.description);
+    dependencies::write_all(record, layers, project, Shape::Version);
+    optional(record, "log_group_id", extra.text_in("log_config", "group_id"));
+    optional(record, "log_stream_id", extra.text_in("log_config", "stream_id"));
+    extra.show(record, ATTACHED);
+}
+
+/// Writes the record of `CreateFunction` and `ShowFunctionConfig`.
+pub(crate) fn write_function(record: &mut JsonObject<'_>, bound: &Bound, project: &Project) {
+    let function = &bound.state.function;
+    record.text("func_id", &function.uid);
+    record.joined("resource_id", &[&function.uid, ":", function.key.name.as_str()]);
+    write_ids(record, &bound.layers);
+    bound.extra.show(record, IMAGE);
+    write_published(record, bound, project);
+    bound.extra.show(record, DETAILS);
+}
+
+/// Writes the record of `UpdateFunctionCode` and `ShowFunctionCode`.
+pub(crate) fn write_function_code(record: &mut JsonObject<'_>, bound: &Bound, project: &Project) {
+    let Bound { state, extra, layers } = bound;
+    let name = state.function.key.name.as_str();
+    record.text("func_urn", &urn::render(state, project));
+    record.text("func_name", name);
+    record.text("domain_id", &project.domain_id);
+    record.text("runtime", &state.config.runtime);
+    write_code(record, state, extra);
+    record.text("digest", &digest(state.code.as_ref()));
+    record.text("last_modified", &last_modified(state));
+    let mut code = record.object("func_code");
+    // Always empty: an echo of up to 50 MB would be of no use.
+    code.text("file", "");
+    code.plain("link", |out| {
+        if let Some(stored) = &state.code {
+            project.links.write(out, &stored.digests.sha256, &[name, ".zip"]);
         }
-    }
+    });
+    code.end();
+    write_ids(record, layers);
+    record.value("strategy_config", &extra.strategy_config);
+    dependencies::write_all(record, layers, project, Shape::Version);
+    optional(record, KMS_KEY_ID, extra.setting(KMS_KEY_ID));
 }
 
-/// `ListFunctionVersions`, the seed operation.
-#[derive(Serialize)]
-pub(crate) struct Versions {
-    /// Of [`Row`].
-    pub(crate) versions: Rows,
-    pub(crate) next_marker: u64,
-    pub(crate) count: u64,
-}
-
-/// One row of it.
-#[derive(Serialize)]
-pub(crate) struct Row {
-    #[serde(flatten)]
-    state: State,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    func_vpc_id: Option<Value>,
-    concurrency: i64,
-    concurrent_num: i64,
-    is_stateful_function: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    custom_image: Option<Map<String, Value>>,
-    reserved_instance_idle_mode: bool,
-}
-
-impl Row {
-    pub(crate) fn new(state: FunctionVersion, project: &Project) -> Self {
-        let extra = Extra::of(&state.config);
-        Self {
-            state: State::new(state, &extra, project),
-            func_vpc_id: extra.attached.func_vpc.as_ref().and_then(|vpc| text_of(vpc, "vpc_id")),
-            concurrency: extra.strategy_config.concurrency,
-            concurrent_num: extra.strategy_config.concurrent_num,
-            is_stateful_function: extra.is_stateful_function,
-            custom_image: extra.custom_image,
-            reserved_instance_idle_mode: false,
-        }
-    }
-}
-
-/// `CreateFunctionVersion`.
-#[derive(Serialize)]
-pub(crate) struct Published {
-    #[serde(flatten)]
-    state: State,
-    description: String,
-    dependencies: Vec<Dependency>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_group_id: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_stream_id: Option<Value>,
-    #[serde(flatten)]
-    attached: Attached,
-}
-
-impl Published {
-    pub(crate) fn new(bound: Bound, project: &Project, links: &Links) -> Self {
-        let extra = Extra::of(&bound.state.config);
-        let log = |name: &str| extra.log_config.as_ref().and_then(|log| text_of(log, name));
-        Self {
-            description: bound.state.config.description.clone(),
-            log_group_id: log("group_id"),
-            log_stream_id: log("stream_id"),
-            dependencies: dependencies(bound.layers, project, links),
-            state: State::new(bound.state, &extra, project),
-            attached: extra.attached,
-        }
-    }
-}
-
-/// `CreateFunction` and `ShowFunctionConfig`.
-#[derive(Serialize)]
-pub(crate) struct Function {
-    func_id: String,
-    resource_id: String,
-    depend_list: Vec<String>,
-    depend_version_list: Vec<String>,
-    is_stateful_function: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    custom_image: Option<Map<String, Value>>,
-    #[serde(flatten)]
-    published: Published,
-    #[serde(flatten)]
-    details: Details,
-}
-
-impl Function {
-    pub(crate) fn new(bound: Bound, project: &Project, links: &Links) -> Self {
-        let extra = Extra::of(&bound.state.config);
-        let function = &bound.state.function;
-        Self {
-            func_id: function.uid.clone(),
-            resource_id: format!("{}:{}", function.uid, function.key.name),
-            depend_list: dependency_ids(&bound.layers),
-            depend_version_list: version_ids(&bound.layers),
-            is_stateful_function: extra.is_stateful_function,
-            custom_image: extra.custom_image,
-            published: Published::new(bound, project, links),
-            details: extra.details,
-        }
-    }
-}
-
-/// `UpdateFunctionCode` and `ShowFunctionCode`.
-#[derive(Serialize)]
-pub(crate) struct FunctionCode {
-    func_urn: String,
-    func_name: String,
-    domain_id: String,
-    runtime: String,
-    code_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code_url: Option<String>,
-    code_filename: String,
-    code_size: u64,
-    digest: String,
-    last_modified: String,
-    func_code: CodeLink,
-    depend_list: Vec<String>,
-    depend_version_list: Vec<String>,
-    strategy_config: Strategy,
-    dependencies: Vec<Dependency>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code_encrypt_kms_key_id: Option<String>,
-}
-
-#[derive(Serialize)]
-struct CodeLink {
-    /// Always empty: an echo of up to 50 MB would serve nobody.
-    file: &'static str,
-    link: String,
-}
-
-impl FunctionCode {
-    pub(crate) fn new(bound: Bound, project: &Project, links: &Links) -> Self {
-        let Bound { state, layers } = bound;
-        let extra = Extra::of(&state.config);
-        let file = format!("{}.zip", state.function.key.name);
-        let link = |code: &Artifact| links.code(&code.digests.sha256, &file);
-        Self {
-            func_urn: urn::render(&state, project),
-            func_name: state.function.key.name.to_string(),
-            domain_id: project.domain_id.clone(),
-            code_type: code_type(&extra),
-            code_url: extra.code_url.clone(),
-            code_filename: code_filename(&extra),
-            code_size: state.code.map_or(0, |code| code.size),
-            digest: digest(state.code.as_ref()),
-            last_modified: time(last_modified(&state)),
-            func_code: CodeLink {
-                file: "",
-                link: state.code.as_ref().map(link).unwrap_or_default(),
-            },
-            depend_list: dependency_ids(&layers),
-            depend_version_list: version_ids(&layers),
-            strategy_config: extra.strategy_config,
-            dependencies: dependencies(layers, project, links),
-            runtime: state.config.runtime,
-            code_encrypt_kms_key_id: extra.details.code_encrypt_kms_key_id,
-        }
-    }
-}
-
-fn code_type(extra: &Extra) -> String {
-    extra.code_type.clone().unwrap_or_else(|| CODE_TYPE.to_owned())
-}
-
-fn code_filename(extra: &Extra) -> String {
-    extra.code_filename.clone().unwrap_or_else(|| CODE_FILENAME.to_owned())
+/// Writes the ids of the dependencies and those of their versions.
+fn write_ids(record: &mut JsonObject<'_>, layers: &[LayerVersion]) {
+    let ids = |id: fn(&LayerVersion) -> &str| layers.iter().map(id).collect::<Vec<_>>();
+    record.value("depend_list", &ids(|version| &version.layer.uid));
+    record.value("depend_version_list", &ids(|version| &version.uid));
 }
 
 /// Spells the SHA-512; image functions have no code and an empty digest.
@@ -269,41 +139,24 @@ fn digest(code: Option<&Artifact>) -> String {
 }
 
 /// A published version never changes; a head was last changed with its code or without.
-fn last_modified(state: &FunctionVersion) -> crate::domain::Timestamp {
-    match state.number {
+fn last_modified(state: &FunctionVersion) -> String {
+    time(match state.number {
         Some(_) => state.published,
         None => state.updated.unwrap_or(state.published).max(state.code_changed),
-    }
+    })
 }
 
-/// Renders the internal name of a version: its name, when the code came to it, and five characters
-/// that follow from the code (huawei.md section 5).
+/// Renders the internal name of a version: its name, the time when its code came, and five
+/// characters that follow from the code (huawei.md section 5).
 fn image_name(state: &FunctionVersion) -> String {
     const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let came = if state.number.is_some() { state.published } else { state.code_changed };
     let came = jiff::fmt::strtime::format("%y%m%d%H%M%S", came).unwrap_or_default();
     let source = match &state.code {
-        Some(code) => code.digests.sha512[..5].to_vec(),
-        None => state.function.uid.bytes().take(5).collect(),
+        Some(code) => &code.digests.sha512[..],
+        None => state.function.uid.as_bytes(),
     };
-    let letter = |byte: u8| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]);
-    let mark: String = source.into_iter().map(letter).collect();
+    let letter = |byte: &u8| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]);
+    let mark: String = source.iter().take(5).map(letter).collect();
     format!("{}-{came}@{mark}", urn::version_of(state))
-}
-
-/// Copies a text out of an object that is kept as it was given.
-fn text_of(object: &Map<String, Value>, name: &str) -> Option<Value> {
-    object.get(name).filter(|value| value.is_string()).cloned()
-}
-
-fn dependency_ids(layers: &[LayerVersion]) -> Vec<String> {
-    layers.iter().map(|version| version.layer.uid.clone()).collect()
-}
-
-fn version_ids(layers: &[LayerVersion]) -> Vec<String> {
-    layers.iter().map(|version| version.uid.clone()).collect()
-}
-
-fn dependencies(layers: Vec<LayerVersion>, project: &Project, links: &Links) -> Vec<Dependency> {
-    layers.into_iter().map(|version| Dependency::version(version, project, links)).collect()
 }

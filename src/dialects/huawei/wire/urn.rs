@@ -1,44 +1,57 @@
 //! Projects and function URNs (huawei.md section 5).
 
 use crate::app::App;
-use crate::dialects::huawei::errors::{ApiError, quote};
-use crate::dialects::{Caller, tenants};
-use crate::domain::{FunctionKey, FunctionName, FunctionVersion, Group, TenantId, VersionName};
+use crate::dialects::huawei::errors::ApiError;
+use crate::dialects::huawei::{DOMAIN, ID};
+use crate::dialects::links::Links;
+use crate::dialects::tenants;
+use crate::domain::{
+    Caller, CatalogError, FunctionKey, FunctionName, FunctionVersion, Group, Noun, TenantId,
+    VersionName,
+};
 
-/// Where a request takes place: what its records say besides themselves.
-#[derive(Clone, Debug)]
+/// The project of a request, and what all its records show.
 pub(crate) struct Project {
     /// From the path; it is echoed and selects nothing.
     pub(crate) id: String,
     /// The owner of the rows.
     pub(crate) tenant: TenantId,
-    /// How the owner is called here.
+    /// The owner's id in this cloud.
     pub(crate) domain_id: String,
-    /// The label in URNs, which is the project's name too.
+    /// The label in URNs, which is also the project's name.
     pub(crate) region: String,
+    /// The download links of the owner.
+    pub(crate) links: Links,
 }
 
 impl Project {
-    /// Reads the project of a path.
-    pub(crate) fn new(app: &App, caller: &Caller, id: String) -> Result<Self, ApiError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if id == "{project_id}" {
-            return Err(ApiError::no_project());
-        }
-        if !(1..=64).contains(&id.len()) || !id.bytes().all(plain) {
-            let rule = "must be 1 to 64 letters, digits, '_' and '-'";
-            return Err(ApiError::field("project_id", rule));
+    /// Checks the project of a path.
+    pub(crate) fn new(
+        app: &App,
+        caller: &Caller,
+        links: Links,
+        id: String,
+    ) -> Result<Self, ApiError> {
+        if !ID.allows(&id) {
+            // The usual reason (huawei.md section 5).
+            let rule = if id == "{project_id}" {
+                "is not set: the path still has its placeholder; give the client a project id, any \
+                 1 to 64 letters, digits, '_' and '-'"
+            } else {
+                "must be 1 to 64 letters, digits, '_' and '-'"
+            };
+            return Err(ApiError::invalid("project_id", rule));
         }
         let tenant = caller.tenant().clone();
-        let domain_id = app
-            .cloud_ids(&tenant)
-            .huawei_domain
-            .unwrap_or_else(|| tenants::hexadecimal(&tenant, "huawei domain"));
-        Ok(Self { id, tenant, domain_id, region: app.config().region.clone() })
+        let domain_id = match app.cloud_ids(&tenant).get(DOMAIN.name) {
+            Some(id) => id.to_owned(),
+            None => tenants::hexadecimal(&tenant, "huawei domain"),
+        };
+        Ok(Self { id, tenant, domain_id, region: app.config().region.clone(), links })
     }
 }
 
-/// What a URN says behind the function's name.
+/// What follows the function's name in a URN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Suffix {
     /// Nothing: the function.
@@ -61,43 +74,43 @@ pub(crate) struct Urn {
 }
 
 impl Urn {
-    /// Parses every documented form, told apart by the number of their parts.
+    /// Parses every documented form; the number of parts tells the form.
     pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
+        let rule = "must be urn:fss:<region>:<project_id>:function:<package>:<name>, with a version \
+                    or '!' and an alias behind it or not, or <name>, <package>:<name>, \
+                    <project_id>:<package>:<name> with or without a version";
+        Self::read(text).ok_or_else(|| ApiError::bad_text("function_urn", text, rule))
+    }
+
+    fn read(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
         let (project, package, name, suffix) = match parts[..] {
             [name] => (None, "default", name, None),
             [package, name] => (None, package, name, None),
-            [project, package, name] => (Some(project), package, name, None),
-            [project, package, name, suffix] => (Some(project), package, name, Some(suffix)),
-            ["urn", "fss", _, project, "function", package, name] => {
+            [project, package, name] | ["urn", "fss", _, project, "function", package, name] => {
                 (Some(project), package, name, None)
             }
-            ["urn", "fss", _, project, "function", package, name, suffix] => {
+            [project, package, name, suffix]
+            | ["urn", "fss", _, project, "function", package, name, suffix] => {
                 (Some(project), package, name, Some(suffix))
             }
-            _ => return Err(malformed(text)),
+            _ => return None,
         };
         let suffix = match suffix {
             None => Suffix::Absent,
             Some("latest") => Suffix::Latest,
-            Some(suffix) => match suffix.strip_prefix('!') {
-                Some("") => return Err(malformed(text)),
-                Some(_) => Suffix::Alias,
-                None => Suffix::Version(VersionName::parse(suffix).map_err(|_| malformed(text))?),
-            },
+            Some("!") => return None,
+            Some(alias) if alias.starts_with('!') => Suffix::Alias,
+            Some(version) => Suffix::Version(VersionName::parse(version).ok()?),
         };
-        Ok(Self {
-            project: project.map(str::to_owned),
-            package: Group::parse(package).map_err(|_| malformed(text))?,
-            name: FunctionName::parse(name).map_err(|_| malformed(text))?,
-            suffix,
-        })
+        let (package, name) = (Group::parse(package).ok()?, FunctionName::parse(name).ok()?);
+        Some(Self { project: project.map(str::to_owned), package, name, suffix })
     }
 
-    /// Returns the function's key; a function of another project is not there.
-    pub(crate) fn key(&self, project: &Project) -> Result<FunctionKey, ApiError> {
+    /// Returns the function's key; a function of another project does not exist.
+    pub(crate) fn key(&self, project: &Project) -> Result<FunctionKey, CatalogError> {
         if self.project.as_ref().is_some_and(|own| *own != project.id) {
-            return Err(ApiError::no_function());
+            return Err(CatalogError::not_found(Noun::Function, &self.name));
         }
         Ok(FunctionKey {
             tenant: project.tenant.clone(),
@@ -107,19 +120,9 @@ impl Urn {
     }
 }
 
-fn malformed(text: &str) -> ApiError {
-    let rule = "must be urn:fss:<region>:<project_id>:function:<package>:<name>, with a version or \
-                '!' and an alias behind it or not, or <name>, <package>:<name>, \
-                <project_id>:<package>:<name> with or without a version";
-    ApiError::field("function_urn", format!("{} {rule}", quote(text)))
-}
-
-/// Returns what a state of a function is called: the head is `latest` whatever others call it.
+/// Returns the name of a function's state. The head is `latest`, whichever cloud made it.
 pub(crate) fn version_of(state: &FunctionVersion) -> &str {
-    match state.number {
-        None => "latest",
-        Some(_) => state.name.as_str(),
-    }
+    state.number.map_or("latest", |_| state.name.as_str())
 }
 
 /// Renders the URN of one state, always with its version (huawei.md section 11, 3).
@@ -135,24 +138,20 @@ mod tests {
 
     #[test]
     fn every_documented_form_names_the_same_function() {
-        let forms = [
-            "demo",
-            "default:demo",
-            "p0:default:demo",
-            "p0:default:demo:latest",
-            "urn:fss:local-1:p0:function:default:demo",
-            "urn:fss:elsewhere:p0:function:default:demo:v1.0",
-            "urn:fss:local-1:p0:function:default:demo:!prod",
-        ];
-        for form in forms {
+        let version = Suffix::Version(VersionName::parse("v1.0").unwrap());
+        for (form, suffix) in [
+            ("demo", Suffix::Absent),
+            ("default:demo", Suffix::Absent),
+            ("p0:default:demo", Suffix::Absent),
+            ("p0:default:demo:latest", Suffix::Latest),
+            ("urn:fss:local-1:p0:function:default:demo", Suffix::Absent),
+            ("urn:fss:elsewhere:p0:function:default:demo:v1.0", version),
+            ("urn:fss:local-1:p0:function:default:demo:!prod", Suffix::Alias),
+        ] {
             let urn = Urn::parse(form).unwrap();
             assert_eq!((urn.package.as_str(), urn.name.as_str()), ("default", "demo"), "{form}");
+            assert_eq!(urn.suffix, suffix, "{form}");
         }
-        let suffixes = forms.map(|form| Urn::parse(form).unwrap().suffix);
-        assert_eq!(suffixes[2], Suffix::Absent);
-        assert_eq!(suffixes[3], Suffix::Latest);
-        assert_eq!(suffixes[5], Suffix::Version(VersionName::parse("v1.0").unwrap()));
-        assert_eq!(suffixes[6], Suffix::Alias);
     }
 
     #[test]

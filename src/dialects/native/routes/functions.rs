@@ -3,44 +3,52 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post, put};
 
+use super::read_code;
 use crate::app::App;
 use crate::catalog::CodeInput;
-use crate::dialects::gate::{Body, Segments};
+use crate::dialects::extract::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
 use crate::dialects::native::paging;
-use crate::dialects::native::routes::reference;
 use crate::dialects::native::wire::{FunctionBody, List};
+use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::{BodyRule, Caller, Operation, upload};
+use crate::dialects::refusal::Refused;
 use crate::domain::{
-    ArtifactLimits, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
-    FunctionOrder, Group, LayerName, LayerRef, NewFunction, Publication, PublicationName,
-    Qualifier, VersionName, VersionNumber, Window,
+    Caller, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
+    Group, LayerName, LayerRef, NewFunction, Noun, Publication, PublicationName, Qualifier,
+    VersionName, VersionNumber, Window,
 };
-use crate::ingest::{Spool, Staged};
 
-/// Seconds and MiB of a function whose creator names none, as in most clouds.
+/// Seconds and MiB of a new function without stated ones, as in most clouds.
 const TIMEOUT_DEFAULT: i64 = 3;
 const MEMORY_DEFAULT: u64 = 128;
 
+/// Returns the operations on functions.
 pub(super) fn operations() -> Vec<Operation> {
     let functions = "/api/v1/functions";
     let function = "/api/v1/functions/{name}";
     let versions = "/api/v1/functions/{name}/versions";
     let version = "/api/v1/functions/{name}/versions/{version}";
+    let (noun, published) = (Noun::Function, Noun::FunctionVersion);
     vec![
-        Operation::new("ListFunctions", functions, get(list)).cacheable(&[]),
-        Operation::new("CreateFunction", function, post(create)).body(BodyRule::Raw),
-        Operation::new("UpdateFunction", function, put(update)).body(BodyRule::Raw),
-        Operation::new("GetFunction", function, get(get_head)).cacheable(&[]),
-        Operation::new("DeleteFunction", function, delete(delete_function)),
-        Operation::new("PublishFunctionVersion", versions, post(publish)),
-        Operation::new("ListFunctionVersions", versions, get(list_versions)).cacheable(&[]),
-        Operation::new("GetFunctionVersion", version, get(get_version)).cacheable(&[]),
-        Operation::new("DeleteFunctionVersion", version, delete(delete_version)),
+        Operation::read("ListFunctions", noun, Route::get(functions), list).cached(&[]),
+        Operation::write("CreateFunction", noun, Route::post(function), create).body(BodyRule::Raw),
+        Operation::write("UpdateFunction", noun, Route::put(function), update).body(BodyRule::Raw),
+        Operation::read("GetFunction", noun, Route::get(function), get_head).cached(&[]),
+        Operation::write("DeleteFunction", noun, Route::delete(function), delete_function),
+        Operation::write("PublishFunctionVersion", published, Route::post(versions), publish),
+        Operation::read("ListFunctionVersions", published, Route::get(versions), list_versions)
+            .cached(&[]),
+        Operation::read("GetFunctionVersion", published, Route::get(version), get_version)
+            .cached(&[]),
+        Operation::write(
+            "DeleteFunctionVersion",
+            published,
+            Route::delete(version),
+            delete_version,
+        ),
     ]
 }
 
@@ -49,7 +57,7 @@ async fn list(
     caller: Caller,
     links: Links,
     params: Params,
-) -> Result<Json<List<FunctionBody>>, ApiError> {
+) -> Result<Json<List<FunctionBody>>, Refused> {
     let limit = paging::limit(&params)?;
     let group = params.get("group").map(Group::parse).transpose()?;
     let after = paging::group_and_name(&params)?;
@@ -70,7 +78,7 @@ async fn create(
     Segments([name]): Segments<1>,
     params: Params,
     Body(body): Body,
-) -> Result<(StatusCode, Json<FunctionBody>), ApiError> {
+) -> Result<(StatusCode, Json<FunctionBody>), Refused> {
     let fresh = FunctionConfig {
         memory: MEMORY_DEFAULT,
         timeout: TIMEOUT_DEFAULT,
@@ -93,7 +101,7 @@ async fn update(
     Segments([name]): Segments<1>,
     params: Params,
     Body(body): Body,
-) -> Result<Json<FunctionBody>, ApiError> {
+) -> Result<Json<FunctionBody>, Refused> {
     let key = key(&caller, name, &params)?;
     let settings = Settings::parse(&params)?;
     let code = read_code(&app, &caller, &params, body).await?;
@@ -114,7 +122,7 @@ async fn get_head(
     links: Links,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Json<FunctionBody>, ApiError> {
+) -> Result<Json<FunctionBody>, Refused> {
     let key = key(&caller, name, &params)?;
     let head = app.read(|catalog| catalog.get_function(&key, &Qualifier::Head))?;
     Ok(Json(FunctionBody::new(head, &links)))
@@ -125,7 +133,7 @@ async fn delete_function(
     caller: Caller,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<StatusCode, ApiError> {
+) -> Result<StatusCode, Refused> {
     let key = key(&caller, name, &params)?;
     app.blocking(move |catalog| catalog.delete_function(&caller, &key)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -137,7 +145,7 @@ async fn publish(
     links: Links,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<(StatusCode, Json<FunctionBody>), ApiError> {
+) -> Result<(StatusCode, Json<FunctionBody>), Refused> {
     let key = key(&caller, name, &params)?;
     let name = params.get("name").map(VersionName::parse).transpose()?;
     let publication = Publication {
@@ -158,9 +166,9 @@ async fn list_versions(
     links: Links,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Json<List<FunctionBody>>, ApiError> {
+) -> Result<Json<List<FunctionBody>>, Refused> {
     let key = key(&caller, name, &params)?;
-    // The head's number is 0 here.
+    // The token of the head is 0.
     let order = match paging::position(&params)? {
         None => FunctionOrder::HeadFirst,
         Some(number) => FunctionOrder::HeadFirstAfter(VersionNumber::new(number)),
@@ -179,7 +187,7 @@ async fn get_version(
     links: Links,
     Segments([name, version]): Segments<2>,
     params: Params,
-) -> Result<Json<FunctionBody>, ApiError> {
+) -> Result<Json<FunctionBody>, Refused> {
     let key = key(&caller, name, &params)?;
     let qualifier = qualifier(&version)?;
     let state = app.read(|catalog| catalog.get_function(&key, &qualifier))?;
@@ -191,7 +199,7 @@ async fn delete_version(
     caller: Caller,
     Segments([name, version]): Segments<2>,
     params: Params,
-) -> Result<StatusCode, ApiError> {
+) -> Result<StatusCode, Refused> {
     let key = key(&caller, name, &params)?;
     let qualifier = qualifier(&version)?;
     app.blocking(move |catalog| catalog.delete_function_version(&caller, &key, &qualifier)).await?;
@@ -207,42 +215,24 @@ fn key(caller: &Caller, name: String, params: &Params) -> Result<FunctionKey, Ca
     })
 }
 
-/// `latest` is the head, everything else a version's own name or its number.
+/// Parses a qualifier: `latest` is the head, any other text a version's name or number.
 fn qualifier(text: &str) -> Result<Qualifier, CatalogError> {
-    match text {
-        "latest" => Ok(Qualifier::Head),
-        _ => VersionName::parse(text).map(Qualifier::Either),
+    if text == "latest" {
+        return Ok(Qualifier::Head);
     }
+    VersionName::parse(text).map(Qualifier::Either)
 }
 
-fn number<T: std::str::FromStr>(
-    params: &Params,
-    field: &'static str,
-) -> Result<Option<T>, CatalogError> {
+fn number<T: std::str::FromStr>(params: &Params, name: &str) -> Result<Option<T>, ApiError> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
-            CatalogError::invalid(field, format!("must be a whole number, this is '{text}'"))
+            ApiError::invalid(name, format!("must be a whole number, this is '{text}'"))
         })
     };
-    params.get(field).map(parse).transpose()
+    params.get(name).map(parse).transpose()
 }
 
-/// An empty body without a reference is no code.
-async fn read_code(
-    app: &App,
-    caller: &Caller,
-    params: &Params,
-    body: Spool,
-) -> Result<Option<Staged>, CatalogError> {
-    let limit = ArtifactLimits::default().size;
-    match reference(params, &body)? {
-        Some(object) => upload::fetch_staged(app, caller, object, limit).await.map(Some),
-        None if body.is_empty() => Ok(None),
-        None => upload::read_raw(app, body, limit).await.map(Some),
-    }
-}
-
-/// What a request says of a configuration; what it does not name stays.
+/// The settings of a function in a request; those that are absent do not change.
 struct Settings {
     description: Option<String>,
     runtime: Option<String>,
@@ -254,11 +244,11 @@ struct Settings {
 }
 
 impl Settings {
-    fn parse(params: &Params) -> Result<Self, CatalogError> {
+    fn parse(params: &Params) -> Result<Self, ApiError> {
         let text = |name: &str| params.raw(name).map(str::to_owned);
         let environment = params.all("env").into_iter().map(|pair| {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
-                CatalogError::invalid("env", format!("must be KEY=VALUE, this is '{pair}'"))
+                ApiError::invalid("env", format!("must be KEY=VALUE, this is '{pair}'"))
             })?;
             Ok((key.to_owned(), value.to_owned()))
         });
@@ -267,7 +257,7 @@ impl Settings {
             let number = pair.and_then(|(_, number)| VersionNumber::parse(number));
             let (Some((name, _)), Some(number)) = (pair, number) else {
                 let reason = format!("must be NAME:VERSION, this is '{layer}'");
-                return Err(CatalogError::invalid("layer", reason));
+                return Err(ApiError::invalid("layer", reason));
             };
             Ok(LayerRef { layer: LayerName::parse(name)?, number })
         });
@@ -277,8 +267,8 @@ impl Settings {
             handler: text("handler"),
             memory: number(params, "memory")?,
             timeout: number(params, "timeout")?,
-            environment: environment.collect::<Result<_, CatalogError>>()?,
-            layers: layers.collect::<Result<_, CatalogError>>()?,
+            environment: environment.collect::<Result<_, ApiError>>()?,
+            layers: layers.collect::<Result<_, ApiError>>()?,
         })
     }
 
@@ -289,9 +279,10 @@ impl Settings {
             handler: self.handler.unwrap_or(old.handler),
             memory: self.memory.unwrap_or(old.memory),
             timeout: self.timeout.unwrap_or(old.timeout),
-            environment: match self.environment.is_empty() {
-                true => old.environment,
-                false => self.environment.into_iter().collect(),
+            environment: if self.environment.is_empty() {
+                old.environment
+            } else {
+                self.environment.into_iter().collect()
             },
             layers: if self.layers.is_empty() { old.layers } else { self.layers },
             extra: old.extra,

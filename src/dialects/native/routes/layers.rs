@@ -3,31 +3,35 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 
+use super::read_code;
 use crate::app::App;
 use crate::catalog::{DeleteRule, VersionRange};
-use crate::dialects::gate::{Body, Segments};
+use crate::dialects::extract::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
 use crate::dialects::native::paging;
-use crate::dialects::native::routes::reference;
 use crate::dialects::native::wire::{LayerVersionBody, List};
+use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::{BodyRule, Caller, Operation, upload};
+use crate::dialects::refusal::Refused;
 use crate::domain::{
-    ArtifactLimits, CatalogError, LayerFilter, LayerName, NewLayerVersion, Order, VersionNumber,
+    ArchiveProblem, Caller, CatalogError, LayerFilter, LayerName, NewLayerVersion, Noun, Order,
+    VersionNumber,
 };
 
+/// Returns the operations on layers.
 pub(super) fn operations() -> Vec<Operation> {
     let versions = "/api/v1/layers/{name}/versions";
     let version = "/api/v1/layers/{name}/versions/{version}";
+    let noun = Noun::LayerVersion;
     vec![
-        Operation::new("ListLayers", "/api/v1/layers", get(list)).cacheable(&[]),
-        Operation::new("PublishLayerVersion", versions, post(publish)).body(BodyRule::Raw),
-        Operation::new("ListLayerVersions", versions, get(list_versions)).cacheable(&[]),
-        Operation::new("GetLayerVersion", version, get(get_version)).cacheable(&[]),
-        Operation::new("DeleteLayerVersion", version, axum::routing::delete(delete_version)),
+        Operation::read("ListLayers", Noun::Layer, Route::get("/api/v1/layers"), list).cached(&[]),
+        Operation::write("PublishLayerVersion", noun, Route::post(versions), publish)
+            .body(BodyRule::Raw),
+        Operation::read("ListLayerVersions", noun, Route::get(versions), list_versions).cached(&[]),
+        Operation::read("GetLayerVersion", noun, Route::get(version), get_version).cached(&[]),
+        Operation::write("DeleteLayerVersion", noun, Route::delete(version), delete_version),
     ]
 }
 
@@ -36,11 +40,11 @@ async fn list(
     caller: Caller,
     links: Links,
     params: Params,
-) -> Result<Json<List<LayerVersionBody>>, ApiError> {
+) -> Result<Json<List<LayerVersionBody>>, Refused> {
     let filter =
         LayerFilter { prefix: params.get("prefix").map(str::to_owned), ..LayerFilter::default() };
     let limit = paging::limit(&params)?;
-    // One NUL behind a name makes the smallest text after it, and no name contains one.
+    // The smallest text after a name is that name and a NUL, which no name contains.
     let from = params.get("after").map(|name| format!("{name}\0")).unwrap_or_default();
     let page = app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit))?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.layer.name.to_string());
@@ -56,7 +60,7 @@ async fn publish(
     Segments([name]): Segments<1>,
     params: Params,
     Body(body): Body,
-) -> Result<(StatusCode, Json<LayerVersionBody>), ApiError> {
+) -> Result<(StatusCode, Json<LayerVersionBody>), Refused> {
     let name = LayerName::parse(name)?;
     let new = NewLayerVersion {
         description: params.get("description").unwrap_or_default().to_owned(),
@@ -64,16 +68,12 @@ async fn publish(
         runtimes: params.all("runtime"),
         tags: None,
     };
-    let limit = ArtifactLimits::default().size;
-    let code = match reference(&params, &body)? {
-        Some(object) => upload::fetch_staged(&app, &caller, object, limit).await?,
-        None => upload::read_raw(&app, body, limit).await?,
-    };
-    let by = caller.clone();
-    let version =
-        app.blocking(move |catalog| catalog.publish_layer_version(&by, &name, new, code)).await?;
-    let body = LayerVersionBody::new(version, &links);
-    Ok((StatusCode::CREATED, Json(body)))
+    let code = read_code(&app, &caller, &params, body).await?;
+    let code = code.ok_or_else(|| CatalogError::from(ArchiveProblem::Missing))?;
+    let version = app
+        .blocking(move |catalog| catalog.publish_layer_version(&caller, &name, new, code))
+        .await?;
+    Ok((StatusCode::CREATED, Json(LayerVersionBody::new(version, &links))))
 }
 
 async fn list_versions(
@@ -82,7 +82,7 @@ async fn list_versions(
     links: Links,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Json<List<LayerVersionBody>>, ApiError> {
+) -> Result<Json<List<LayerVersionBody>>, Refused> {
     let name = LayerName::parse(name)?;
     let limit = paging::limit(&params)?;
     let from = paging::position(&params)?.map(|last| last.saturating_sub(1));
@@ -99,7 +99,7 @@ async fn get_version(
     caller: Caller,
     links: Links,
     Segments([name, version]): Segments<2>,
-) -> Result<Json<LayerVersionBody>, ApiError> {
+) -> Result<Json<LayerVersionBody>, Refused> {
     let name = LayerName::parse(name)?;
     let version = match version.as_str() {
         "latest" => app.read(|catalog| catalog.get_newest_layer_version(caller.tenant(), &name))?,
@@ -115,7 +115,7 @@ async fn delete_version(
     State(app): State<App>,
     caller: Caller,
     Segments([name, version]): Segments<2>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<StatusCode, Refused> {
     let name = LayerName::parse(name)?;
     let number = parse_number(&version)?;
     let rule = DeleteRule::EvenIfUsed;
@@ -123,8 +123,8 @@ async fn delete_version(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn parse_number(text: &str) -> Result<VersionNumber, CatalogError> {
+fn parse_number(text: &str) -> Result<VersionNumber, ApiError> {
     VersionNumber::parse(text).ok_or_else(|| {
-        CatalogError::invalid("version", format!("must be a number from 1 on, this is '{text}'"))
+        ApiError::invalid("version", format!("must be a number from 1 on, this is '{text}'"))
     })
 }

@@ -1,27 +1,27 @@
-//! The log of changes, for admins.
+//! The audit log, for administrators.
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 
 use crate::app::App;
-use crate::dialects::Operation;
-use crate::dialects::native::errors::ApiError;
 use crate::dialects::native::paging;
 use crate::dialects::native::wire::{ChangeBody, List};
+use crate::dialects::operation::{Operation, Route};
 use crate::dialects::params::Params;
-use crate::domain::Caller;
+use crate::dialects::refusal::Refused;
+use crate::domain::{Caller, Noun};
 
+/// Returns the operations on the log.
 pub(super) fn operations() -> Vec<Operation> {
-    // Not cacheable: commands on the data folder write lines too, unseen by this process.
-    vec![Operation::new("ListChanges", "/api/v1/log", get(list))]
+    // Not cached: commands on the data folder add lines too, which this process does not count.
+    vec![Operation::admin("ListChanges", Noun::Change, Route::get("/api/v1/log"), list)]
 }
 
 async fn list(
     State(app): State<App>,
     caller: Caller,
     params: Params,
-) -> Result<Json<List<ChangeBody>>, ApiError> {
+) -> Result<Json<List<ChangeBody>>, Refused> {
     let after = paging::position(&params)?.unwrap_or_default();
     let limit = paging::limit(&params)?;
     let page = app.read(|catalog| catalog.list_audit(&caller, after, limit))?;

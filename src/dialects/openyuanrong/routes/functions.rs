@@ -1,49 +1,48 @@
 //! Functions: register, update, delete, get, list, upload code.
 
+use std::cell::RefCell;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::response::Response;
 
-use super::{REPOSITORY, SERVERLESS, TENANT_HEADERS, objects};
+use super::{REPOSITORY, SERVERLESS, TENANT_HEADERS};
 use crate::app::App;
 use crate::catalog::{Catalog, CodeInput};
-use crate::dialects::gate::{Body, Segments};
+use crate::dialects::extract::{Body, Segments};
 use crate::dialects::openyuanrong::auth::Account;
 use crate::dialects::openyuanrong::errors::ApiError;
-use crate::dialects::openyuanrong::paging::FunctionPage;
+use crate::dialects::openyuanrong::paging::{FunctionPage, Sieve};
 use crate::dialects::openyuanrong::wire::encoding::revision;
 use crate::dialects::openyuanrong::wire::extra::Extra;
 use crate::dialects::openyuanrong::wire::function::{Form, FunctionBody, Functions};
-use crate::dialects::openyuanrong::wire::input::Fields;
 use crate::dialects::openyuanrong::wire::names::{
     self, FunctionRef, OTHER_HEAD, head_name, is_alias, is_head,
 };
 use crate::dialects::openyuanrong::wire::settings::Settings;
-use crate::dialects::openyuanrong::wire::upload::{UploadHead, header};
-use crate::dialects::openyuanrong::wire::{Answer, Nothing, Outcome, Success};
+use crate::dialects::openyuanrong::wire::upload::{UploadHead, header, limits};
+use crate::dialects::openyuanrong::wire::{empty, function_answer, input, outcome};
+use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::{BodyRule, Operation};
+use crate::dialects::refusal::Refused;
 use crate::domain::{
-    CatalogError, FunctionChange, FunctionVersion, LayerRef, NewFunction, Noun, Qualifier,
-    VersionName,
+    CatalogError, CodeSource, FunctionChange, FunctionConfig, FunctionVersion, LayerRef,
+    NewFunction, Noun, Qualifier, RequestError, VersionName,
 };
+use crate::ingest::Staged;
 
 pub(super) fn operations() -> Vec<Operation> {
-    let (functions, function) = ("/functions", "/functions/{name}");
+    let all = |method: fn(&str) -> Route| method("/functions").under(SERVERLESS);
+    let one = |method: fn(&str) -> Route| method("/functions/{name}").under(SERVERLESS);
+    let code = Route::put("/functions/{name}/code").under(REPOSITORY);
+    let noun = Noun::Function;
     vec![
-        Operation::new("RegisterFunction", functions, post(register)).under(SERVERLESS),
-        Operation::new("DeleteFunction", function, delete(delete_function)).under(SERVERLESS),
-        Operation::new("UpdateFunction", function, put(update)).under(SERVERLESS),
-        Operation::new("GetFunction", function, get(get_function))
-            .under(SERVERLESS)
-            .cacheable(TENANT_HEADERS),
-        Operation::new("ListFunctions", functions, get(list))
-            .under(SERVERLESS)
-            .cacheable(TENANT_HEADERS),
-        Operation::new("UploadFunctionCode", "/functions/{name}/code", put(upload_code))
-            .under(REPOSITORY)
-            .body(BodyRule::Upload),
+        Operation::write("RegisterFunction", noun, all(Route::post), register),
+        Operation::write("DeleteFunction", noun, one(Route::delete), delete_function),
+        Operation::write("UpdateFunction", noun, one(Route::put), update),
+        Operation::read("GetFunction", noun, one(Route::get), get_function).cached(TENANT_HEADERS),
+        Operation::read("ListFunctions", noun, all(Route::get), list).cached(TENANT_HEADERS),
+        Operation::write("UploadFunctionCode", noun, code, upload_code).body(BodyRule::Upload),
     ]
 }
 
@@ -52,35 +51,35 @@ async fn register(
     account: Account,
     params: Params,
     Body(body): Body,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let parse = || {
-        let mut settings = Settings::parse(Fields::read(&body)?)?;
-        let instances = settings.check_new()?;
-        let named = FunctionRef::parse_new(&account, &settings.name)?;
-        Ok((settings, instances, named))
+        let mut settings = input::read(&body, Settings::parse)?;
+        settings.check_new()?;
+        let named = FunctionRef::parse_new(&account, &settings.extra.name)?;
+        Ok((settings, named))
     };
-    let (settings, instances, named) = parse().map_err(ApiError::bad_request)?;
-    let (mut config, mut extra) = settings.create(instances);
-    config.layers = bind_layers(&app, &account, &settings.layers, &settings.runtime)?;
-    let head_name = VersionName::parse(head_name(&settings.kind))?;
-    if settings.object().is_some() {
+    let (settings, named) = parse().map_err(ApiError::bad_request)?;
+    let layers = bind_layers(&app, &account, &settings.layers, &settings.runtime)?;
+    let mut config = FunctionConfig { layers, ..FunctionConfig::default() };
+    settings.apply(&mut config);
+    config.runtime = settings.runtime;
+    let mut extra = settings.extra;
+    let head_name = VersionName::parse(head_name(&extra.kind))?;
+    if extra.object().is_some() {
         app.read(|catalog| catalog.check_new_function(&named.key))?;
     }
-    let code = objects::copy(&app, &account, &settings).await?;
+    let code = copy_object(&app, &account, &extra).await?;
     extra.note_copy(code.as_ref().map(|code| &code.artifact));
-    extra.write_to(&mut config)?;
+    config.extra.extend([extra.entry()?]);
     let new = NewFunction { key: named.key, head_name, config };
     let is_admin = params.get("isAdmin").is_some();
     let form = if is_admin { Form::Result } else { Form::Created };
     let created = app.blocking(move |catalog| {
         let head = catalog.create_function(&account.caller, new, code)?;
-        FunctionBody::new(catalog, &account, head, form)
+        FunctionBody::new(catalog, &account, head, extra, form)
     });
     let body = created.await.map_err(ApiError::unless_missing(ApiError::no_key()))?;
-    Ok(match is_admin {
-        true => Answer(Outcome::new(body)).into_response(),
-        false => Answer(Success::new(body)).into_response(),
-    })
+    Ok(function_answer(body, is_admin))
 }
 
 async fn update(
@@ -88,40 +87,47 @@ async fn update(
     account: Account,
     Segments([name]): Segments<1>,
     Body(body): Body,
-) -> Result<Answer<Outcome<FunctionBody>>, ApiError> {
-    let settings = Settings::parse(Fields::read(&body)?)?;
+) -> Result<Response, Refused> {
+    let mut settings = input::read(&body, Settings::parse)?;
     let named = FunctionRef::parse_path(&account, &name)?;
-    let instances = settings.check_update()?;
+    settings.check()?;
     let missing = || ApiError::no_function(named.shown());
-    let head = find_head(&app, &named, head_name(&settings.kind), missing())?;
+    let head = get_state(&app, &named, &Qualifier::Head, missing)?;
+    if head.name.as_str() != head_name(&settings.extra.kind) {
+        return Err(missing().into());
+    }
     check_revision(&head, &settings.revision_id)?;
     let layers = bind_layers(&app, &account, &settings.layers, &head.config.runtime)?;
-    let copied = objects::copy(&app, &account, &settings).await?;
-    let artifact = copied.as_ref().map(|code| code.artifact);
+    let copied = copy_object(&app, &account, &settings.extra).await?;
+    let old = Extra::of(&head)?;
+    // Code that was copied from a bucket is deleted together with the bucket's name.
+    let is_copy = head.code.is_some_and(|code| old.is_copy(&code));
+    let mut extra = std::mem::take(&mut settings.extra).replacing(old);
+    extra.note_copy(copied.as_ref().map(|code| &code.artifact));
     let code = match copied {
         Some(code) => CodeInput::Replace(code),
-        None if settings.has_object || is_copy(&head) => CodeInput::Remove,
+        None if extra.has_object() || is_copy => CodeInput::Remove,
         None => CodeInput::Keep,
     };
+    // Inside the transaction the head of this revision has the same fields, but for those of the
+    // object: an upload clears them, and an update replaces them.
+    let entry = extra.entry()?;
     let change = FunctionChange {
         expected_revision: Some(head.revision),
         touches: true,
         apply: Box::new(move |old| {
-            let (mut config, mut extra) = (old.config.clone(), Extra::of(old));
-            settings.apply(instances, &mut config, &mut extra);
-            extra.note_copy(artifact.as_ref());
-            config.layers = layers;
-            extra.write_to(&mut config)?;
+            let mut config = FunctionConfig { layers, ..old.config.clone() };
+            settings.apply(&mut config);
+            config.extra.extend([entry]);
             Ok(config)
         }),
     };
     let key = named.key.clone();
     let updated = app.blocking(move |catalog| {
         let head = catalog.update_function(&account.caller, &key, change, code)?;
-        FunctionBody::new(catalog, &account, head, Form::Result)
+        FunctionBody::new(catalog, &account, head, extra, Form::Result)
     });
-    let body = updated.await.map_err(ApiError::unless_missing(missing()))?;
-    Ok(Answer(Outcome::new(body)))
+    Ok(outcome(updated.await.map_err(ApiError::unless_missing(missing()))?))
 }
 
 async fn delete_function(
@@ -129,7 +135,7 @@ async fn delete_function(
     account: Account,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Answer<Nothing>, ApiError> {
+) -> Result<Response, Refused> {
     let parse = || {
         let named = FunctionRef::parse_path(&account, &name)?;
         let wanted = Wanted::parse(&params, &named)?;
@@ -138,22 +144,18 @@ async fn delete_function(
     let (named, wanted) = parse().map_err(ApiError::bad_request)?;
     let no_function = ApiError::no_function(named.shown());
     let (version, missing) = match wanted {
-        Wanted::Head => (None, no_function),
-        Wanted::Version(name) if is_head(&name) => (None, no_function),
-        Wanted::Version(name) => (Some(name), ApiError::no_key()),
+        Wanted::Version(name) if !is_head(&name) => (Some(name), ApiError::no_key()),
+        Wanted::Head | Wanted::Version(_) => (None, no_function),
         Wanted::Alias(name) => (Some(name), no_function),
     };
-    // A name that no version can have is simply not there.
+    // No version has a name that is not well-formed.
     let version = version.map(VersionName::parse).transpose().map_err(|_| ApiError::no_key())?;
-    let deleted = app.blocking(move |catalog| match version {
+    let deleted = app.blocking(move |catalog| match version.map(Qualifier::Name) {
         None => catalog.delete_function(&account.caller, &named.key),
-        Some(name) => {
-            let version = Qualifier::Name(name);
-            catalog.delete_function_version(&account.caller, &named.key, &version)
-        }
+        Some(name) => catalog.delete_function_version(&account.caller, &named.key, &name),
     });
     deleted.await.map_err(|error| ApiError::unless_missing(missing)(error).or_404())?;
-    Ok(Answer(Nothing {}))
+    Ok(empty())
 }
 
 async fn get_function(
@@ -161,7 +163,7 @@ async fn get_function(
     account: Account,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let named = FunctionRef::parse_path(&account, &name)?;
     let wanted = Wanted::parse(&params, &named)?;
     let kind = params.get("kind").unwrap_or_default();
@@ -169,43 +171,53 @@ async fn get_function(
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
     let found = app.read(|catalog| {
         let state = find(catalog, &named, &wanted, kind)?;
-        FunctionBody::new(catalog, &account, state, form)
+        let extra = Extra::of(&state)?;
+        FunctionBody::new(catalog, &account, state, extra, form)
     });
     let missing = ApiError::no_function(named.shown());
     let body = found.map_err(|error| ApiError::unless_missing(missing)(error).or_404())?;
-    Ok(match is_admin {
-        true => Answer(Outcome::new(body)).into_response(),
-        false => Answer(Success::new(body)).into_response(),
-    })
+    Ok(function_answer(body, is_admin))
 }
 
 async fn list(
     State(app): State<App>,
     account: Account,
     params: Params,
-) -> Result<Answer<Outcome<Functions>>, ApiError> {
-    let page = FunctionPage::parse(&params);
-    if page.is_zero_sized() {
-        return Ok(Answer(Outcome::new(Functions { functions: None, total: 0 })));
-    }
-    let window = page.window()?;
+) -> Result<Response, Refused> {
+    let Some(window) = FunctionPage::parse(&params).window()? else {
+        return Ok(outcome(Functions { functions: None, total: 0 }));
+    };
     let part = params.get("name").map(str::to_owned);
     let version = params.get("versionNumber").or(params.get("qualifier")).map(str::to_owned);
     let functions = app.blocking(move |catalog| {
         let (owner, version) = (&account.owner, version.as_deref());
-        let found = match part {
-            None => catalog.list_all_function_versions(owner, version, window)?,
+        let (found, extras) = match part {
+            None => {
+                let found = catalog.list_all_function_versions(owner, version, window)?;
+                let extras = found.items.iter().map(Extra::of).collect::<Result<_, _>>()?;
+                (found, extras)
+            }
             Some(part) => {
-                let keep = |state: &FunctionVersion| Extra::of(state).name.contains(&part);
-                catalog.search_function_versions(owner, version, keep, window)?
+                let matches = RefCell::new(Sieve::new(window));
+                let keep = |state: &FunctionVersion| {
+                    let extra = Extra::of(state)?;
+                    let is_match = extra.name.contains(&part);
+                    if is_match {
+                        matches.borrow_mut().take(extra);
+                    }
+                    Ok(is_match)
+                };
+                let found = catalog.search_function_versions(owner, version, keep, window)?;
+                (found, matches.into_inner().page.items)
             }
         };
-        let items = found.items.into_iter();
-        let items = items.map(|state| FunctionBody::new(catalog, &account, state, Form::Result));
-        let functions = Some(items.collect::<Result<Vec<_>, _>>()?);
-        Ok(Functions { functions, total: found.total })
+        let show =
+            |(state, extra)| FunctionBody::new(catalog, &account, state, extra, Form::Result);
+        let bodies = found.items.into_iter().zip(extras).map(show);
+        let functions = Some(bodies.collect::<Result<_, _>>()?);
+        Ok::<_, CatalogError>(Functions { functions, total: found.total })
     });
-    Ok(Answer(Outcome::new(functions.await?)))
+    Ok(outcome(functions.await?))
 }
 
 async fn upload_code(
@@ -214,109 +226,80 @@ async fn upload_code(
     Segments([name]): Segments<1>,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<Answer<Outcome<FunctionBody>>, ApiError> {
+) -> Result<Response, Refused> {
     let upload = UploadHead::parse(&app, &headers)?;
     let named = FunctionRef::parse_path(&account, &name)?;
-    let wanted = Some(header(&headers, "x-version")).filter(|version| !version.is_empty());
-    let head = find_uploaded(&app, &named, wanted.as_deref().unwrap_or(OTHER_HEAD))?;
+    let version = header(&headers, "x-version");
+    let version = if version.is_empty() { OTHER_HEAD } else { &version };
+    let head = get_state(&app, &named, &Qualifier::Head, ApiError::no_key)?;
+    if head.name.as_str() != version {
+        let name = VersionName::parse(version).map_err(|_| ApiError::no_key())?;
+        get_state(&app, &named, &Qualifier::Name(name), ApiError::no_key)?;
+        let rule = "is published and cannot take new code, upload to";
+        let message = format!("X-Version: {version} {rule} {} and publish it", head.name);
+        return Err(ApiError::invalid(message).into());
+    }
     check_revision(&head, &upload.revision_id)?;
-    let code = upload.read(&app, body).await?;
+    let code = CodeInput::Replace(upload.read(&app, body).await?);
+    let mut extra = Extra::of(&head)?;
+    extra.leave_bucket();
+    let entry = extra.entry()?;
     let change = FunctionChange {
         expected_revision: Some(head.revision),
-        // Neither revision nor time of the update move (openyuanrong.md section 3).
+        // Revision and time of the update stay (openyuanrong.md section 3).
         touches: false,
         apply: Box::new(|old| {
-            let (mut config, mut extra) = (old.config.clone(), Extra::of(old));
-            extra.leave_bucket();
-            extra.write_to(&mut config)?;
+            let mut config = old.config.clone();
+            config.extra.extend([entry]);
             Ok(config)
         }),
     };
     let uploaded = app.blocking(move |catalog| {
-        let head = catalog.update_function(
-            &account.caller,
-            &named.key,
-            change,
-            CodeInput::Replace(code),
-        )?;
-        FunctionBody::new(catalog, &account, head, Form::Result)
+        let head = catalog.update_function(&account.caller, &named.key, change, code)?;
+        FunctionBody::new(catalog, &account, head, extra, Form::Result)
     });
-    let body = uploaded.await.map_err(ApiError::unless_missing(ApiError::no_key()))?;
-    Ok(Answer(Outcome::new(body)))
+    Ok(outcome(uploaded.await.map_err(ApiError::unless_missing(ApiError::no_key()))?))
 }
 
-/// Whether a head has the code that was copied from its bucket: it goes with the bucket's name.
-fn is_copy(head: &FunctionVersion) -> bool {
-    head.code.is_some_and(|code| Extra::of(head).is_copy(&code))
-}
-
-/// Finds the record that code goes into; a published version never takes any.
-fn find_uploaded(
+fn get_state(
     app: &App,
     named: &FunctionRef,
-    version: &str,
+    qualifier: &Qualifier,
+    missing: impl FnOnce() -> ApiError,
 ) -> Result<FunctionVersion, ApiError> {
-    let head = app.read(|catalog| catalog.get_function(&named.key, &Qualifier::Head));
-    let head = head.map_err(ApiError::unless_missing(ApiError::no_key()))?;
-    if head.name.as_str() == version {
-        return Ok(head);
-    }
-    let qualifier = VersionName::parse(version).map(Qualifier::Name);
-    let qualifier = qualifier.map_err(|_| ApiError::no_key())?;
-    let published = app.read(|catalog| catalog.get_function(&named.key, &qualifier));
-    published.map_err(ApiError::unless_missing(ApiError::no_key()))?;
-    Err(ApiError::invalid(format!(
-        "X-Version: {version} is published and cannot take new code, upload to {} and publish it",
-        head.name
-    )))
-}
-
-/// Finds a head by what its kind calls it.
-fn find_head(
-    app: &App,
-    named: &FunctionRef,
-    name: &str,
-    missing: ApiError,
-) -> Result<FunctionVersion, ApiError> {
-    match app.read(|catalog| catalog.get_function(&named.key, &Qualifier::Head)) {
-        Ok(head) if head.name.as_str() == name => Ok(head),
-        Ok(_) => Err(missing),
-        Err(error) => Err(ApiError::unless_missing(missing)(error)),
-    }
+    let found = app.read(|catalog| catalog.get_function(&named.key, qualifier));
+    found.map_err(ApiError::unless_missing(missing()))
 }
 
 fn check_revision(head: &FunctionVersion, stated: &str) -> Result<(), ApiError> {
-    if revision(head.revision) == stated { Ok(()) } else { Err(ApiError::stale()) }
+    if revision(head.revision) == stated { Ok(()) } else { Err(ApiError::old_revision()) }
 }
 
-/// Which record a request means.
-#[derive(Debug, PartialEq, Eq)]
+/// The record that a request means.
 enum Wanted {
-    /// None was named.
+    /// The request names no record.
     Head,
-    /// By its exact name, which may be that of a head.
+    /// The record of this exact name, which may be that of a head.
     Version(String),
-    /// By a qualifier that looks like an alias.
+    /// A qualifier in the form of an alias.
     Alias(String),
 }
 
 impl Wanted {
-    /// An alias comes before a version's number, and that before any other qualifier and the URN
+    /// An alias comes before a version's number, the number before any other qualifier and the URN
     /// (openyuanrong.md section 5).
     fn parse(params: &Params, named: &FunctionRef) -> Result<Self, ApiError> {
-        let qualifier = params.get("qualifier");
+        let (qualifier, in_urn) = (params.get("qualifier"), named.version.as_ref());
         if let Some(qualifier) = qualifier {
             names::check_qualifier(qualifier)?;
+            if let Some((_, urn)) = in_urn.filter(|(version, _)| version != qualifier) {
+                return Err(ApiError::foreign_urn(urn));
+            }
+            if is_alias(qualifier) {
+                return Ok(Self::Alias(qualifier.to_owned()));
+            }
         }
-        if let (Some(qualifier), Some((version, urn))) = (qualifier, &named.version)
-            && qualifier != version
-        {
-            return Err(ApiError::foreign_urn(urn));
-        }
-        if let Some(alias) = qualifier.filter(|qualifier| is_alias(qualifier)) {
-            return Ok(Self::Alias(alias.to_owned()));
-        }
-        let in_urn = named.version.as_ref().map(|(version, _)| version.as_str());
+        let in_urn = in_urn.map(|(version, _)| version.as_str());
         let version = params.get("versionNumber").or(qualifier).or(in_urn);
         Ok(version.map_or(Self::Head, |version| Self::Version(version.to_owned())))
     }
@@ -339,12 +322,37 @@ fn find(
     }
     match VersionName::parse(version) {
         Ok(name) => catalog.get_function(&named.key, &Qualifier::Name(name)),
-        // A name that no version can have is simply not there.
+        // No version has a name that is not well-formed.
         Err(_) => Err(CatalogError::not_found(Noun::FunctionVersion, version)),
     }
 }
 
-/// Finds the layer versions of some URNs: each once, and made for the runtime.
+/// Copies the code that a function names. `None` when it names no object, or one of a bucket that
+/// is not known here: then only the record is stored, as the vendor does. The object must have the
+/// SHA-512 that is stated, if one is.
+async fn copy_object(
+    app: &App,
+    account: &Account,
+    extra: &Extra,
+) -> Result<Option<Staged>, Refused> {
+    let Some(object) = extra.object() else { return Ok(None) };
+    let staging = match app.stage(&account.caller, CodeSource::Object(object), limits(app)).await {
+        Err(RequestError::Catalog(CatalogError::NotFound { what: Noun::Bucket, .. })) => {
+            return Ok(None);
+        }
+        staged => staged?,
+    };
+    let staged = app.blocking(move |_| staging.finish()).await?;
+    let (stated, actual) = (&extra.code_checksum, hex::encode(staged.artifact.digests.sha512));
+    if stated.is_empty() || stated.eq_ignore_ascii_case(&actual) {
+        return Ok(Some(staged));
+    }
+    let stated = stated.clone();
+    Err(CatalogError::ChecksumMismatch { algorithm: "SHA-512", stated, actual }.into())
+}
+
+/// Finds the layer versions of some URNs; refuses two of one layer, and one that is not compatible
+/// with the runtime.
 fn bind_layers(
     app: &App,
     account: &Account,
@@ -373,7 +381,8 @@ fn bind_layers(
     Ok(bound)
 }
 
-/// One spelling of a runtime: other clouds use capitals, and this one has two words for Java 8.
+/// Returns one spelling of a runtime: other clouds use capitals, and this one has two words for
+/// Java 8.
 fn plain_runtime(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     if name == "java1.8" { "java8".to_owned() } else { name }

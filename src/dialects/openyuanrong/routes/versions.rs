@@ -1,14 +1,13 @@
 //! Versions of a function: list, publish.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::response::Response;
 
 use super::{SERVERLESS, TENANT_HEADERS};
 use crate::app::App;
 use crate::catalog::Catalog;
-use crate::dialects::Operation;
-use crate::dialects::gate::{Body, Segments};
+use crate::dialects::extract::{Body, Segments};
+use crate::dialects::json_writer::RowsAt;
 use crate::dialects::openyuanrong::auth::Account;
 use crate::dialects::openyuanrong::errors::ApiError;
 use crate::dialects::openyuanrong::paging::{FunctionPage, no_size};
@@ -16,30 +15,28 @@ use crate::dialects::openyuanrong::wire::encoding::{
     labelled, part as part_of, revision, version_name,
 };
 use crate::dialects::openyuanrong::wire::extra::{Extra, S3};
-use crate::dialects::openyuanrong::wire::function::{
-    Form, FunctionBody, PageInfo, VersionItem, Versions, VersionsForAdmin,
-};
-use crate::dialects::openyuanrong::wire::input::Fields;
+use crate::dialects::openyuanrong::wire::function::{Form, FunctionBody, VersionItem};
 use crate::dialects::openyuanrong::wire::names::{FunctionRef, head_name, is_version_number};
 use crate::dialects::openyuanrong::wire::settings::PublishBody;
-use crate::dialects::openyuanrong::wire::{Answer, Outcome, Success};
+use crate::dialects::openyuanrong::wire::{function_answer, input};
+use crate::dialects::operation::{Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::stream::{self, Rows};
+use crate::dialects::refusal::Refused;
+use crate::dialects::stream::{self, Frame};
 use crate::domain::{
-    CatalogError, FunctionKey, FunctionOrder, FunctionVersion, Page, Publication, PublicationName,
-    Qualifier, VersionName, Window,
+    CatalogError, FunctionKey, FunctionOrder, Noun, Page, Publication, PublicationName, Qualifier,
+    VersionName, Window,
 };
 
 /// Published versions of one function (openyuanrong.md section 5).
 const VERSIONS_MAX: u64 = 8;
 
 pub(super) fn operations() -> Vec<Operation> {
-    let versions = "/functions/{name}/versions";
+    let (path, noun) = ("/functions/{name}/versions", Noun::FunctionVersion);
+    let (get, post) = (Route::get(path).under(SERVERLESS), Route::post(path).under(SERVERLESS));
     vec![
-        Operation::new("ListFunctionVersions", versions, get(list))
-            .under(SERVERLESS)
-            .cacheable(TENANT_HEADERS),
-        Operation::new("PublishFunctionVersion", versions, post(publish)).under(SERVERLESS),
+        Operation::read("ListFunctionVersions", noun, get, list).cached(TENANT_HEADERS),
+        Operation::write("PublishFunctionVersion", noun, post, publish),
     ]
 }
 
@@ -48,54 +45,68 @@ async fn list(
     account: Account,
     Segments([name]): Segments<1>,
     params: Params,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Refused> {
     let named = FunctionRef::parse_path(&account, &name)?;
     let page = FunctionPage::parse(&params);
-    if page.is_zero_sized() {
-        return Err(no_size());
-    }
-    let window = page.window()?;
+    let window = page.window()?.ok_or_else(no_size)?;
     let is_admin = params.get("isAdmin").is_some();
+    let form = if is_admin { Form::Result } else { Form::Listed };
     let (mut at, end) = (window.offset, window.offset.saturating_add(window.limit));
-    // No page is too large for this cloud, so that it is read and sent as a list without pages.
+    // A page may have any size here, so that it is read and sent as a list without pages.
     let fetch = move |catalog: &Catalog, rows: u64| {
         let part = Window { offset: at, limit: rows.min(end - at) };
-        let found = select(catalog, &named.key, part)?;
+        let found =
+            catalog.list_function_versions(&named.key, FunctionOrder::LastWrittenFirst, part);
+        let found = match found {
+            // A function that does not exist has no versions.
+            Err(CatalogError::NotFound { .. }) => Page::empty(),
+            found => found?,
+        };
         at += found.items.len() as u64;
-        let items = found.items.into_iter().map(|state| match is_admin {
-            true => part_of(&FunctionBody::new(catalog, &account, state, Form::Result)?),
-            false => part_of(&VersionItem::new(catalog, &account, state)?),
+        let items = found.items.into_iter().map(|state| {
+            let extra = Extra::of(&state)?;
+            let body = FunctionBody::new(catalog, &account, state, extra, form)?;
+            if is_admin { part_of(&body) } else { part_of(&VersionItem::from(body)) }
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
         Ok(Page { items, more: found.more && at < end, next: None, total: found.total })
     };
-    let response = if is_admin {
-        let around = |total| Outcome::new(VersionsForAdmin { versions: Rows, total });
-        stream::list(&app, fetch, around).await?
-    } else {
-        let around = |total| Versions {
-            functions: (window.offset < total).then_some(Rows),
-            page_info: PageInfo {
-                page_index: page.index.to_string(),
-                page_size: page.size.to_string(),
-                total,
-            },
-        };
-        stream::list(&app, fetch, around).await?
+    let around = |total| {
+        if is_admin { admin_frame(total) } else { frame(page, window.offset < total, total) }
     };
-    Ok(labelled(response))
+    Ok(labelled(stream::list(&app, fetch, around).await?))
 }
 
-/// A function that does not exist has no versions, and that is no error here.
-fn select(
-    catalog: &Catalog,
-    key: &FunctionKey,
-    window: Window,
-) -> Result<Page<FunctionVersion>, CatalogError> {
-    match catalog.list_function_versions(key, FunctionOrder::LastWrittenFirst, window) {
-        Err(CatalogError::NotFound { .. }) => Ok(Page::empty()),
-        found => found,
-    }
+/// Writes the list of versions around its rows; a page without rows is null.
+fn frame(page: FunctionPage, has_rows: bool, total: u64) -> Frame {
+    Frame::object(|list| {
+        let rows = if has_rows {
+            list.rows("functions")
+        } else {
+            list.json("functions", "null");
+            // No row follows, so that any place is right.
+            RowsAt(0)
+        };
+        let mut info = list.object("pageInfo");
+        info.text("pageIndex", &page.index.to_string());
+        info.text("pageSize", &page.size.to_string());
+        info.number("total", total);
+        info.end();
+        rows
+    })
+}
+
+/// Writes the list of versions for an administrator around its rows.
+fn admin_frame(total: u64) -> Frame {
+    Frame::object(|list| {
+        list.number("code", 0);
+        list.text("message", "");
+        let mut result = list.object("result");
+        let rows = result.rows("versions");
+        result.number("total", total);
+        result.end();
+        rows
+    })
 }
 
 async fn publish(
@@ -104,8 +115,8 @@ async fn publish(
     Segments([name]): Segments<1>,
     params: Params,
     Body(body): Body,
-) -> Result<Response, ApiError> {
-    let mut body = PublishBody::parse(Fields::read(&body)?)?;
+) -> Result<Response, Refused> {
+    let mut body = input::read(&body, PublishBody::parse)?;
     let named = FunctionRef::parse_path(&account, &name)?;
     if body.version_number.is_empty() {
         body.version_number = version_name(app.clock().now());
@@ -115,19 +126,15 @@ async fn publish(
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
     let published = app.blocking(move |catalog| {
         let version = catalog.publish_function_version(&account.caller, &key, publication)?;
-        FunctionBody::new(catalog, &account, version, form)
+        let extra = Extra::of(&version)?;
+        FunctionBody::new(catalog, &account, version, extra, form)
     });
-    let body = published.await.map_err(refuse)?;
-    Ok(match is_admin {
-        true => Answer(Outcome::new(body)).into_response(),
-        false => Answer(Success::new(body)).into_response(),
-    })
+    Ok(function_answer(published.await.map_err(refuse)?, is_admin))
 }
 
-/// Checks in the order of openyuanrong.md section 1.2; the catalog does it once more, atomically.
+/// Checks in the order of openyuanrong.md section 1.2; the catalog checks again, atomically.
 fn check(catalog: &Catalog, key: &FunctionKey, body: PublishBody) -> Result<Publication, ApiError> {
-    let head = catalog.get_function(key, &Qualifier::Head);
-    let head = head.map_err(ApiError::unless_missing(ApiError::no_head()))?;
+    let head = catalog.get_function(key, &Qualifier::Head).map_err(refuse)?;
     if head.function.versions >= VERSIONS_MAX {
         return Err(ApiError::too_many_versions(head.function.versions + 1));
     }
@@ -135,13 +142,24 @@ fn check(catalog: &Catalog, key: &FunctionKey, body: PublishBody) -> Result<Publ
         return Err(ApiError::no_head());
     }
     if revision(head.revision) != body.revision_id {
-        return Err(stale());
+        return Err(old_revision());
     }
     if !is_version_number(&body.version_number) {
-        return Err(ApiError::bad_version_number());
+        return Err(ApiError::invalid(
+            "versionNumber can only contain digits, letters, dots(.), hyphens(-), and \
+             underscores(_), and must start and end with a digit or letter, with less than 42 \
+             characters",
+        ));
     }
     let name = VersionName::parse(body.version_number)?;
-    check_object(catalog, &head, &name)?;
+    let extra = Extra::of(&head)?;
+    // A function in a bucket must name its object; a version that exists is refused first.
+    if extra.storage_type == S3 && !extra.has_object() && head.code.is_none() {
+        let missing = ApiError::invalid("empty function version's bucket info");
+        let existing = catalog.get_function(key, &Qualifier::Name(name));
+        existing.map_err(ApiError::unless_missing(missing))?;
+        return Err(ApiError::duplicate());
+    }
     Ok(Publication {
         name: PublicationName::Given(name),
         description: body.description,
@@ -151,38 +169,15 @@ fn check(catalog: &Catalog, key: &FunctionKey, body: PublishBody) -> Result<Publ
     })
 }
 
-/// A function in a bucket must name its object; that its version exists already is said first.
-fn check_object(
-    catalog: &Catalog,
-    head: &FunctionVersion,
-    name: &VersionName,
-) -> Result<(), ApiError> {
-    let extra = Extra::of(head);
-    let is_nowhere = extra.storage_type == S3
-        && extra.bucket_id.is_empty()
-        && extra.object_id.is_empty()
-        && head.code.is_none();
-    if !is_nowhere {
-        return Ok(());
-    }
-    match catalog.get_function(&head.function.key, &Qualifier::Name(name.clone())) {
-        Ok(_) => Err(ApiError::duplicate()),
-        Err(CatalogError::NotFound { .. }) => {
-            Err(ApiError::invalid("empty function version's bucket info"))
-        }
-        Err(other) => Err(other.into()),
-    }
-}
-
-/// Words what the catalog finds although [`check`] did not: someone else was faster.
+/// Words a refusal that [`check`] did not find because another request came in between.
 fn refuse(error: CatalogError) -> ApiError {
     match error {
         CatalogError::NotFound { .. } => ApiError::no_head(),
-        CatalogError::Stale { .. } => stale(),
+        CatalogError::Stale { .. } => old_revision(),
         other => other.into(),
     }
 }
 
-fn stale() -> ApiError {
+fn old_revision() -> ApiError {
     ApiError::new(4134, "revisionId is non latest version")
 }

@@ -17,14 +17,13 @@ use crate::domain::{CatalogError, Timestamp};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// Renders a whole answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let mut response = labelled(Response::new(Body::from(render(value))));
     *response.status_mut() = status;
     response
 }
 
-/// Gives an answer that was rendered elsewhere this cloud's media type.
+/// Sets this cloud's media type on an answer that was rendered elsewhere.
 pub(crate) fn labelled(mut response: Response) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
@@ -82,7 +81,7 @@ pub(crate) fn revision(milliseconds: u64) -> String {
     second + fraction.trim_end_matches('0')
 }
 
-/// Makes the name of a version that nobody named.
+/// Makes a name for a version whose publication states none.
 pub(crate) fn version_name(time: Timestamp) -> String {
     strtime::format("v%Y%m%d-%H%M%S", time).unwrap_or_default()
 }
@@ -106,14 +105,8 @@ mod tests {
         assert_eq!(time(moment), "2026-11-21 16:47:08.660 UTC");
         assert_eq!(version_name(moment), "v20261121-164708");
         let base = moment.as_millisecond() as u64 - 660;
-        for (milliseconds, spelled) in [
-            (661, "20261121164708661"),
-            (170, "2026112116470817"),
-            (500, "202611211647085"),
-            (0, "20261121164708"),
-            (7, "20261121164708007"),
-        ] {
-            assert_eq!(revision(base + milliseconds), spelled);
-        }
+        let spelled = [661, 170, 500, 0, 7].map(|milliseconds| revision(base + milliseconds));
+        let fractions = ["661", "17", "5", "", "007"];
+        assert_eq!(spelled, fractions.map(|fraction| format!("20261121164708{fraction}")));
     }
 }

@@ -1,25 +1,23 @@
-//! What only this cloud knows about a function; kept with it and echoed here alone.
+//! What only this cloud knows of a function: stored with the function, shown by this cloud alone.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
 
-use super::input::Fields;
+use super::input;
 use super::names::{FAAS, spell};
-use crate::dialects::openyuanrong::errors::ApiError;
-use crate::domain::{Artifact, CatalogError, FunctionConfig, FunctionVersion};
+use crate::dialects::json_fields::{Fields, WrongType};
+use crate::domain::{Artifact, CatalogError, FunctionKey, FunctionVersion, ObjectRef};
 
 /// The key of these fields in a function's configuration.
 const KEY: &str = "openyuanrong";
 
-/// The smallest `cpu` that may be given, for functions that other clouds made, in milli-cores.
-const CPU_DEFAULT: i64 = 300;
-
 /// The storage type of functions whose code is an object in a bucket.
 pub(crate) const S3: &str = "s3";
 
-/// How many instances a function may have, and what one of them takes at once.
+/// The least and the most instances of a function, and the requests that one takes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Instances {
     pub(crate) min: i64,
@@ -33,11 +31,27 @@ impl Default for Instances {
     }
 }
 
+/// The form in which the fields are stored; fields without a version have this form too.
+const VERSION: u64 = 1;
+
+fn write_version<S: Serializer>(_: &(), serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(VERSION)
+}
+
+fn read_version<'d, D: Deserializer<'d>>(deserializer: D) -> Result<(), D::Error> {
+    match u64::deserialize(deserializer)? {
+        VERSION => Ok(()),
+        other => Err(D::Error::custom(format!("unknown version {other}"))),
+    }
+}
+
 /// The fields beside those that every cloud knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Extra {
-    /// As it was registered: `0@svc@fn`, `0-svc-fn` or `fn`.
+    #[serde(serialize_with = "write_version", deserialize_with = "read_version")]
+    version: (),
+    /// The name as it was registered: `0@svc@fn`, `0-svc-fn` or `fn`.
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) cpu: i64,
@@ -46,9 +60,9 @@ pub(crate) struct Extra {
     pub(crate) code_path: String,
     pub(crate) bucket_id: String,
     pub(crate) object_id: String,
-    /// As it was stated for an object of a bucket.
+    /// The SHA-512 that the client stated for an object of a bucket.
     pub(crate) code_checksum: String,
-    /// SHA-256, in hexadecimal, of what was copied from there; empty when nothing was.
+    /// SHA-256, in hexadecimal, of the object that was copied; empty when none was.
     pub(crate) copied: String,
     pub(crate) custom_resources: Option<BTreeMap<String, Number>>,
     pub(crate) tags: Option<BTreeMap<String, String>>,
@@ -60,37 +74,80 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
-    /// Returns a function's own fields, or what stands for them when another cloud made it.
-    pub(crate) fn of(state: &FunctionVersion) -> Self {
-        let own = state.config.extra.get(KEY);
-        own.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Self {
-            name: spell(&state.function.key),
+    /// Reads the fields of a function; a function of another cloud has defaults.
+    ///
+    /// Fails with `Internal` when they cannot be read: the next update would store defaults in
+    /// their place.
+    pub(crate) fn of(state: &FunctionVersion) -> Result<Self, CatalogError> {
+        let key = &state.function.key;
+        if let Some(text) = state.config.extra.get(KEY) {
+            return Self::parse(text, key);
+        }
+        let code = state.code.map(|code| hex::encode(code.digests.sha256));
+        // In our own code folder, relative to the data folder.
+        let code_path = code.map(|name| format!("code/{}/{name}.zip", &name[..2]));
+        Ok(Self {
+            name: spell(key),
             kind: FAAS.to_owned(),
-            cpu: CPU_DEFAULT,
+            // Milli-cores: the least that a client may state.
+            cpu: 300,
             storage_type: "local".to_owned(),
-            code_path: state.code.map(|code| code_path(&code.digests.sha256)).unwrap_or_default(),
+            code_path: code_path.unwrap_or_default(),
             ..Self::default()
         })
     }
 
-    /// Puts the fields into a configuration.
-    pub(crate) fn write_to(&self, config: &mut FunctionConfig) -> Result<(), CatalogError> {
-        let text = serde_json::to_string(self).map_err(CatalogError::internal)?;
-        config.extra.insert(KEY.to_owned(), text);
-        Ok(())
+    fn parse(text: &str, key: &FunctionKey) -> Result<Self, CatalogError> {
+        serde_json::from_str(text).map_err(|error| {
+            let (tenant, name) = (&key.tenant, spell(key));
+            let what = format!("the settings of the function {name} of the tenant {tenant}");
+            CatalogError::internal(format!("{what} for {KEY} cannot be read: {error}"))
+        })
     }
 
-    /// Notes what was copied from the bucket, if anything was.
+    /// Returns the entry that holds the fields in the `extra` of a configuration.
+    pub(crate) fn entry(&self) -> Result<(String, String), CatalogError> {
+        Ok((KEY.to_owned(), serde_json::to_string(self).map_err(CatalogError::internal)?))
+    }
+
+    /// Adds what an update leaves as it is: name, kind and tags, and what the update leaves empty
+    /// (openyuanrong.md section 1.3).
+    pub(crate) fn replacing(self, old: Self) -> Self {
+        let or_old = |new: String, old| if new.is_empty() { old } else { new };
+        Self {
+            name: old.name,
+            kind: old.kind,
+            tags: old.tags,
+            cpu: if self.cpu == 0 { old.cpu } else { self.cpu },
+            custom_resources: self.custom_resources.or(old.custom_resources),
+            sandbox_type: or_old(self.sandbox_type, old.sandbox_type),
+            priority_az: or_old(self.priority_az, old.priority_az),
+            ..self
+        }
+    }
+
+    /// Whether the fields name an object of a bucket.
+    pub(crate) fn has_object(&self) -> bool {
+        !self.bucket_id.is_empty() || !self.object_id.is_empty()
+    }
+
+    /// Returns the object that holds the code; `None` for names that no object here can have.
+    pub(crate) fn object(&self) -> Option<ObjectRef> {
+        let object = || ObjectRef::parse(&*self.bucket_id, &*self.object_id).ok();
+        if self.storage_type == S3 { object() } else { None }
+    }
+
+    /// Records the copy of the object; `None` when nothing was copied.
     pub(crate) fn note_copy(&mut self, code: Option<&Artifact>) {
         self.copied = code.map(|code| hex::encode(code.digests.sha256)).unwrap_or_default();
     }
 
-    /// Whether code is what was copied from the bucket, and nothing that came since.
+    /// Whether code is the copy of the object, and not newer code.
     pub(crate) fn is_copy(&self, code: &Artifact) -> bool {
         self.copied == hex::encode(code.digests.sha256)
     }
 
-    /// Forgets the object of a bucket.
+    /// Clears all that is stored of the object.
     pub(crate) fn leave_bucket(&mut self) {
         self.copied.clear();
         self.bucket_id.clear();
@@ -99,13 +156,7 @@ impl Extra {
     }
 }
 
-/// Where a content is in our own code folder, from the data folder on.
-fn code_path(sha256: &[u8; 32]) -> String {
-    let name = hex::encode(sha256);
-    format!("code/{}/{name}.zip", &name[..2])
-}
-
-/// An accelerator; in answers only what is not zero.
+/// An accelerator; answers show only the members that are not zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Device {
@@ -124,20 +175,18 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn parse(fields: Option<Fields>) -> Result<Self, ApiError> {
-        let mut fields = fields.unwrap_or_default();
+    pub(crate) fn parse(fields: &Fields<'_>) -> Result<Self, WrongType> {
         Ok(Self {
-            model: fields.text("model")?,
-            hbm: fields.integer("hbm")?,
-            kind: fields.text("type")?,
-            count: fields.integer("count")?,
-            latency: fields.integer("latency")?,
-            stream: fields.integer("stream")?,
+            model: input::text(fields, "model")?,
+            hbm: input::integer(fields, "hbm")?,
+            kind: input::text(fields, "type")?,
+            count: input::integer(fields, "count")?,
+            latency: input::integer(fields, "latency")?,
+            stream: input::integer(fields, "stream")?,
         })
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
 fn is_zero(number: &i64) -> bool {
     *number == 0
 }
@@ -171,26 +220,53 @@ struct StorageInfo {
 }
 
 impl Rootfs {
-    pub(crate) fn parse(fields: Option<Fields>) -> Result<Self, ApiError> {
-        let mut fields = fields.unwrap_or_default();
-        let mut storage = fields.object("storageInfo")?.unwrap_or_default();
+    pub(crate) fn parse(fields: &Fields<'_>) -> Result<Self, WrongType> {
+        let storage = input::object(fields, "storageInfo")?;
         Ok(Self {
-            runtime: fields.text("runtime")?,
-            kind: fields.text("type")?,
-            imageurl: fields.text("imageurl")?,
-            user: fields.text("user")?,
-            ports: fields.list("ports")?,
-            path: fields.text("path")?,
-            readonly: fields.switch("readonly")?,
+            runtime: input::text(fields, "runtime")?,
+            kind: input::text(fields, "type")?,
+            imageurl: input::text(fields, "imageurl")?,
+            user: input::text(fields, "user")?,
+            ports: input::list(fields, "ports")?,
+            path: input::text(fields, "path")?,
+            readonly: input::boolean(fields, "readonly")?,
             storage_info: StorageInfo {
-                endpoint: storage.text("endpoint")?,
-                bucket: storage.text("bucket")?,
-                object: storage.text("object")?,
-                access_key: storage.text("accessKey")?,
-                secret_key: storage.text("secretKey")?,
+                endpoint: input::text(&storage, "endpoint")?,
+                bucket: input::text(&storage, "bucket")?,
+                object: input::text(&storage, "object")?,
+                access_key: input::text(&storage, "accessKey")?,
+                secret_key: input::text(&storage, "secretKey")?,
             },
-            mountpoint: fields.text("mountpoint")?,
-            mounts: fields.list("mounts")?,
+            mountpoint: input::text(fields, "mountpoint")?,
+            mounts: input::list(fields, "mounts")?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FunctionName, Group, TenantId};
+
+    #[test]
+    fn fields_of_another_form_are_a_fault_and_no_defaults() {
+        let key = FunctionKey {
+            tenant: TenantId::default_tenant(),
+            group: Group::default_group(),
+            name: FunctionName::parse("fn").unwrap(),
+        };
+        let extra = Extra { name: "fn".to_owned(), cpu: 600, ..Extra::default() };
+        let text = serde_json::to_string(&extra).unwrap();
+        assert!(text.starts_with(r#"{"version":1,"#), "{text}");
+        let without = text.replace(r#""version":1,"#, "");
+        for text in [&*text, &without] {
+            assert_eq!(Extra::parse(text, &key).unwrap(), extra);
+        }
+        for bad in [text.replace("\"version\":1", "\"version\":2"), text.replace('}', "")] {
+            let CatalogError::Internal { source } = Extra::parse(&bad, &key).unwrap_err() else {
+                panic!("{bad} is the server's fault");
+            };
+            assert!(source.to_string().contains("0@default@fn"), "{source}");
+        }
     }
 }

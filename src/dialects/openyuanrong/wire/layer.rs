@@ -4,13 +4,12 @@ use serde::Serialize;
 
 use super::names::layer_urn;
 use crate::catalog::Catalog;
-use crate::domain::{CatalogError, LayerRef, LayerVersion, TenantId};
+use crate::domain::{CatalogError, LayerName, LayerRef, LayerVersion, TenantId, VersionNumber};
 
 /// The time that Go writes where there is none.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// One layer version.
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LayerBody {
     name: String,
@@ -28,12 +27,7 @@ pub(crate) struct LayerBody {
 
 impl LayerBody {
     pub(crate) fn new(owner: &TenantId, version: LayerVersion) -> Self {
-        let urn = layer_urn(owner, &version.layer.name);
         Self {
-            name: version.layer.name.to_string(),
-            version_number: version.number.get(),
-            layer_version_urn: format!("{urn}:{}", version.number),
-            layer_urn: urn,
             layer_size: version.code.size,
             layer_sha256: hex::encode(version.code.digests.sha512),
             create_time: version.created.to_string(),
@@ -41,39 +35,40 @@ impl LayerBody {
             compatible_runtimes: Some(version.runtimes),
             description: version.description,
             license_info: version.license,
+            ..Self::deleted(owner, &version.layer.name, version.number)
         }
     }
 
-    /// Shows a bound layer version; of one that was deleted only its name and number are left.
+    /// Shows a deleted layer version, of which only name and number are left.
+    fn deleted(owner: &TenantId, name: &LayerName, number: VersionNumber) -> Self {
+        let urn = layer_urn(owner, name);
+        Self {
+            name: name.to_string(),
+            version_number: number.get(),
+            layer_version_urn: format!("{urn}:{number}"),
+            layer_urn: urn,
+            layer_size: 0,
+            layer_sha256: String::new(),
+            create_time: NEVER.to_owned(),
+            update_time: NEVER.to_owned(),
+            compatible_runtimes: None,
+            description: String::new(),
+            license_info: String::new(),
+        }
+    }
+
     pub(crate) fn bound(
         catalog: &Catalog,
         owner: &TenantId,
-        layer: &LayerRef,
+        LayerRef { layer, number }: &LayerRef,
     ) -> Result<Self, CatalogError> {
-        match catalog.get_layer_version(owner, &layer.layer, layer.number) {
-            Ok(version) => Ok(Self::new(owner, version)),
-            Err(CatalogError::NotFound { .. }) => {
-                let urn = layer_urn(owner, &layer.layer);
-                Ok(Self {
-                    name: layer.layer.to_string(),
-                    version_number: layer.number.get(),
-                    layer_version_urn: format!("{urn}:{}", layer.number),
-                    layer_urn: urn,
-                    layer_size: 0,
-                    layer_sha256: String::new(),
-                    create_time: NEVER.to_owned(),
-                    update_time: NEVER.to_owned(),
-                    compatible_runtimes: None,
-                    description: String::new(),
-                    license_info: String::new(),
-                })
-            }
-            Err(other) => Err(other),
+        match catalog.get_layer_version(owner, layer, *number) {
+            Err(CatalogError::NotFound { .. }) => Ok(Self::deleted(owner, layer, *number)),
+            found => Ok(Self::new(owner, found?)),
         }
     }
 }
 
-/// A list of layer versions.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Layers {

@@ -1,23 +1,24 @@
 //! Names and URNs: read from paths and bodies, spelled into answers (openyuanrong.md sections 5
 //! and 7).
 
+use crate::dialects::name_rule::{Edge, NameRule};
 use crate::dialects::openyuanrong::auth::Account;
 use crate::dialects::openyuanrong::errors::ApiError;
 use crate::domain::{
     FunctionKey, FunctionName, Group, LayerName, LayerRef, TenantId, VersionNumber,
 };
 
-/// The one business of this API, whatever a client says.
+/// The one business of this API; the one that a client states is ignored.
 pub(crate) const BUSINESS: &str = "yrk";
 
-/// The head of a function of the kind `faas`, which any other kind calls by [`OTHER_HEAD`].
-pub(crate) const FAAS_HEAD: &str = "latest";
+/// The names of heads: of functions of the kind `faas`, and of all others.
+const FAAS_HEAD: &str = "latest";
 pub(crate) const OTHER_HEAD: &str = "$latest";
 
 /// The kind that is different from all others.
 pub(crate) const FAAS: &str = "faas";
 
-/// Returns what the head of a kind is called.
+/// Returns the name of a head by the function's kind.
 pub(crate) fn head_name(kind: &str) -> &'static str {
     if kind == FAAS { FAAS_HEAD } else { OTHER_HEAD }
 }
@@ -26,7 +27,7 @@ pub(crate) fn head_name(kind: &str) -> &'static str {
 #[derive(Clone, Debug)]
 pub(crate) struct FunctionRef {
     pub(crate) key: FunctionKey,
-    /// As it was sent, without what surrounds it in a URN.
+    /// The name as it was sent; of a URN its name part alone.
     pub(crate) spelled: String,
     /// The version part of a URN, with the whole URN.
     pub(crate) version: Option<(String, String)>,
@@ -35,49 +36,46 @@ pub(crate) struct FunctionRef {
 impl FunctionRef {
     /// Reads the name of a function to be registered.
     pub(crate) fn parse_new(account: &Account, text: &str) -> Result<Self, ApiError> {
-        Self::parse(account, text, false).ok_or_else(ApiError::bad_name)
+        let rule = "format is 0@{serviceName}@{funcName} or 0-{serviceName}-{funcName}; \
+                    serviceName can only contains letters、digits and cannot exceed 16 characters; \
+                    funcName can only contains lowercase letters、digits、- and cannot exceed 127 \
+                    characters or end with -";
+        Self::parse(account, text, false).ok_or_else(|| ApiError::invalid(rule))
     }
 
-    /// Reads a name, a URN or a version's URN out of a path.
-    ///
-    /// Names may be of any kind that another cloud makes.
+    /// Reads a name, a URN or a version's URN out of a path; names that only other clouds make are
+    /// accepted too.
     pub(crate) fn parse_path(account: &Account, text: &str) -> Result<Self, ApiError> {
         if let Some(named) = Self::parse(account, text, true) {
             return Ok(named);
         }
-        let bad = || ApiError::invalid(format!("invalid URN: {text}"));
         let (name, version) = match text.split(':').collect::<Vec<_>>()[..] {
             [_, _, business, tenant, _, name] if is_ours(account, business, tenant) => (name, None),
             [_, _, business, tenant, _, name, version] if is_ours(account, business, tenant) => {
                 (name, Some((version.to_owned(), text.to_owned())))
             }
             [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => return Err(ApiError::foreign_urn(text)),
-            _ => return Err(bad()),
+            _ => return Err(bad_urn(text)),
         };
-        let named = Self::parse(account, name, true).ok_or_else(bad)?;
+        let named = Self::parse(account, name, true).ok_or_else(|| bad_urn(text))?;
         Ok(Self { version, ..named })
     }
 
     fn parse(account: &Account, text: &str, lenient: bool) -> Option<Self> {
         let (group, name) = split(text, lenient)?;
-        let key = FunctionKey {
-            tenant: account.owner.clone(),
-            group: match group {
-                Some(group) => Group::parse(group).ok()?,
-                None => Group::default_group(),
-            },
-            name: FunctionName::parse(name).ok()?,
-        };
+        let group = group.map_or_else(|| Ok(Group::default_group()), Group::parse).ok()?;
+        let (tenant, name) = (account.owner.clone(), FunctionName::parse(name).ok()?);
+        let key = FunctionKey { tenant, group, name };
         Some(Self { key, spelled: text.to_owned(), version: None })
     }
 
-    /// What refusals call it: of `0-svc-fn` only the last part.
+    /// Returns the name as refusals have it: of `0-svc-fn` only the last part.
     pub(crate) fn shown(&self) -> &str {
         if self.spelled.starts_with("0-") { self.key.name.as_str() } else { &self.spelled }
     }
 }
 
-/// Takes a name apart: service and function.
+/// Splits a name into service and function.
 fn split(text: &str, lenient: bool) -> Option<(Option<&str>, &str)> {
     let is_name = |text: &str| is_function_name(text, lenient);
     if let Some((service, name)) = text.strip_prefix("0@").and_then(|rest| rest.split_once('@')) {
@@ -92,40 +90,36 @@ fn split(text: &str, lenient: bool) -> Option<(Option<&str>, &str)> {
     is_name(text).then_some((None, text))
 }
 
+/// Whether a text is a service; another cloud's group may be longer and have more kinds of bytes.
 fn is_service(text: &str, lenient: bool) -> bool {
-    let strict = text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    !text.is_empty() && (strict || lenient && text.bytes().all(|byte| is_inner(byte, true)))
+    const RULE: NameRule = NameRule { max: 16, first: Edge::Any, inner: b"", last: Edge::Any };
+    const LENIENT: NameRule = NameRule { max: usize::MAX, inner: b".-_", ..RULE };
+    RULE.allows(text) || lenient && LENIENT.allows(text)
 }
 
-/// Upper case and dots are fine, whatever the refusal says (openyuanrong.md section 11, 17).
+/// Whether a text is a function's name. Upper case and dots are accepted, against the text of the
+/// refusal (openyuanrong.md section 11, 17).
 fn is_function_name(text: &str, lenient: bool) -> bool {
-    (1..=128).contains(&text.len())
-        && text.bytes().all(|byte| is_inner(byte, lenient))
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-fn is_inner(byte: u8, lenient: bool) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || lenient && byte == b'_'
+    let inner: &[u8] = if lenient { b".-_" } else { b".-" };
+    let rule = NameRule { max: 128, first: Edge::Any, inner, last: Edge::Any };
+    rule.allows(text) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn is_ours(account: &Account, business: &str, tenant: &str) -> bool {
     business == BUSINESS && tenant == account.owner.as_str()
 }
 
-/// Spells a function that another cloud made, so that it is found again by this name.
+/// Spells a function that another cloud made, so that this name finds it again.
 ///
-/// Never plain: `yrcli list` prints every name without its first two characters.
+/// It has a service, because `yrcli list` prints every name without its first two characters.
 pub(crate) fn spell(key: &FunctionKey) -> String {
     format!("0@{}@{}", key.group, key.name)
 }
 
-/// Spells a function's URN.
 pub(crate) fn function_urn(owner: &TenantId, name: &str) -> String {
     format!("sn:cn:{BUSINESS}:{owner}:function:{name}")
 }
 
-/// Spells a layer's URN.
 pub(crate) fn layer_urn(owner: &TenantId, name: &LayerName) -> String {
     format!("sn:cn:{BUSINESS}:{owner}:layer:{name}")
 }
@@ -142,7 +136,7 @@ pub(crate) fn parse_layer(account: &Account, text: &str) -> Result<LayerName, Ap
 
 /// Reads the URN of a layer version that is to be bound to a function.
 pub(crate) fn parse_layer_version(account: &Account, urn: &str) -> Result<LayerRef, ApiError> {
-    let bad = || ApiError::invalid(format!("invalid URN: {urn}"));
+    let bad = || bad_urn(urn);
     match urn.split(':').collect::<Vec<_>>()[..] {
         [_, _, business, tenant, _, name, number] if is_ours(account, business, tenant) => {
             Ok(LayerRef {
@@ -155,31 +149,30 @@ pub(crate) fn parse_layer_version(account: &Account, urn: &str) -> Result<LayerR
     }
 }
 
+fn bad_urn(text: &str) -> ApiError {
+    ApiError::invalid(format!("invalid URN: {text}"))
+}
+
 fn foreign_layer(urn: &str) -> ApiError {
     ApiError::new(121_036, format!("urn {urn} is invalid"))
 }
 
-/// Whether a caller may give a version this name: 1 to 42 letters, digits, `.`, `_`, `-`, the ends
-/// letters or digits.
+/// Whether a publication may state this name: 1 to 42 letters, digits, `.`, `_`, `-`, with a letter
+/// or a digit at each end.
 pub(crate) fn is_version_number(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let bytes = text.as_bytes();
-    bytes.len() <= 42 && text.bytes().all(inner) && end(bytes.first()) && end(bytes.last())
+    const RULE: NameRule =
+        NameRule { max: 42, first: Edge::Alphanumeric, inner: b"._-", last: Edge::Alphanumeric };
+    RULE.allows(text)
 }
 
-/// Whether a qualifier means an alias, be there one or not.
+/// Whether a qualifier has the form of an alias; such an alias need not exist.
 pub(crate) fn is_alias(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (2..=16).contains(&bytes.len())
-        && text != FAAS_HEAD
-        && bytes[0].is_ascii_lowercase()
-        && text.bytes().all(inner)
-        && !text.ends_with('-')
+    const RULE: NameRule =
+        NameRule { max: 16, first: Edge::Letter, inner: b"-", last: Edge::Alphanumeric };
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    text.len() >= 2 && text != FAAS_HEAD && is_lower && RULE.allows(text)
 }
 
-/// Checks a `qualifier`.
 pub(crate) fn check_qualifier(text: &str) -> Result<(), ApiError> {
     if is_alias(text) || is_head(text) || is_version_number(text) {
         return Ok(());
@@ -197,28 +190,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart() {
-        for (text, parts) in [
-            ("0@svc@fn", Some((Some("svc"), "fn"))),
-            ("0-svc-fn-x", Some((Some("svc"), "fn-x"))),
-            ("Plain.Fn", Some((None, "Plain.Fn"))),
-            ("0-fn", Some((None, "0-fn"))),
-            ("0-svc--x", Some((None, "0-svc--x"))),
-            ("0@a_b@fn", None),
-            ("under_score", None),
-            ("0@svc@", None),
-            ("-x", None),
-            ("x-", None),
-            ("a@b", None),
-            ("0@12345678901234567@fn", None),
-            ("", None),
+    fn names_are_split_into_service_and_function() {
+        for (text, service, name) in [
+            ("0@svc@fn", Some("svc"), "fn"),
+            ("0-svc-fn-x", Some("svc"), "fn-x"),
+            ("Plain.Fn", None, "Plain.Fn"),
+            ("0-fn", None, "0-fn"),
+            ("0-svc--x", None, "0-svc--x"),
+            (&"x".repeat(128), None, &"x".repeat(128)),
         ] {
-            assert_eq!(split(text, false), parts, "{text}");
+            assert_eq!(split(text, false), Some((service, name)), "{text}");
+        }
+        let (long, long_service) = ("x".repeat(129), "0@12345678901234567@fn");
+        for text in
+            ["0@a_b@fn", "under_score", "0@svc@", "-x", "x-", "a@b", "", long_service, &long]
+        {
+            assert_eq!(split(text, false), None, "{text}");
         }
         assert_eq!(split("0@a_b@f_n", true), Some((Some("a_b"), "f_n")));
-        assert!(
-            split(&"x".repeat(128), false).is_some() && split(&"x".repeat(129), false).is_none()
-        );
     }
 
     #[test]

@@ -3,234 +3,177 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Number;
-
-use super::extra::{Device, Extra, Instances, Rootfs, S3};
-use super::input::Fields;
+use super::extra::{Device, Extra, Instances, Rootfs};
+use super::input::{boolean, integer, number_map, object, text, text_map, too_long};
 use super::names::FAAS;
+use crate::dialects::json_fields::Fields;
+use crate::dialects::name_rule::{Edge, NameRule};
 use crate::dialects::openyuanrong::errors::ApiError;
-use crate::domain::{CatalogError, FunctionConfig, ObjectRef};
+use crate::domain::FunctionConfig;
 
-/// The runtimes that a function may be registered with.
-const RUNTIMES: &[&str] = &[
-    "nodejs10.15.2",
-    "java1.8",
-    "java8",
-    "java11",
-    "java17",
-    "java21",
-    "python3.6",
-    "python3.7",
-    "python3.8",
-    "python3.9",
-    "python3.10",
-    "python3.11",
-    "python3.12",
-    "python3.13",
-    "python3.14",
-    "cpp11",
-    "cpp11-bin",
-    "custom runtime",
-    "posix-custom-runtime",
-    "go1.13",
+/// The runtimes that a function may have and a layer may name.
+const RUNTIMES: &[&[&str]] = &[
+    &["nodejs10.15.2", "java1.8", "cpp11", "cpp11-bin", "go1.13"],
+    &["python3.7", "python3.8", "python3.9", "python3.10", "python3.11", "python3.12"],
+    &["python3.13", "python3.14", "custom runtime", "posix-custom-runtime"],
 ];
 
-/// Those of them that no layer may name.
+/// The runtimes that a function may have and no layer may name.
 const NOT_FOR_LAYERS: &[&str] = &["java8", "java11", "java17", "java21", "python3.6"];
 
-const HANDLER_MAX: usize = 64;
-const DESCRIPTION_MAX: usize = 1024;
+const INSTANCES: [&str; 3] = ["minInstance", "maxInstance", "concurrentNum"];
 const INSTANCES_MAX: i64 = 1000;
-const PRE_STOP_MAX: i64 = 180;
-
-/// Seconds that a negative timeout means.
-const TIMEOUT_DEFAULT: i64 = 900;
-const TIMEOUT_MAX: i64 = 8_640_000;
 
 /// Layers of one function; the vendor ships 1 here and advertises 5 elsewhere.
 const LAYERS_MAX: usize = 5;
 
-/// Tells whether a layer may name a runtime.
+/// Whether a layer may name a runtime.
 pub(crate) fn is_layer_runtime(name: &str) -> bool {
-    RUNTIMES.contains(&name) && !NOT_FOR_LAYERS.contains(&name)
+    RUNTIMES.iter().any(|names| names.contains(&name))
 }
 
-/// A body of register or update; the types are checked, [`Settings::check`] checks the values.
-#[derive(Debug)]
+/// A body of register or update; [`Settings::parse`] checks the types, [`Settings::check`] the
+/// values.
+#[derive(Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) name: String,
     pub(crate) runtime: String,
-    pub(crate) kind: String,
     pub(crate) revision_id: String,
     /// URNs of layer versions.
     pub(crate) layers: Vec<String>,
-    /// Whether it names an object of a bucket.
-    pub(crate) has_object: bool,
-    cpu: i64,
+    pub(crate) extra: Extra,
     memory: i64,
     timeout: i64,
     handler: String,
     description: String,
     environment: Option<BTreeMap<String, String>>,
-    custom_resources: Option<BTreeMap<String, Number>>,
-    tags: Option<BTreeMap<String, String>>,
+    /// `minInstance`, `maxInstance` and `concurrentNum`.
     instances: [String; 3],
-    storage_type: String,
-    code_path: String,
-    bucket_id: String,
-    object_id: String,
-    code_checksum: String,
-    device: Device,
-    rootfs: Rootfs,
-    enable_metrics: bool,
-    sandbox_type: String,
-    priority_az: String,
     pool_id: String,
     pool_type: String,
     pre_stop: i64,
 }
 
 impl Settings {
-    pub(crate) fn parse(mut body: Fields) -> Result<Self, ApiError> {
-        let mut object = body.object("s3CodePath")?.unwrap_or_default();
-        let mut timeouts = body.object("extendedTimeout")?.unwrap_or_default();
-        let (bucket_id, object_id) = (object.text("bucketId")?, object.text("objectId")?);
-        Ok(Self {
-            has_object: !bucket_id.is_empty() || !object_id.is_empty(),
-            bucket_id,
-            object_id,
-            code_checksum: object.text("sha512")?,
-            name: body.text("name")?,
-            runtime: body.text("runtime")?,
-            kind: body.text("kind")?,
-            revision_id: body.text("revisionId")?,
-            layers: body.texts("layers")?,
-            cpu: body.integer("cpu")?,
-            memory: body.integer("memory")?,
-            timeout: body.integer("timeout")?,
-            handler: body.text("handler")?,
-            description: body.text("description")?,
-            environment: body.text_map("environment")?,
-            custom_resources: body.number_map("customResources")?,
-            tags: body.text_map("tags")?,
-            instances: [
-                body.text("minInstance")?,
-                body.text("maxInstance")?,
-                body.text("concurrentNum")?,
-            ],
-            storage_type: body.text("storageType")?,
-            code_path: body.text("codePath")?,
-            device: Device::parse(body.object("device")?)?,
-            rootfs: Rootfs::parse(body.object("rootfs")?)?,
-            enable_metrics: body.switch("enableMetrics")?,
-            sandbox_type: body.text("sandboxType")?,
-            priority_az: body.text("priorityAz")?,
-            pool_id: body.text("poolId")?,
-            pool_type: body.text("poolType")?,
-            pre_stop: timeouts.integer("pre_stop")?,
-        })
+    /// Reads the members of a body, in the order in which wrong types are reported.
+    pub(crate) fn parse(body: &Fields<'_>) -> Result<Self, ApiError> {
+        let (mut new, mut extra) = (Self::default(), Extra::default());
+        let (code, timeouts) = (object(body, "s3CodePath")?, object(body, "extendedTimeout")?);
+        extra.bucket_id = text(&code, "bucketId")?;
+        extra.object_id = text(&code, "objectId")?;
+        extra.code_checksum = text(&code, "sha512")?;
+        extra.name = text(body, "name")?;
+        new.runtime = text(body, "runtime")?;
+        extra.kind = text(body, "kind")?;
+        new.revision_id = text(body, "revisionId")?;
+        let layers = body.texts("layers")?.unwrap_or_default();
+        new.layers = layers.into_iter().map(str::to_owned).collect();
+        extra.cpu = integer(body, "cpu")?;
+        new.memory = integer(body, "memory")?;
+        new.timeout = integer(body, "timeout")?;
+        new.handler = text(body, "handler")?;
+        new.description = text(body, "description")?;
+        new.environment = text_map(body, "environment")?;
+        extra.custom_resources = number_map(body, "customResources")?;
+        extra.tags = text_map(body, "tags")?;
+        for (at, name) in INSTANCES.iter().enumerate() {
+            new.instances[at] = text(body, name)?;
+        }
+        extra.storage_type = text(body, "storageType")?;
+        extra.code_path = text(body, "codePath")?;
+        extra.device = Device::parse(&object(body, "device")?)?;
+        extra.rootfs = Rootfs::parse(&object(body, "rootfs")?)?;
+        extra.enable_metrics = boolean(body, "enableMetrics")?;
+        extra.sandbox_type = text(body, "sandboxType")?;
+        extra.priority_az = text(body, "priorityAz")?;
+        new.pool_id = text(body, "poolId")?;
+        new.pool_type = text(body, "poolType")?;
+        new.pre_stop = integer(&timeouts, "pre_stop")?;
+        Ok(Self { extra, ..new })
     }
 
-    /// Checks what register needs more than update does, and spells the runtime as it is kept.
-    pub(crate) fn check_new(&mut self) -> Result<Instances, ApiError> {
-        let missing = [("name", self.name.is_empty()), ("runtime", self.runtime.is_empty())];
+    /// Checks a body of register, and spells its runtime as it is stored.
+    pub(crate) fn check_new(&mut self) -> Result<(), ApiError> {
+        let missing = [("name", self.extra.name.is_empty()), ("runtime", self.runtime.is_empty())];
         self.check_required(&missing)?;
-        if !RUNTIMES.contains(&self.runtime.as_str()) {
+        if !is_layer_runtime(&self.runtime) && !NOT_FOR_LAYERS.contains(&&*self.runtime) {
             return Err(ApiError::invalid(format!("runtime {} is not valid", self.runtime)));
         }
-        self.runtime = match (self.kind == FAAS, self.runtime.as_str()) {
-            (true, "java1.8") => "java8".to_owned(),
-            (false, "java8") => "java1.8".to_owned(),
-            (_, other) => other.to_owned(),
-        };
-        self.timeout = match self.timeout {
-            ..0 => TIMEOUT_DEFAULT,
-            timeout => timeout.min(TIMEOUT_MAX),
-        };
+        match (self.extra.kind == FAAS, &*self.runtime) {
+            (true, "java1.8") => self.runtime = "java8".to_owned(),
+            (false, "java8") => self.runtime = "java1.8".to_owned(),
+            _ => {}
+        }
+        // Seconds; a negative timeout means 900.
+        self.timeout = if self.timeout < 0 { 900 } else { self.timeout.min(8_640_000) };
         self.check_values()
     }
 
-    /// Checks an update.
-    pub(crate) fn check_update(&self) -> Result<Instances, ApiError> {
+    pub(crate) fn check(&mut self) -> Result<(), ApiError> {
         self.check_required(&[])?;
         self.check_values()
     }
 
-    /// Names everything that is missing or too long at once, in the vendor's order.
+    /// Refuses all that is missing or too long at once, in the vendor's order.
     fn check_required(&self, more: &[(&str, bool)]) -> Result<(), ApiError> {
         let mut found = Vec::new();
-        let basic = "FunctionBasicInfo";
         if self.timeout == 0 {
-            found.push(format!("{basic}.timeout: non zero value required"));
+            found.push("FunctionBasicInfo.timeout: non zero value required".to_owned());
         }
-        let texts = [
-            ("handler", &self.handler, HANDLER_MAX),
-            ("description", &self.description, DESCRIPTION_MAX),
-        ];
-        for (name, text, max) in texts {
-            if text.chars().count() > max {
-                let rule = format!("does not validate as maxstringlength({max})");
-                found.push(format!("{basic}.{name}: {text} {rule}"));
-            }
-        }
+        found.extend(too_long("FunctionBasicInfo.handler", &self.handler, 64));
+        found.extend(too_long("FunctionBasicInfo.description", &self.description, 1024));
         let missing = more.iter().filter(|(_, missing)| *missing);
         found.extend(missing.map(|(name, _)| format!("{name}: non zero value required")));
         if found.is_empty() { Ok(()) } else { Err(ApiError::invalid(found.join(";"))) }
     }
 
-    fn check_values(&self) -> Result<Instances, ApiError> {
-        let is_exempt = self.device != Device::default() || self.pool_type == "custom";
-        if !is_exempt && !(300..=16_000).contains(&self.cpu) {
+    fn check_values(&mut self) -> Result<(), ApiError> {
+        let is_exempt = self.extra.device != Device::default() || self.pool_type == "custom";
+        if !is_exempt && !(300..=16_000).contains(&self.extra.cpu) {
             return Err(ApiError::invalid("CPU not in range [300, 16000]"));
         }
-        // Nothing exempts from being a size at all.
+        // A negative size is refused even then.
         let memory = if is_exempt { 0..=i64::MAX } else { 128..=1_073_741_824 };
         if !memory.contains(&self.memory) {
             return Err(ApiError::invalid("memory not in range [128, 1073741824]"));
         }
-        let instances = self.instances()?;
+        self.extra.instances = self.instances()?;
         if self.layers.len() > LAYERS_MAX {
             return Err(ApiError::invalid(format!(
                 "the number of function reference layers cannot exceed {LAYERS_MAX}"
             )));
         }
-        if self.kind == FAAS && !(0..=PRE_STOP_MAX).contains(&self.pre_stop) {
+        if self.extra.kind == FAAS && !(0..=180).contains(&self.pre_stop) {
             return Err(ApiError::invalid("preStop timeOut must between 0 and 180"));
         }
         if !is_pool(&self.pool_id) {
             let rule = "1 to 40 lower-case letters, digits or hyphens, no hyphen at an end";
             return Err(ApiError::invalid(format!("poolId {} must be {rule}", self.pool_id)));
         }
-        Ok(instances)
+        Ok(())
     }
 
-    /// The texts are the vendor's, with their blanks.
+    /// Reads and checks the instances; the texts are the vendor's, with their blanks.
     fn instances(&self) -> Result<Instances, ApiError> {
-        let Instances { min, max, concurrent } = Instances::default();
-        let read = |text: &str, name: &str, default: i64| match text {
+        let read = |at: usize, default: i64| match &*self.instances[at] {
             "" => Ok(default),
             text => text
-                .parse::<i64>()
-                .map_err(|_| ApiError::invalid(format!("{name} must be an integer"))),
+                .parse()
+                .map_err(|_| ApiError::invalid(format!("{} must be an integer", INSTANCES[at]))),
         };
-        let [given_min, given_max, given_concurrent] = &self.instances;
-        let min = read(given_min, "minInstance", min)?;
-        let max = read(given_max, "maxInstance", max)?;
-        let concurrent = read(given_concurrent, "concurrentNum", concurrent)?;
+        let Instances { min, max, concurrent } = Instances::default();
+        let (min, max, concurrent) = (read(0, min)?, read(1, max)?, read(2, concurrent)?);
+        let too_large = |name, value, of| {
+            let rule = "must be smaller than that of";
+            format!("the value of {name} {value}  {rule} {of} {INSTANCES_MAX}")
+        };
         let detail = if min < 0 {
             format!("the value of minInstance {min} should be bigger than 0")
         } else if min > max {
             format!("the value of minInstance {min} must be smaller than that of maxInstance {max}")
         } else if max > INSTANCES_MAX {
-            format!(
-                "the value of maxInstance {max}  must be smaller than that of workerInstanceMax \
-                 {INSTANCES_MAX}"
-            )
+            too_large("maxInstance", max, "workerInstanceMax")
         } else if concurrent > INSTANCES_MAX {
-            format!(
-                "the value of concurrentNum {concurrent}  must be smaller than that of \
-                 workerConcurrentNumMax {INSTANCES_MAX}"
-            )
+            too_large("concurrentNum", concurrent, "workerConcurrentNumMax")
         } else if concurrent < 1 {
             format!("the value of concurrentNum {concurrent} should be bigger than 1 ")
         } else {
@@ -239,27 +182,12 @@ impl Settings {
         Err(ApiError::invalid(detail))
     }
 
-    /// Writes the settings into a configuration and the fields of this cloud: what is empty stays,
-    /// or goes, as openyuanrong.md section 1.3 says. Name, kind and tags stay as they are.
-    pub(crate) fn apply(
-        &self,
-        instances: Instances,
-        config: &mut FunctionConfig,
-        extra: &mut Extra,
-    ) {
-        let keep = |old: &mut String, new: &String| {
-            if !new.is_empty() {
-                old.clone_from(new);
-            }
-        };
-        keep(&mut config.handler, &self.handler);
-        keep(&mut config.description, &self.description);
-        keep(&mut extra.sandbox_type, &self.sandbox_type);
-        keep(&mut extra.priority_az, &self.priority_az);
-        if self.cpu != 0 {
-            extra.cpu = self.cpu;
-        }
-        // A size was checked not to be negative.
+    /// Writes the fields that every cloud knows into a configuration; what is empty or absent stays
+    /// as it is (openyuanrong.md section 1.3).
+    pub(crate) fn apply(&self, config: &mut FunctionConfig) {
+        replace(&mut config.handler, &self.handler);
+        replace(&mut config.description, &self.description);
+        // The size is not negative: it is checked.
         if let Ok(memory @ 1..) = u64::try_from(self.memory) {
             config.memory = memory;
         }
@@ -267,75 +195,39 @@ impl Settings {
         if let Some(environment) = &self.environment {
             config.environment.clone_from(environment);
         }
-        if self.custom_resources.is_some() {
-            extra.custom_resources.clone_from(&self.custom_resources);
-        }
-        extra.instances = instances;
-        extra.storage_type.clone_from(&self.storage_type);
-        extra.code_path.clone_from(&self.code_path);
-        extra.bucket_id.clone_from(&self.bucket_id);
-        extra.object_id.clone_from(&self.object_id);
-        extra.code_checksum.clone_from(&self.code_checksum);
-        extra.device.clone_from(&self.device);
-        extra.enable_metrics = self.enable_metrics;
-        extra.rootfs.clone_from(&self.rootfs);
-    }
-
-    /// Returns the object that holds the code, where a name of that form can be of one here.
-    pub(crate) fn object(&self) -> Option<ObjectRef> {
-        match self.storage_type == S3 {
-            true => ObjectRef::parse(&*self.bucket_id, &*self.object_id).ok(),
-            false => None,
-        }
-    }
-
-    /// Checks the object's SHA-512 against the stated one, if any was.
-    pub(crate) fn check_object(&self, sha512: &[u8; 64]) -> Result<(), CatalogError> {
-        let (stated, actual) = (self.code_checksum.clone(), hex::encode(sha512));
-        if stated.is_empty() || stated.eq_ignore_ascii_case(&actual) {
-            return Ok(());
-        }
-        Err(CatalogError::ChecksumMismatch { algorithm: "SHA-512", stated, actual })
-    }
-
-    /// Makes the first configuration of a function.
-    pub(crate) fn create(&self, instances: Instances) -> (FunctionConfig, Extra) {
-        let mut config =
-            FunctionConfig { runtime: self.runtime.clone(), ..FunctionConfig::default() };
-        let mut extra = Extra {
-            name: self.name.clone(),
-            kind: self.kind.clone(),
-            tags: self.tags.clone(),
-            ..Extra::default()
-        };
-        self.apply(instances, &mut config, &mut extra);
-        (config, extra)
     }
 }
 
-/// Empty, or 1 to 40 lower-case letters, digits and hyphens, none at an end.
+fn replace(old: &mut String, new: &str) {
+    if !new.is_empty() {
+        new.clone_into(old);
+    }
+}
+
+/// Whether a text is empty or the name of a pool: 1 to 40 lower-case letters, digits and hyphens,
+/// with no hyphen at an end.
 fn is_pool(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    text.len() <= 40 && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+    const RULE: NameRule =
+        NameRule { max: 40, first: Edge::Alphanumeric, inner: b"-", last: Edge::Alphanumeric };
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    text.is_empty() || is_lower && RULE.allows(text)
 }
 
-/// A body of publish.
-#[derive(Debug)]
 pub(crate) struct PublishBody {
     pub(crate) revision_id: String,
-    /// Empty for a name made from the time.
+    /// Empty when none is stated; the name is then made from the time.
     pub(crate) version_number: String,
     pub(crate) description: String,
     pub(crate) kind: String,
 }
 
 impl PublishBody {
-    pub(crate) fn parse(mut body: Fields) -> Result<Self, ApiError> {
+    pub(crate) fn parse(body: &Fields<'_>) -> Result<Self, ApiError> {
         Ok(Self {
-            revision_id: body.text("revisionId")?,
-            version_number: body.text("versionNumber")?,
-            description: body.text("versionDesc")?,
-            kind: body.text("kind")?,
+            revision_id: text(body, "revisionId")?,
+            version_number: text(body, "versionNumber")?,
+            description: text(body, "versionDesc")?,
+            kind: text(body, "kind")?,
         })
     }
 }

@@ -7,19 +7,11 @@ use crate::app::App;
 use crate::dialects::openyuanrong::ZIP_MAX;
 use crate::dialects::openyuanrong::errors::ApiError;
 use crate::domain::{ArtifactLimits, NewLayerVersion};
-use crate::ingest::{Spool, Staged, Staging, multipart};
-
-/// Bytes of all entries of a zip unpacked, and the parts of a path.
-const UNPACKED_MAX: u64 = 600 << 20;
-const DEPTH_MAX: u64 = 20;
+use crate::ingest::{Spool, Staged, StagingWriter, multipart};
 
 const TOKENS_MAX: usize = 100;
-const RUNTIMES_MAX: usize = 5;
 
-/// The name of the part that holds the zip.
-const FIELD: &str = "file";
-
-/// What the two content types of an upload say.
+/// The two content types of an upload, parsed.
 #[derive(Debug)]
 pub(crate) struct UploadHead {
     boundary: String,
@@ -40,8 +32,8 @@ impl UploadHead {
             return Err(ApiError::invalid(format!("contentType has more than {TOKENS_MAX} parts")));
         }
         let file_size = token(&tokens, "file-size").and_then(|size| size.parse().ok());
-        let file_size = file_size
-            .ok_or_else(|| ApiError::invalid("file-size of contentType must be an integer"))?;
+        let no_size = || ApiError::invalid("file-size of contentType must be an integer");
+        let file_size = file_size.ok_or_else(no_size)?;
         let limits = limits(app);
         if file_size > limits.size {
             return Err(ApiError::zip_too_large(file_size, limits.size));
@@ -59,24 +51,25 @@ impl UploadHead {
         })
     }
 
-    /// Takes the zip out of the body, checked.
+    /// Reads the zip, which is the part `file` of the body, and checks it.
     pub(crate) async fn read(self, app: &App, body: Spool) -> Result<Staged, ApiError> {
         let staged = app.blocking(move |catalog| {
-            let staging = Staging::new(catalog.incoming(), self.limits);
+            let staging = StagingWriter::new(catalog.incoming(), self.limits);
             let (reader, size) = (body.reader()?, self.file_size);
-            multipart::read_multipart(reader, &self.boundary, FIELD, size, staging)?.finish()
+            multipart::read_multipart(reader, &self.boundary, "file", size, staging)?.finish()
         });
         Ok(staged.await?)
     }
 }
 
-/// The vendor's limits, and the operator's where they are lower.
+/// Returns the vendor's limits of a zip, unpacked 600 MiB and 20 parts of a path, and the operator's
+/// where they are lower.
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
     let limits = app.upload_limits(ZIP_MAX);
-    ArtifactLimits { unpacked: limits.unpacked.min(UNPACKED_MAX), depth: DEPTH_MAX, ..limits }
+    ArtifactLimits { unpacked: limits.unpacked.min(600 << 20), depth: 20, ..limits }
 }
 
-/// The value of a `key=value` part.
+/// Returns the value of a `key=value` part.
 fn token<'t>(tokens: &[&'t str], key: &str) -> Option<&'t str> {
     let pairs = tokens.iter().filter_map(|token| token.split_once('='));
     let mut found = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case(key));
@@ -89,7 +82,7 @@ pub(crate) fn header(headers: &HeaderMap, name: &str) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Reads what the headers say of a new layer version.
+/// Reads the headers that describe a new layer version.
 pub(crate) fn new_layer_version(headers: &HeaderMap) -> Result<NewLayerVersion, ApiError> {
     Ok(NewLayerVersion {
         description: header(headers, "x-description"),
@@ -101,7 +94,7 @@ pub(crate) fn new_layer_version(headers: &HeaderMap) -> Result<NewLayerVersion, 
 
 fn compatible_runtimes(text: &str) -> Result<Vec<String>, ApiError> {
     let runtimes: Vec<String> = serde_json::from_str(text).unwrap_or_default();
-    if !(1..=RUNTIMES_MAX).contains(&runtimes.len()) {
+    if !(1..=5).contains(&runtimes.len()) {
         return Err(ApiError::invalid("compatibleRuntimes size must be between 1 and 5"));
     }
     let is_repeated = |(at, name): (usize, &String)| runtimes[..at].contains(name);

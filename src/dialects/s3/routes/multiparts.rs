@@ -1,25 +1,24 @@
-//! Objects that come in parts.
+//! Multipart uploads: objects that come in parts.
 
-use s3s::dto::*;
+use s3s::dto;
 
-use super::Door;
-use crate::catalog::Catalog;
+use super::Endpoint;
 use crate::dialects::s3::errors::ApiError;
+use crate::dialects::s3::paging::page_limit;
 use crate::dialects::s3::wire;
-use crate::domain::{self, Caller, Role};
+use crate::domain;
 
-/// Lines of one page.
-const PAGE_MAX: u64 = 1000;
+/// What a refusal calls the number of lines that a client asks for.
+const LINES: &str = "a number of lines";
 
 pub(super) async fn create(
-    door: &Door,
-    caller: Caller,
-    input: CreateMultipartUploadInput,
-) -> Result<CreateMultipartUploadOutput, ApiError> {
+    endpoint: &Endpoint,
+    input: dto::CreateMultipartUploadInput,
+) -> Result<dto::CreateMultipartUploadOutput, ApiError> {
     let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
     let about = wire::read_info(input.content_type, input.metadata);
-    let start = door.app.blocking(move |catalog| catalog.start_multipart(&caller, at, about));
-    Ok(CreateMultipartUploadOutput {
+    let start = endpoint.blocking(move |catalog, by| catalog.start_multipart(by, at, about));
+    Ok(dto::CreateMultipartUploadOutput {
         upload_id: Some(start.await?),
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -28,64 +27,60 @@ pub(super) async fn create(
 }
 
 pub(super) async fn upload(
-    door: &Door,
-    caller: Caller,
-    input: UploadPartInput,
-) -> Result<UploadPartOutput, ApiError> {
-    caller.must_be(Role::Write)?;
+    endpoint: &Endpoint,
+    input: dto::UploadPartInput,
+) -> Result<dto::UploadPartOutput, ApiError> {
     let at = wire::read_ref(input.bucket, input.key)?;
     let number = read_number(input.part_number)?;
-    let file = door.take_file().await?;
-    let upload = input.upload_id;
-    let put = move |catalog: &Catalog| catalog.put_part(&caller, &at, &upload, number, file);
-    let part = door.app.blocking(put).await?;
-    Ok(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() })
+    let file = endpoint.take_file().await?;
+    let id = input.upload_id;
+    let put = endpoint.blocking(move |catalog, by| catalog.put_part(by, &at, &id, number, file));
+    let part = put.await?;
+    Ok(dto::UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() })
 }
 
 pub(super) async fn list_parts(
-    door: &Door,
-    caller: Caller,
-    input: ListPartsInput,
-) -> Result<ListPartsOutput, ApiError> {
+    endpoint: &Endpoint,
+    input: dto::ListPartsInput,
+) -> Result<dto::ListPartsOutput, ApiError> {
     let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
     let after = input.part_number_marker.unwrap_or_default();
     let bad = || ApiError::invalid("part-number-marker must be 0 to 10000");
     let behind = u16::try_from(after).map_err(|_| bad())?;
-    let limit = limit(input.max_parts)?;
-    let upload = input.upload_id.clone();
-    let list =
-        move |catalog: &Catalog| catalog.list_parts(caller.tenant(), &at, &upload, behind, limit);
-    let page = door.app.blocking(list).await?;
-    let parts = page.items.iter().map(|part| Part {
+    let limit = page_limit(input.max_parts, LINES)?;
+    let id = input.upload_id.clone();
+    let list = endpoint
+        .blocking(move |catalog, by| catalog.list_parts(by.tenant(), &at, &id, behind, limit));
+    let page = list.await?;
+    let parts = page.items.iter().map(|part| dto::Part {
         part_number: Some(part.number.into()),
         e_tag: Some(wire::etag(&part.etag)),
         size: wire::number(part.size),
         last_modified: Some(wire::moment(part.stored)),
         ..Default::default()
     });
-    let is_truncated = page.more;
-    let last = page.items.last().map(|part| part.number.into());
-    Ok(ListPartsOutput {
+    let last = page.items.last().filter(|_| page.more);
+    Ok(dto::ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),
         part_number_marker: Some(after),
-        next_part_number_marker: last.filter(|_| is_truncated),
+        next_part_number_marker: last.map(|last| last.number.into()),
         max_parts: wire::number(limit),
-        is_truncated: Some(is_truncated),
+        is_truncated: Some(page.more),
         parts: Some(parts.collect()),
         ..Default::default()
     })
 }
 
 pub(super) async fn list(
-    door: &Door,
-    caller: Caller,
-    input: ListMultipartUploadsInput,
-) -> Result<ListMultipartUploadsOutput, ApiError> {
-    // Who lists folders lists objects.
+    endpoint: &Endpoint,
+    input: dto::ListMultipartUploadsInput,
+) -> Result<dto::ListMultipartUploadsOutput, ApiError> {
+    // Clients list folders of objects, not of unfinished uploads.
     if input.delimiter.is_some_and(|delimiter| !delimiter.is_empty()) {
-        return Err(ApiError::no_delimiter());
+        let message = "a delimiter is not implemented for unfinished uploads";
+        return Err(ApiError::not_implemented(message));
     }
     let bucket = wire::read_bucket(input.bucket.clone())?;
     let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -96,20 +91,21 @@ pub(super) async fn list(
             (Some(key), None) => domain::MultipartFrom::AfterKey(key),
             (None, _) => domain::MultipartFrom::Start,
         },
-        limit: limit(input.max_uploads)?,
+        limit: page_limit(input.max_uploads, LINES)?,
     };
     let limit = range.limit;
-    let list = move |catalog: &Catalog| catalog.list_multiparts(caller.tenant(), &bucket, range);
-    let found = door.app.blocking(list).await?;
+    let list =
+        endpoint.blocking(move |catalog, by| catalog.list_multiparts(by.tenant(), &bucket, range));
+    let found = list.await?;
     let encoding = input.encoding_type.as_ref();
-    let uploads = found.items.iter().map(|upload| MultipartUpload {
+    let uploads = found.items.iter().map(|upload| dto::MultipartUpload {
         key: Some(wire::encoded(upload.at.key.as_str(), encoding)),
         upload_id: Some(upload.id.clone()),
         initiated: Some(wire::moment(upload.started)),
         ..Default::default()
     });
     let last = found.items.last().filter(|_| found.more);
-    Ok(ListMultipartUploadsOutput {
+    Ok(dto::ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         prefix: input.prefix.map(|prefix| wire::encoded(&prefix, encoding)),
         key_marker: input.key_marker.map(|marker| wire::encoded(&marker, encoding)),
@@ -125,17 +121,15 @@ pub(super) async fn list(
 }
 
 pub(super) async fn complete(
-    door: &Door,
-    caller: Caller,
-    input: CompleteMultipartUploadInput,
-) -> Result<CompleteMultipartUploadOutput, ApiError> {
-    caller.must_be(Role::Write)?;
+    endpoint: &Endpoint,
+    input: dto::CompleteMultipartUploadInput,
+) -> Result<dto::CompleteMultipartUploadOutput, ApiError> {
     if input.if_match.is_some() || input.if_none_match.is_some() {
         return Err(ApiError::conditional());
     }
     let at = wire::read_ref(input.bucket.clone(), input.key.clone())?;
     let stated = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-    let part = |part: CompletedPart| {
+    let part = |part: dto::CompletedPart| {
         let number = read_number(part.part_number.unwrap_or_default())?;
         let etag = part.e_tag.ok_or_else(|| ApiError::invalid("each part needs its ETag"))?;
         Ok((number, etag.value().to_owned()))
@@ -144,13 +138,13 @@ pub(super) async fn complete(
     if parts.is_empty() {
         return Err(ApiError::invalid("the upload needs at least one part"));
     }
-    let (upload, limit) = (input.upload_id, door.object_max());
-    let complete =
-        move |catalog: &Catalog| catalog.complete_multipart(&caller, &at, &upload, parts, limit);
+    let (id, limit) = (input.upload_id, endpoint.object_max());
     // All parts are copied.
-    let _place = door.app.start_upload().await?;
-    let object = door.app.blocking(complete).await?;
-    Ok(CompleteMultipartUploadOutput {
+    let _permit = endpoint.app.start_upload().await?;
+    let complete = endpoint
+        .blocking(move |catalog, by| catalog.complete_multipart(by, &at, &id, parts, limit));
+    let object = complete.await?;
+    Ok(dto::CompleteMultipartUploadOutput {
         location: Some(format!("/{}", object.at)),
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -161,25 +155,18 @@ pub(super) async fn complete(
 }
 
 pub(super) async fn abort(
-    door: &Door,
-    caller: Caller,
-    input: AbortMultipartUploadInput,
-) -> Result<AbortMultipartUploadOutput, ApiError> {
+    endpoint: &Endpoint,
+    input: dto::AbortMultipartUploadInput,
+) -> Result<dto::AbortMultipartUploadOutput, ApiError> {
     let at = wire::read_ref(input.bucket, input.key)?;
-    let upload = input.upload_id;
-    door.app.blocking(move |catalog| catalog.abort_multipart(&caller, &at, &upload)).await?;
-    Ok(AbortMultipartUploadOutput::default())
+    let id = input.upload_id;
+    endpoint.blocking(move |catalog, by| catalog.abort_multipart(by, &at, &id)).await?;
+    Ok(dto::AbortMultipartUploadOutput::default())
 }
 
 fn read_number(number: i32) -> Result<u16, ApiError> {
-    // What does not fit is as wrong as 0.
+    // A number that does not fit becomes 0, which is refused.
     let number = u16::try_from(number).unwrap_or_default();
     domain::Part::check_number(number)?;
     Ok(number)
-}
-
-fn limit(lines: Option<i32>) -> Result<u64, ApiError> {
-    let lines = lines.map_or(Ok(PAGE_MAX), u64::try_from);
-    let lines = lines.map_err(|_| ApiError::invalid("a number of lines must not be below zero"))?;
-    Ok(lines.min(PAGE_MAX))
 }

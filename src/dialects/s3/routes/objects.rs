@@ -2,34 +2,64 @@
 
 use std::io::SeekFrom;
 
-use s3s::dto::*;
+use jiff::SignedDuration;
+use s3s::{S3ErrorCode, dto};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::Door;
+use super::Endpoint;
 use crate::dialects::s3::errors::ApiError;
 use crate::dialects::s3::wire;
-use crate::domain::{Caller, CatalogError, InboxObject, ObjectRef, Role};
+use crate::domain::{CatalogError, InboxObject};
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 64 << 10;
 
+/// Reads the object that GetObject or HeadObject asks for, and the conditions.
+macro_rules! wanted {
+    ($input:ident) => {{
+        check_version($input.version_id.as_deref())?;
+        let wanted = Wanted {
+            part: $input.part_number,
+            fits: $input.if_match,
+            fits_not: $input.if_none_match,
+            modified: $input.if_modified_since,
+            unmodified: $input.if_unmodified_since,
+        };
+        (wanted, wire::read_ref($input.bucket, $input.key)?)
+    }};
+}
+
+/// Describes an object in the output of GetObject or HeadObject, of which `length` bytes follow.
+macro_rules! described {
+    ($output:ident, $object:ident, $length:expr) => {
+        dto::$output {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: wire::number($length),
+            content_type: Some(wire::media_type(&$object)),
+            e_tag: Some(wire::etag(&$object.etag)),
+            expiration: wire::expiration(&$object),
+            last_modified: Some(wire::moment($object.stored)),
+            metadata: wire::metadata(&$object),
+            ..Default::default()
+        }
+    };
+}
+
 pub(super) async fn put(
-    door: &Door,
-    caller: Caller,
-    input: PutObjectInput,
-) -> Result<PutObjectOutput, ApiError> {
-    caller.must_be(Role::Write)?;
+    endpoint: &Endpoint,
+    input: dto::PutObjectInput,
+) -> Result<dto::PutObjectOutput, ApiError> {
     let is_part = input.write_offset_bytes.is_some();
     if input.if_match.is_some() || input.if_none_match.is_some() || is_part {
         return Err(ApiError::conditional());
     }
     let at = wire::read_ref(input.bucket, input.key)?;
     let about = wire::read_info(input.content_type, input.metadata);
-    let file = door.take_file().await?;
-    let object =
-        door.app.blocking(move |catalog| catalog.put_object(&caller, at, about, file)).await?;
-    Ok(PutObjectOutput {
+    let file = endpoint.take_file().await?;
+    let put = endpoint.blocking(move |catalog, by| catalog.put_object(by, at, about, file));
+    let object = put.await?;
+    Ok(dto::PutObjectOutput {
         e_tag: Some(wire::etag(&object.etag)),
         expiration: wire::expiration(&object),
         ..Default::default()
@@ -37,84 +67,43 @@ pub(super) async fn put(
 }
 
 pub(super) async fn get(
-    door: &Door,
-    caller: Caller,
-    input: GetObjectInput,
-) -> Result<GetObjectOutput, ApiError> {
-    check_version(input.version_id.as_deref())?;
-    let at = wire::read_ref(input.bucket, input.key)?;
-    let open = door.app.blocking(move |catalog| catalog.open_object(caller.tenant(), &at));
+    endpoint: &Endpoint,
+    input: dto::GetObjectInput,
+) -> Result<dto::GetObjectOutput, ApiError> {
+    let (wanted, at) = wanted!(input);
+    let open = endpoint.blocking(move |catalog, by| catalog.open_object(by.tenant(), &at));
     let (object, file) = open.await?;
-    check_part(&object, input.part_number)?;
-    let conditions = Conditions {
-        fits: input.if_match,
-        fits_not: input.if_none_match,
-        modified: input.if_modified_since,
-        unmodified: input.if_unmodified_since,
-    };
-    conditions.check(&object)?;
-    let range = input.range.map(|range| range.check(object.size));
-    let range = range.transpose().map_err(|_| ApiError::out_of_range())?;
-    let content_range = range
-        .as_ref()
-        .map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.size));
-    let (start, length) = match range {
-        Some(range) => (range.start, range.end - range.start),
-        None => (0, object.size),
-    };
+    wanted.check(&object)?;
+    let range = input.range.map(|range| range.check(object.size)).transpose().map_err(|_| {
+        ApiError::new(S3ErrorCode::InvalidRange, "the requested range is not satisfiable")
+    })?;
+    let (start, end) = range.as_ref().map_or((0, object.size), |range| (range.start, range.end));
+    let content_range = range.map(|_| format!("bytes {start}-{}/{}", end - 1, object.size));
+    let length = end - start;
     let mut file = tokio::fs::File::from_std(file);
     if start > 0 {
         file.seek(SeekFrom::Start(start)).await.map_err(CatalogError::from)?;
     }
     let stream = ReaderStream::with_capacity(file.take(length), CHUNK);
-    Ok(GetObjectOutput {
-        body: Some(StreamingBlob::wrap(stream)),
-        accept_ranges: Some("bytes".to_owned()),
-        content_length: wire::number(length),
-        content_range,
-        content_type: Some(wire::media_type(&object)),
-        e_tag: Some(wire::etag(&object.etag)),
-        expiration: wire::expiration(&object),
-        last_modified: Some(wire::moment(object.stored)),
-        metadata: wire::metadata(&object),
-        ..Default::default()
-    })
+    let body = Some(dto::StreamingBlob::wrap(stream));
+    Ok(dto::GetObjectOutput { body, content_range, ..described!(GetObjectOutput, object, length) })
 }
 
 pub(super) async fn head(
-    door: &Door,
-    caller: Caller,
-    input: HeadObjectInput,
-) -> Result<HeadObjectOutput, ApiError> {
-    check_version(input.version_id.as_deref())?;
-    let at = wire::read_ref(input.bucket, input.key)?;
-    let object = door.app.read(|catalog| catalog.get_object(caller.tenant(), &at))?;
-    check_part(&object, input.part_number)?;
-    let conditions = Conditions {
-        fits: input.if_match,
-        fits_not: input.if_none_match,
-        modified: input.if_modified_since,
-        unmodified: input.if_unmodified_since,
-    };
-    conditions.check(&object)?;
-    Ok(HeadObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        content_length: wire::number(object.size),
-        content_type: Some(wire::media_type(&object)),
-        e_tag: Some(wire::etag(&object.etag)),
-        expiration: wire::expiration(&object),
-        last_modified: Some(wire::moment(object.stored)),
-        metadata: wire::metadata(&object),
-        ..Default::default()
-    })
+    endpoint: &Endpoint,
+    input: dto::HeadObjectInput,
+) -> Result<dto::HeadObjectOutput, ApiError> {
+    let (wanted, at) = wanted!(input);
+    let object = endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at))?;
+    wanted.check(&object)?;
+    Ok(described!(HeadObjectOutput, object, object.size))
 }
 
-/// That it is gone is the outcome, whether or not it was there.
+/// Deletes an object; the answer is the same when there is none.
 pub(super) async fn delete(
-    door: &Door,
-    caller: Caller,
-    input: DeleteObjectInput,
-) -> Result<DeleteObjectOutput, ApiError> {
+    endpoint: &Endpoint,
+    input: dto::DeleteObjectInput,
+) -> Result<dto::DeleteObjectOutput, ApiError> {
     check_version(input.version_id.as_deref())?;
     let is_conditional = input.if_match.is_some()
         || input.if_match_last_modified_time.is_some()
@@ -123,44 +112,35 @@ pub(super) async fn delete(
         return Err(ApiError::conditional());
     }
     let at = wire::read_ref(input.bucket, input.key)?;
-    door.app.blocking(move |catalog| catalog.delete_object(&caller, &at)).await?;
-    Ok(DeleteObjectOutput::default())
+    endpoint.blocking(move |catalog, by| catalog.delete_object(by, &at)).await?;
+    Ok(dto::DeleteObjectOutput::default())
 }
 
 pub(super) async fn delete_several(
-    door: &Door,
-    caller: Caller,
-    input: DeleteObjectsInput,
-) -> Result<DeleteObjectsOutput, ApiError> {
-    caller.must_be(Role::Write)?;
+    endpoint: &Endpoint,
+    input: dto::DeleteObjectsInput,
+) -> Result<dto::DeleteObjectsOutput, ApiError> {
     let (objects, is_quiet) = (input.delete.objects, input.delete.quiet == Some(true));
     if objects.is_empty() {
         return Err(ApiError::invalid("the body names no object to delete"));
     }
-    let is_conditional = |object: &ObjectIdentifier| {
+    let is_conditional = |object: &dto::ObjectIdentifier| {
         object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some()
     };
     if objects.iter().any(is_conditional) {
         return Err(ApiError::conditional());
     }
     objects.iter().try_for_each(|object| check_version(object.version_id.as_deref()))?;
-    let named: Vec<(String, Result<ObjectRef, _>)> = objects
-        .into_iter()
-        .map(|object| {
-            let at = wire::read_ref(input.bucket.clone(), object.key.clone());
-            (object.key, at)
-        })
-        .collect();
-    let good = named.iter().filter_map(|(_, at)| at.as_ref().ok());
-    let good: Vec<ObjectRef> = good.cloned().collect();
-    door.app.blocking(move |catalog| catalog.delete_objects(&caller, &good)).await?;
-    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    for (key, outcome) in named {
-        match outcome {
-            Ok(_) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
+    let (mut good, mut deleted, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for dto::ObjectIdentifier { key, .. } in objects {
+        match wire::read_ref(input.bucket.clone(), key.clone()) {
+            Ok(at) => {
+                good.push(at);
+                deleted.push(dto::DeletedObject { key: Some(key), ..Default::default() });
+            }
             Err(error) => {
-                let error = ApiError::from(error).for_request(&door.request_id);
-                errors.push(Error {
+                let error = ApiError::from(error).for_request(&endpoint.request_id);
+                errors.push(dto::Error {
                     key: Some(key),
                     code: Some(error.code().as_str().to_owned()),
                     message: error.message().map(str::to_owned),
@@ -169,57 +149,55 @@ pub(super) async fn delete_several(
             }
         }
     }
+    endpoint.blocking(move |catalog, by| catalog.delete_objects(by, &good)).await?;
     let deleted = Some(deleted).filter(|_| !is_quiet);
-    Ok(DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
+    Ok(dto::DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
 }
 
-/// Refuses to do with the one object what is asked of another version; `null` is the one that is
-/// there without versions.
+/// Refuses a version other than `null`, which is the only one of an object without versions.
 fn check_version(version: Option<&str>) -> Result<(), ApiError> {
     match version {
         None | Some("null") => Ok(()),
-        Some(_) => Err(ApiError::no_versions()),
+        Some(_) => {
+            Err(ApiError::not_implemented("objects have no versions here: leave versionId out"))
+        }
     }
 }
 
-/// Refuses a part by its number, unless the object is that part.
-fn check_part(object: &InboxObject, part: Option<i32>) -> Result<(), ApiError> {
-    match part {
-        None => Ok(()),
-        Some(1) if object.parts == 1 => Ok(()),
-        Some(_) => Err(ApiError::no_parts()),
-    }
+/// The part of an object that is asked for, and the conditions (RFC 9110 section 13).
+struct Wanted {
+    part: Option<i32>,
+    fits: Option<dto::ETagCondition>,
+    fits_not: Option<dto::ETagCondition>,
+    modified: Option<dto::Timestamp>,
+    unmodified: Option<dto::Timestamp>,
 }
 
-/// On which condition an object is wanted (RFC 9110 section 13).
-struct Conditions {
-    fits: Option<ETagCondition>,
-    fits_not: Option<ETagCondition>,
-    modified: Option<Timestamp>,
-    unmodified: Option<Timestamp>,
-}
-
-impl Conditions {
+impl Wanted {
     fn check(&self, object: &InboxObject) -> Result<(), ApiError> {
-        let is = |condition: &ETagCondition| match condition.as_etag() {
-            Some(etag) => etag.value() == object.etag,
-            None => true,
+        // The only part of an object in one part is the object.
+        if self.part.is_some_and(|part| part != 1 || object.parts != 1) {
+            let message = "parts of an object cannot be asked for: use Range";
+            return Err(ApiError::not_implemented(message));
+        }
+        let is = |condition: &dto::ETagCondition| {
+            condition.as_etag().is_none_or(|etag| etag.value() == object.etag)
         };
-        // Headers have whole seconds.
-        let stored = object.stored.as_second();
-        let second = |time: &Timestamp| wire::second(time);
-        let later = |time: &Timestamp| stored > second(time);
+        // Headers have whole seconds: what was stored within the second is not later.
+        let second_before = wire::moment(object.stored - SignedDuration::from_secs(1));
+        let is_later = |time: &dto::Timestamp| second_before >= *time;
         let is_unwanted = match (&self.fits, &self.unmodified) {
             (Some(fits), _) => !is(fits),
-            (None, Some(unmodified)) => later(unmodified),
+            (None, Some(unmodified)) => is_later(unmodified),
             (None, None) => false,
         };
         if is_unwanted {
-            return Err(ApiError::precondition_failed());
+            let message = "the object does not fit If-Match or If-Unmodified-Since";
+            return Err(ApiError::new(S3ErrorCode::PreconditionFailed, message));
         }
         let is_known = match (&self.fits_not, &self.modified) {
             (Some(fits_not), _) => is(fits_not),
-            (None, Some(modified)) => !later(modified),
+            (None, Some(modified)) => !is_later(modified),
             (None, None) => false,
         };
         if is_known { Err(ApiError::not_modified(&object.etag)) } else { Ok(()) }

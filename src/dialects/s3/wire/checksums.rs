@@ -1,5 +1,5 @@
-//! Checksums that a client states beside what it sends: `Content-MD5` and `x-amz-checksum-…`, in the
-//! head or behind the last chunk (Amazon S3 user guide, "Checking object integrity").
+//! Checksums that a client states of a body: `Content-MD5` and `x-amz-checksum-…`, in the head or
+//! behind the last chunk (Amazon S3 user guide, "Checking object integrity").
 
 use std::io::Read;
 
@@ -10,17 +10,17 @@ use sha2::Digest;
 
 use super::chunked::Trailers;
 use crate::dialects::signing;
-use crate::domain::CatalogError;
+use crate::domain::{CatalogError, Field};
 use crate::ingest::Spool;
 
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Compares what arrived with every checksum that was stated; for a blocking thread, because most
-/// are computed only when they are asked for.
+/// Compares the body with every checksum that the client states; for a blocking thread, because
+/// most are computed only when they are stated.
 ///
-/// `ChecksumMismatch` names the first that is not the body's; `InvalidValue` for more than one
-/// `x-amz-checksum-`.
+/// Fails with `ChecksumMismatch` for the first that is not the body's, and with `InvalidValue` for
+/// more than one `x-amz-checksum-`.
 pub(in crate::dialects::s3) fn check(
     headers: &HeaderMap,
     trailers: &Trailers,
@@ -36,10 +36,10 @@ pub(in crate::dialects::s3) fn check(
     });
     let mut stated = stated.peekable();
     if let Some((algorithm, text, compute)) = stated.next() {
-        // Each costs another reading of the body, and S3 takes one as well.
+        // Each would read the body once more; S3 takes no more than one either.
         if stated.peek().is_some() {
             let rule = "there must be no more than one x-amz-checksum- header";
-            return Err(CatalogError::invalid("checksum", rule));
+            return Err(CatalogError::invalid(Field::Checksum, rule));
         }
         compare(algorithm, text, &compute(body)?)?;
     }
@@ -49,15 +49,9 @@ pub(in crate::dialects::s3) fn check(
 type Compute = fn(&Spool) -> Result<Vec<u8>, CatalogError>;
 
 const ALGORITHMS: [(&str, &str, Compute); 5] = [
-    ("x-amz-checksum-crc32", "CRC-32", |body| {
-        Ok(crc(body, CrcAlgorithm::Crc32IsoHdlc)?[4..].into())
-    }),
-    ("x-amz-checksum-crc32c", "CRC-32C", |body| {
-        Ok(crc(body, CrcAlgorithm::Crc32Iscsi)?[4..].into())
-    }),
-    ("x-amz-checksum-crc64nvme", "CRC-64/NVME", |body| {
-        Ok(crc(body, CrcAlgorithm::Crc64Nvme)?.into())
-    }),
+    ("x-amz-checksum-crc32", "CRC-32", |body| crc(body, CrcAlgorithm::Crc32IsoHdlc, 4)),
+    ("x-amz-checksum-crc32c", "CRC-32C", |body| crc(body, CrcAlgorithm::Crc32Iscsi, 4)),
+    ("x-amz-checksum-crc64nvme", "CRC-64/NVME", |body| crc(body, CrcAlgorithm::Crc64Nvme, 8)),
     ("x-amz-checksum-sha1", "SHA-1", |body| {
         let mut digest = Sha1::new();
         each(body, |bytes| digest.update(bytes))?;
@@ -68,10 +62,11 @@ const ALGORITHMS: [(&str, &str, Compute); 5] = [
     }),
 ];
 
-fn crc(body: &Spool, algorithm: CrcAlgorithm) -> Result<[u8; 8], CatalogError> {
+/// Computes a checksum of the last `length` bytes of a 64-bit number.
+fn crc(body: &Spool, algorithm: CrcAlgorithm, length: usize) -> Result<Vec<u8>, CatalogError> {
     let mut digest = crc_fast::Digest::new(algorithm);
     each(body, |bytes| digest.update(bytes))?;
-    Ok(digest.finalize().to_be_bytes())
+    Ok(digest.finalize().to_be_bytes()[8 - length..].to_vec())
 }
 
 fn each(body: &Spool, mut take: impl FnMut(&[u8])) -> Result<(), CatalogError> {
@@ -85,7 +80,7 @@ fn each(body: &Spool, mut take: impl FnMut(&[u8])) -> Result<(), CatalogError> {
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    // What is not text is not base64 either, and must not count as absent.
+    // A value that is not text must not count as absent: `?` is no base64.
     headers.get(name).map(|value| value.to_str().unwrap_or("?").trim())
 }
 
@@ -104,7 +99,7 @@ mod tests {
     use super::*;
     use crate::ingest::{Measure, SpoolWriter};
 
-    /// The check values of the nine digits, as the catalogues of checksums have them.
+    /// The check values of `123456789`, as the catalogues of checksums have them.
     const STATED: [(&str, &str); 6] = [
         ("content-md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
         ("x-amz-checksum-crc32", "y/Q5Jg=="),
@@ -114,16 +109,12 @@ mod tests {
         ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
     ];
 
-    fn digits() -> Spool {
+    #[test]
+    fn each_checksum_is_compared_in_the_head_and_behind_the_body() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = SpoolWriter::new(folder.path(), 100, Measure::All);
         writer.write(bytes::Bytes::from_static(b"123456789")).unwrap();
-        writer.finish().unwrap()
-    }
-
-    #[test]
-    fn each_checksum_is_compared_in_the_head_and_behind_the_body() {
-        let body = digits();
+        let body = writer.finish().unwrap();
         for (name, stated) in STATED {
             for value in [stated, "AAAA", "", "\u{e4}"] {
                 let is_right = value == stated;

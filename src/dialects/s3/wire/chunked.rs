@@ -9,26 +9,26 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::dialects::signing;
-use crate::domain::{ArchiveProblem, CatalogError};
+use crate::domain::{ArchiveProblem, CatalogError, RequestError};
 use crate::ingest::{Measure, Spool, SpoolWriter};
 
-/// Bytes of one line: a chunk's size with its signature, or a trailer.
+/// Bytes of one line at most: a chunk's size with its signature, or a trailer.
 const LINE_MAX: u64 = 1024;
 
-/// Trailers of one body; clients send a checksum and its signature.
+/// Trailers of one body at most; clients send a checksum and its signature.
 const TRAILERS_MAX: usize = 16;
 
-/// Bytes of a chunk that are taken at a time: clients choose a chunk's size.
+/// Bytes of a chunk that are read at a time: clients choose a chunk's size.
 const PIECE: usize = 64 << 10;
 
-/// The trailer that signs the ones before it.
+/// The trailer with the signature of the trailers before it.
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 
-/// What such a body consists of.
+/// A part of such a body.
 enum Piece<'b> {
     /// Bytes of a chunk.
     Bytes(&'b [u8]),
-    /// A chunk is over; its signature, if it has one. The last chunk has no bytes.
+    /// The end of a chunk, with its signature if it has one. The last chunk has no bytes.
     End(Option<&'b str>),
     /// A trailer, its name in lower case.
     Trailer(&'b str, &'b str),
@@ -37,11 +37,11 @@ enum Piece<'b> {
 /// Names and values that came after the last chunk.
 pub(in crate::dialects::s3) type Trailers = Vec<(String, String)>;
 
-/// Reads a body to its end and has `take` see each piece.
+/// Reads a body to its end and passes each piece to `take`.
 fn read(
     body: impl Read,
-    mut take: impl FnMut(Piece<'_>) -> Result<(), CatalogError>,
-) -> Result<(), CatalogError> {
+    mut take: impl FnMut(Piece<'_>) -> Result<(), RequestError>,
+) -> Result<(), RequestError> {
     let mut body = BufReader::with_capacity(PIECE, body);
     let mut buffer = vec![0; PIECE];
     loop {
@@ -69,15 +69,15 @@ fn read(
             return read_trailers(&mut body, take);
         }
         if read_line(&mut body)?.as_deref() != Some("") {
-            return Err(broken("a chunk is longer than it says"));
+            return Err(broken("a chunk is longer than it says").into());
         }
     }
 }
 
 fn read_trailers(
     body: &mut impl BufRead,
-    mut take: impl FnMut(Piece<'_>) -> Result<(), CatalogError>,
-) -> Result<(), CatalogError> {
+    mut take: impl FnMut(Piece<'_>) -> Result<(), RequestError>,
+) -> Result<(), RequestError> {
     let mut count = 0;
     // Some clients write an empty line after the trailers, some two, some none.
     while let Some(line) = read_line(body)? {
@@ -87,7 +87,7 @@ fn read_trailers(
         let (name, value) = line.split_once(':').ok_or_else(|| broken("a trailer has no ':'"))?;
         count += 1;
         if count > TRAILERS_MAX {
-            return Err(broken("there are too many trailers"));
+            return Err(broken("there are too many trailers").into());
         }
         take(Piece::Trailer(&name.trim().to_ascii_lowercase(), value.trim()))?;
     }
@@ -110,65 +110,57 @@ fn broken(reason: &str) -> CatalogError {
     ArchiveProblem::Incomplete(format!("the body in chunks is broken: {reason}")).into()
 }
 
-/// What the signatures of chunks are made with: each covers the one before it.
-pub(in crate::dialects::s3) struct Chain<'s> {
-    /// The signing key of the day.
-    pub(in crate::dialects::s3) key: &'s [u8; 32],
-    /// The time of signing and the scope, a line each.
-    pub(in crate::dialects::s3) place: &'s str,
-    /// The request's own signature, in hexadecimal.
-    pub(in crate::dialects::s3) seed: String,
-}
-
-impl Chain<'_> {
-    /// Tells whether every chunk, and the trailers if there are any, is signed; for a thread that
-    /// may wait for the disk.
-    pub(in crate::dialects::s3) fn verify(self, body: &Spool) -> Result<bool, CatalogError> {
-        let (mut chunk, mut trailers) = (Sha256::new(), Sha256::new());
-        let (mut before, mut is_good, mut owes_trailer) = (self.seed, true, false);
-        read(body.reader()?, |piece| {
-            match piece {
-                Piece::Bytes(bytes) => chunk.update(bytes),
-                Piece::End(signature) => {
-                    let digests = format!(
-                        "{}\n{}",
-                        signing::hex_sha256(b""),
-                        hex::encode(chunk.finalize_reset())
-                    );
-                    let given = signature.unwrap_or_default();
-                    is_good &= is_link(self.key, "PAYLOAD", self.place, [&before, &digests], given);
-                    before = given.to_owned();
-                }
-                Piece::Trailer(TRAILER_SIGNATURE, given) => {
-                    let digest = hex::encode(trailers.finalize_reset());
-                    is_good &= is_link(self.key, "TRAILER", self.place, [&before, &digest], given);
-                    owes_trailer = false;
-                }
-                Piece::Trailer(name, value) => {
-                    trailers.update(format!("{name}:{value}\n"));
-                    owes_trailer = true;
-                }
+/// Whether every chunk is signed, and the trailers if there are any; for a thread that may wait for
+/// the disk.
+///
+/// The signature of each chunk covers the one before it, and the first one `seed`, the request's own
+/// in hexadecimal. `key` is the signing key of the day; `place` has the time of signing and the
+/// scope, a line each.
+pub(in crate::dialects::s3) fn is_signed(
+    body: &Spool,
+    key: &[u8; 32],
+    place: &str,
+    seed: String,
+) -> Result<bool, RequestError> {
+    let nothing = signing::hex_sha256(b"");
+    let is_link = |kind: &str, before: &str, digests: &str, given: &str| {
+        let text = format!("AWS4-HMAC-SHA256-{kind}\n{place}\n{before}\n{digests}");
+        signing::is_hmac_sha256(key, text.as_bytes(), &signing::from_hex(given))
+    };
+    let (mut chunk, mut trailers) = (Sha256::new(), Sha256::new());
+    let (mut before, mut is_good, mut owes_trailer) = (seed, true, false);
+    read(body.reader()?, |piece| {
+        match piece {
+            Piece::Bytes(bytes) => chunk.update(bytes),
+            Piece::End(signature) => {
+                let digests = format!("{nothing}\n{}", hex::encode(chunk.finalize_reset()));
+                let given = signature.unwrap_or_default();
+                is_good &= is_link("PAYLOAD", &before, &digests, given);
+                before = given.to_owned();
             }
-            Ok(())
-        })?;
-        Ok(is_good && !owes_trailer)
-    }
-}
-
-fn is_link(key: &[u8; 32], kind: &str, place: &str, parts: [&str; 2], given: &str) -> bool {
-    let [before, digests] = parts;
-    let text = format!("AWS4-HMAC-SHA256-{kind}\n{place}\n{before}\n{digests}");
-    signing::is_hmac_sha256(key, text.as_bytes(), &signing::from_hex(given))
+            Piece::Trailer(TRAILER_SIGNATURE, given) => {
+                let digest = hex::encode(trailers.finalize_reset());
+                is_good &= is_link("TRAILER", &before, &digest, given);
+                owes_trailer = false;
+            }
+            Piece::Trailer(name, value) => {
+                trailers.update(format!("{name}:{value}\n"));
+                owes_trailer = true;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(is_good && !owes_trailer)
 }
 
 /// Takes the bytes out of their chunks, with all digests; for a blocking thread.
 ///
-/// `LimitExceeded` past `limit` bytes.
+/// Fails with a `Limit` of `BodySize` past `limit` bytes.
 pub(in crate::dialects::s3) fn unwrap(
     body: &Spool,
     incoming: &Path,
     limit: u64,
-) -> Result<(Spool, Trailers), CatalogError> {
+) -> Result<(Spool, Trailers), RequestError> {
     let mut writer = SpoolWriter::new(incoming, limit, Measure::All);
     let mut trailers = Trailers::new();
     read(body.reader()?, |piece| {
@@ -186,18 +178,7 @@ pub(in crate::dialects::s3) fn unwrap(
 mod tests {
     use super::*;
 
-    const PLACE: &str = "20130524T000000Z\n20130524/us-east-1/s3/aws4_request";
-
-    fn key() -> [u8; 32] {
-        let secret = b"AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        let mut key = signing::hmac_sha256(secret, b"20130524");
-        for part in ["us-east-1", "s3", "aws4_request"] {
-            key = signing::hmac_sha256(&key, part.as_bytes());
-        }
-        key
-    }
-
-    fn spool(bytes: Vec<u8>) -> Spool {
+    fn spool(bytes: impl Into<Bytes>) -> Spool {
         Spool::from_bytes(bytes.into())
     }
 
@@ -218,45 +199,50 @@ mod tests {
         "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
     ];
 
-    fn is_signed(body: Vec<u8>) -> Result<bool, CatalogError> {
-        let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9".to_owned();
-        Chain { key: &key(), place: PLACE, seed }.verify(&spool(body))
-    }
-
     #[test]
-    fn the_vendors_example_is_signed_and_nothing_else_is() {
-        assert!(is_signed(example(SIGNATURES)).unwrap());
-        let mut changed = example(SIGNATURES);
+    fn only_the_vendors_example_is_signed() {
+        let secret = b"AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let place = "20130524T000000Z\n20130524/us-east-1/s3/aws4_request";
+        let key = ["us-east-1", "s3", "aws4_request"]
+            .iter()
+            .fold(signing::hmac_sha256(secret, b"20130524"), |key, part| {
+                signing::hmac_sha256(&key, part.as_bytes())
+            });
+        let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+        let is_good =
+            |body: Vec<u8>| is_signed(&spool(body), &key, place, seed.to_owned()).unwrap();
+        let good = example(SIGNATURES);
+        assert!(is_good(good.clone()));
+        let mut changed = good.clone();
         changed[1000] = b'b';
-        assert!(!is_signed(changed).unwrap());
         let [first, second, third] = SIGNATURES;
-        assert!(!is_signed(example([second, first, third])).unwrap());
-        assert!(!is_signed(example([first, second, ""])).unwrap());
-        let unsigned = String::from_utf8(example(SIGNATURES)).unwrap();
+        let unsigned = String::from_utf8(good.clone()).unwrap();
         let unsigned = unsigned.replace(&format!(";chunk-signature={first}"), "");
-        assert!(!is_signed(unsigned.into_bytes()).unwrap());
-        let mut trailed = example(SIGNATURES);
-        trailed.truncate(trailed.len() - 2);
-        trailed.extend_from_slice(b"x-amz-checksum-crc32:AAAA\r\n");
-        assert!(!is_signed(trailed).unwrap(), "a trailer that nobody signed");
+        let trailed = [&good[..good.len() - 2], b"x-amz-checksum-crc32:AAAA\r\n"].concat();
+        for (what, body) in [
+            ("another byte", changed),
+            ("another order", example([second, first, third])),
+            ("a chunk with an empty signature", example([first, second, ""])),
+            ("a chunk without a signature", unsigned.into_bytes()),
+            ("a trailer without a signature", trailed),
+        ] {
+            assert!(!is_good(body), "{what}");
+        }
     }
 
     #[test]
     fn bytes_come_out_of_their_chunks_with_the_trailers() {
         let folder = tempfile::tempdir().unwrap();
-        let body = b"5\r\nhello\r\nA\r\n 0123456789"[..].to_vec();
-        let refused = unwrap(&spool(body), folder.path(), 100);
-        assert!(matches!(refused, Err(CatalogError::BadArchive(_))));
-        let body = b"5\r\nhello\r\n3\r\n  !\r\n0\r\nX-Amz-Checksum-CRC32: abc= \r\n\r\n".to_vec();
-        let (bytes, trailers) = unwrap(&spool(body.clone()), folder.path(), 8).unwrap();
+        let body = spool("5\r\nhello\r\n3\r\n  !\r\n0\r\nX-Amz-Checksum-CRC32: abc= \r\n\r\n");
+        let (bytes, trailers) = unwrap(&body, folder.path(), 8).unwrap();
         assert_eq!(bytes.bytes().unwrap(), "hello  !");
         assert_eq!(trailers, [("x-amz-checksum-crc32".to_owned(), "abc=".to_owned())]);
-        let refused = unwrap(&spool(body), folder.path(), 7).unwrap_err();
-        assert!(matches!(refused, CatalogError::LimitExceeded { limit: 7, .. }));
+        let refused = unwrap(&body, folder.path(), 7).unwrap_err();
+        assert!(matches!(refused, RequestError::Limit { limit: 7, .. }));
     }
 
     #[test]
-    fn what_is_no_such_body_is_refused() {
+    fn a_broken_body_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let many = format!("0\r\n{}", "a:b\r\n".repeat(TRAILERS_MAX + 1));
         let long = "1".repeat(2000);
@@ -266,6 +252,7 @@ mod tests {
             "5\r\nhell",
             "5\r\nhello",
             "5\r\nhello\r\n",
+            "5\r\nhello\r\nA\r\n 0123456789",
             "5\r\nhelloo\r\n0\r\n",
             "-5\r\nhello\r\n0\r\n",
             "+5\r\nhello\r\n0\r\n",
@@ -276,8 +263,9 @@ mod tests {
             &many,
             &long,
         ] {
-            let refused = unwrap(&spool(body.into()), folder.path(), 100);
-            assert!(matches!(refused, Err(CatalogError::BadArchive(_))), "{body:.40}");
+            let refused = unwrap(&spool(body.to_owned()), folder.path(), 100).unwrap_err();
+            let is_broken = matches!(refused, RequestError::Catalog(CatalogError::BadArchive(_)));
+            assert!(is_broken, "{body:.40}");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

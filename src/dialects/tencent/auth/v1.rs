@@ -1,8 +1,8 @@
 //! HmacSHA1 and HmacSHA256 over the parameters, which are the query of a GET and the form of a POST
 //! (tencent.md section 9.2).
 //!
-//! A form of any size is signed: its code is never in memory, but fed to the HMAC from the spool
-//! where the order of the names has it.
+//! A form may have any size: its code is never in memory. The HMAC reads it from the spool, in the
+//! order of the names.
 
 use std::mem;
 
@@ -10,24 +10,24 @@ use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::{Claim, hosts, read_time};
-use crate::dialects::signing::{MovingHmac, from_base64};
+use crate::dialects::signing::{StreamedHmac, from_base64};
 use crate::dialects::tencent::errors::ApiError;
 use crate::dialects::upload::FIELDS_MAX;
-use crate::domain::CatalogError;
+use crate::domain::{CatalogError, RequestError};
 use crate::ingest::Spool;
 use crate::ingest::form::scan_form;
 
 /// Parameters that carry code (tencent.md section 3.1).
 const CODE: [&str; 3] = ["Code.ZipFile", "Content.ZipFile", "ZipFile"];
 
-/// What the signature is checked against.
+/// The signature, and the values that it covers.
 pub(super) struct Proof<'r> {
     method: &'r str,
     hosts: Vec<&'r str>,
     source: Source<'r>,
-    /// All but the signature in the order of their names; the value of code is empty.
+    /// All but the signature, in the order of their names; code has an empty value.
     pairs: Vec<(String, String)>,
-    /// `None`: another one, which no signature fits.
+    /// `None`: an unknown one, which no signature matches.
     algorithm: Option<Algorithm>,
     signature: Vec<u8>,
 }
@@ -38,17 +38,16 @@ enum Algorithm {
     Sha256,
 }
 
-/// Where the parameters are.
+/// The source of the parameters.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'r> {
     Query(&'r str),
     Form(&'r Spool),
 }
 
-/// Reads the parameters that say who signed; `None` when neither the key nor the signature is
-/// among them.
+/// Reads the key and the signature from the parameters; `None` when both are absent.
 ///
-/// Of the other parameters none is looked at before the signature holds.
+/// The other parameters are not interpreted before the signature is verified.
 pub(super) fn read<'r>(head: &'r Parts, source: Source<'r>) -> Option<Result<Claim<'r>, ApiError>> {
     let mut pairs = match source.scan(|_, _| Ok(())) {
         Ok(pairs) => pairs,
@@ -64,7 +63,7 @@ pub(super) fn read<'r>(head: &'r Parts, source: Source<'r>) -> Option<Result<Cla
     let (time, algorithm) =
         (take("Timestamp"), Algorithm::parse(take("SignatureMethod").as_deref()));
     pairs.retain(|(name, _)| name != "Signature");
-    // By bytes; what has the same name stays in the order in which it was sent.
+    // By bytes; parameters of the same name stay in the order in which they were sent.
     pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
     let claim = read_time(time.as_deref()).map(|signed| {
         let (method, hosts) = (head.method.as_str(), hosts(head));
@@ -76,7 +75,7 @@ pub(super) fn read<'r>(head: &'r Parts, source: Source<'r>) -> Option<Result<Cla
 }
 
 impl Algorithm {
-    /// `@tencent-sdk/capi` leaves it out and means HmacSHA1.
+    /// `@tencent-sdk/capi` omits it and means HmacSHA1.
     fn parse(name: Option<&str>) -> Option<Self> {
         match name {
             None | Some("HmacSHA1") => Some(Self::Sha1),
@@ -87,19 +86,19 @@ impl Algorithm {
 }
 
 impl<'r> Source<'r> {
-    /// Finds the parameters; `None` while they are in a body that has not come.
+    /// Finds the parameters; `None` while they are in a body that has not arrived.
     pub(super) fn of(head: &'r Parts, body: Option<&'r Spool>) -> Option<Self> {
-        match head.method == Method::GET {
-            true => Some(Self::Query(head.uri.query().unwrap_or_default())),
-            false => body.map(Self::Form),
+        if head.method == Method::GET {
+            return Some(Self::Query(head.uri.query().unwrap_or_default()));
         }
+        body.map(Self::Form)
     }
 
-    /// Takes the parameters apart and hands the code over, decoded and in pieces.
+    /// Parses the parameters and passes the decoded code to `take` in pieces.
     fn scan(
         self,
         take: impl FnMut(usize, &[u8]) -> Result<(), CatalogError>,
-    ) -> Result<Vec<(String, String)>, CatalogError> {
+    ) -> Result<Vec<(String, String)>, RequestError> {
         match self {
             Self::Query(text) => scan_form(text.as_bytes(), &CODE, FIELDS_MAX, take),
             Self::Form(body) => scan_form(body.reader()?, &CODE, FIELDS_MAX, take),
@@ -108,13 +107,13 @@ impl<'r> Source<'r> {
 }
 
 impl Proof<'_> {
-    /// Fails when the body's file cannot be read again.
-    pub(super) fn is_made_with(&self, secret: &[u8]) -> Result<bool, CatalogError> {
+    /// Tells whether the secret made the signature; fails when the body's file cannot be read.
+    pub(super) fn is_made_with(&self, secret: &[u8]) -> Result<bool, RequestError> {
         let Some(algorithm) = self.algorithm else { return Ok(false) };
         for host in &self.hosts {
             let mut hmac = match algorithm {
-                Algorithm::Sha1 => MovingHmac::sha1(secret),
-                Algorithm::Sha256 => MovingHmac::sha256(secret),
+                Algorithm::Sha1 => StreamedHmac::sha1(secret),
+                Algorithm::Sha256 => StreamedHmac::sha256(secret),
             };
             self.write_text(host, |piece| hmac.update(piece))?;
             if hmac.is(&self.signature) {
@@ -124,13 +123,13 @@ impl Proof<'_> {
         Ok(false)
     }
 
-    /// Writes the text to sign for one spelling of the host. The parameters are read again for the
-    /// value of each name of code, once, for nobody knows yet who sent them.
+    /// Writes the text to sign for one form of the host. The caller is not known yet, so the source
+    /// is read again at most once for each name of code.
     pub(super) fn write_text(
         &self,
         host: &str,
         mut write: impl FnMut(&[u8]),
-    ) -> Result<(), CatalogError> {
+    ) -> Result<(), RequestError> {
         for part in [self.method, host, "/?"] {
             write(part.as_bytes());
         }

@@ -8,25 +8,26 @@ use axum::http::request::Parts;
 use jiff::tz::TimeZone;
 
 use super::{Claim, hosts, read_time};
+use crate::dialects::auth::Denied;
 use crate::dialects::signing::{
-    Denied, covered_header, from_hex, header, hex_sha256, hmac_sha256, is_hmac_sha256, signed_names,
+    covered_header, from_hex, header, hex_sha256, hmac_sha256, is_hmac_sha256, signed_names,
 };
 use crate::dialects::tencent::errors::ApiError;
 use crate::domain::Timestamp;
 
-/// What `Authorization` begins with.
+/// The start of `Authorization`.
 pub(super) const ALGORITHM: &str = "TC3-HMAC-SHA256";
 
 /// The end of every scope.
 const SCOPE_END: &str = "tc3_request";
 
-/// What `X-TC-Content-SHA256` says, and what is then signed in place of the body.
+/// The value of `X-TC-Content-SHA256` that is signed in place of the body.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Headers that every signature covers.
 const ALWAYS_SIGNED: [&str; 2] = ["content-type", "host"];
 
-/// What the signature is checked against.
+/// The signature, and the values that it covers.
 pub(super) struct Proof<'r> {
     credentials: Credentials<'r>,
     /// As it was sent.
@@ -39,13 +40,13 @@ pub(super) struct Proof<'r> {
 pub(super) struct Credentials<'r> {
     pub(super) key_id: &'r str,
     pub(super) date: &'r str,
-    /// `scf`, or what a client took from its endpoint: any is good (tencent.md section 0).
+    /// `scf`, or a part of the client's endpoint; any is accepted (tencent.md section 0).
     pub(super) service: &'r str,
     pub(super) signed_headers: &'r str,
     pub(super) signature: &'r str,
 }
 
-/// Reads what follows the algorithm in `Authorization`.
+/// Reads the text after the algorithm in `Authorization`.
 pub(super) fn read<'r>(head: &'r Parts, credentials: &'r str) -> Result<Claim<'r>, ApiError> {
     let credentials = Credentials::parse(credentials).map_err(Denied::Malformed)?;
     let timestamp = header(head, "x-tc-timestamp");
@@ -63,13 +64,13 @@ impl<'r> Credentials<'r> {
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for part in text.split(',') {
             let (name, value) = part.trim().split_once('=').ok_or("a part has no `=`")?;
-            let place = match name {
+            let slot = match name {
                 "Credential" => &mut credential,
                 "SignedHeaders" => &mut signed_headers,
                 "Signature" => &mut signature,
                 _ => return Err("a part has another name"),
             };
-            if place.replace(value).is_some() {
+            if slot.replace(value).is_some() {
                 return Err("a part is there twice");
             }
         }
@@ -90,10 +91,7 @@ impl<'r> Credentials<'r> {
 fn check_names(signed_headers: &str) -> Result<(), &'static str> {
     let names = signed_names(signed_headers).unwrap_or_default();
     let is_signed = |wanted: &&str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-    match ALWAYS_SIGNED.iter().all(is_signed) {
-        true => Ok(()),
-        false => Err("`SignedHeaders` not valid"),
-    }
+    if ALWAYS_SIGNED.iter().all(is_signed) { Ok(()) } else { Err("`SignedHeaders` not valid") }
 }
 
 impl Proof<'_> {
@@ -110,7 +108,7 @@ impl Proof<'_> {
         self.texts(body_sha256).iter().any(fits)
     }
 
-    /// The texts of which one must have been signed.
+    /// Returns the texts to sign that are accepted.
     pub(super) fn texts(&self, body_sha256: [u8; 32]) -> Vec<String> {
         let Credentials { date, service, .. } = self.credentials;
         let text = |request: String| {
@@ -120,7 +118,7 @@ impl Proof<'_> {
         self.canonical_requests(body_sha256).into_iter().map(text).collect()
     }
 
-    /// The URI is `/` for every client, and the query as it was sent.
+    /// The URI is `/` for every client, and the query is as sent.
     pub(super) fn canonical_requests(&self, body_sha256: [u8; 32]) -> Vec<String> {
         let (head, names) = (self.head, self.credentials.signed_headers);
         let (method, is_get) = (&head.method, head.method == Method::GET);
@@ -142,8 +140,8 @@ pub(super) fn signing_key(secret: &[u8], date: &str, service: &str) -> [u8; 32] 
     hmac_sha256(&hmac_sha256(&dated, service.as_bytes()), SCOPE_END.as_bytes())
 }
 
-/// Writes the signed headers for each spelling of the host, with values as they were sent and in
-/// lower case, the likeliest first: the documents demand lower case, the SDKs sign what they send.
+/// Writes the signed headers for each form of the host, with values as sent, then in lower case:
+/// the documents demand lower case, but the SDKs sign the values that they send.
 fn header_blocks(head: &Parts, signed_headers: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     for is_lowered in [false, true] {
@@ -157,10 +155,8 @@ fn header_blocks(head: &Parts, signed_headers: &str) -> Vec<String> {
                 };
                 block.push_str(&name);
                 block.push(':');
-                match is_lowered {
-                    true => block.push_str(&sent.to_lowercase()),
-                    false => block.push_str(&sent),
-                }
+                let value = if is_lowered { sent.to_lowercase().into() } else { sent };
+                block.push_str(&value);
                 block.push('\n');
             }
             if !blocks.contains(&block) {

@@ -1,81 +1,86 @@
 //! `OSS <key id>:<signature>`, the scheme of the object store's clients (alibaba.md section 9.4),
 //! with a key or with temporary credentials.
 //!
-//! It covers bucket and key as they are meant, not as they are escaped. There are no parameters to
-//! cover, and the body is covered by `Content-MD5` alone, which is compared when it is put.
+//! It covers bucket and key decoded, not as they are escaped. It covers the body only through
+//! `Content-MD5`, which is compared when the object is put.
+
+mod sts;
 
 use axum::http::request::Parts;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::sts::Temporary;
-use super::{SKEW_MAX, key_and_signature, lines_of};
-use crate::dialects::alibaba::errors::StoreError;
-use crate::dialects::alibaba::wire::objects::{Address, INBOX};
-use crate::dialects::signing::{self, Denied, covered_header};
-use crate::dialects::{AuthHead, AuthRequest};
-use crate::domain::Caller;
+use super::errors::StoreError;
+use super::wire::{Address, INBOX};
+use crate::dialects::alibaba::auth::{SKEW_MAX, begin_text, key_and_signature};
+use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
+use crate::dialects::refusal::Refused;
+use crate::dialects::signing::{self, covered_header};
+use crate::domain::{Caller, Key};
+use sts::Temporary;
+pub(in crate::dialects::alibaba) use sts::{TemporaryCredentials, issue};
 
-const SCHEME: &str = "OSS";
-
-/// Goes before `Date`, which browsers do not let a client set.
+/// Takes precedence over `Date`, which a client in a browser cannot set.
 const DATE: &str = "x-oss-date";
 
-const TOKEN: &str = "x-oss-security-token";
-
-/// What a request's head says of who signed it.
+/// What a request's head states of its signature.
 struct Claim<'h> {
-    /// The key that signed, or that temporary credentials stand for.
+    /// The key that signed, or the key of its temporary credentials.
     key_id: &'h str,
     temporary: Option<Temporary<'h>>,
     signature: Vec<u8>,
 }
 
-/// Yields the caller whose key, or whose temporary credentials, signed the request.
-pub(super) fn identify(request: AuthRequest<'_>) -> Result<Caller, StoreError> {
+/// Returns the enabled key that a head claims to be signed with, or the key of its temporary
+/// credentials.
+pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
+    let claim = claim(request)?;
+    Ok(Some(auth::claimed_key(request, claim.key_id).map_err(StoreError::from)?))
+}
+
+/// Returns the caller whose key, or whose temporary credentials, signed a request.
+pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
     let head = request.head;
     let claim = claim(head)?;
     let text = string_to_sign(head.parts);
     let check = |key_secret: &[u8]| {
-        let of_its_own = claim.temporary.map(|it| it.secret(head.access, key_secret));
-        let secret = of_its_own.as_ref().map_or(key_secret, String::as_bytes);
+        let temporary = claim.temporary.map(|it| it.secret(head.access, key_secret));
+        let secret = temporary.as_ref().map_or(key_secret, String::as_bytes);
         signing::is_hmac_sha1(secret, &text, &claim.signature)
     };
-    Ok(signing::identify(head, claim.key_id, check)?)
+    Ok(auth::identify(head, claim.key_id, check).map_err(StoreError::from)?)
 }
 
-/// Refuses what no body could make good.
-pub(super) fn check_head(request: AuthHead<'_>) -> Result<(), StoreError> {
-    Ok(signing::check_key(request, claim(request)?.key_id)?)
-}
-
-/// Reads a request's credentials, and refuses those of another time, and temporary ones whose time
-/// is over, that come without their token, or that are for another bucket.
+/// Reads a request's credentials. Refuses a skewed time, and temporary credentials that have
+/// expired, lack their token or are for another bucket.
 fn claim(request: AuthHead<'_>) -> Result<Claim<'_>, StoreError> {
     let head = request.parts;
     let address = Address::of(head).ok_or(Denied::Missing)?;
     let sent = signing::header(head, "authorization").ok_or(Denied::Missing)?;
     let credentials = match sent.split_once(' ') {
-        Some((SCHEME, credentials)) => credentials,
+        Some(("OSS", credentials)) => credentials,
         _ => return Err(Denied::Malformed("its scheme is not OSS, the store's version 1").into()),
     };
     let (id, signature) = key_and_signature(credentials)?;
     let signed = signing::header(head, date_header(head))
         .and_then(|text| DateTimeParser::new().parse_timestamp(text).ok());
-    signing::check_skew(request, signed.ok_or_else(StoreError::no_date)?, SKEW_MAX)?;
-    let temporary = Temporary::read(id);
-    if let Some(temporary) = temporary {
-        let token = covered_header(head, TOKEN);
-        if !signing::is_same(temporary.token(request.access).as_bytes(), token.as_bytes()) {
-            return Err(StoreError::bad_token());
-        }
-        if request.app.clock().now() >= temporary.expires {
-            return Err(StoreError::expired_token());
-        }
-        if address.bucket != INBOX {
-            return Err(StoreError::other_bucket());
-        }
-    }
-    Ok(Claim { key_id: temporary.map_or(id, |temporary| temporary.key_id), temporary, signature })
+    let no_date =
+        || StoreError::denied("AccessDenied", "OSS authentication requires a valid Date.");
+    auth::check_skew(request, signed.ok_or_else(no_date)?, SKEW_MAX)?;
+    let Some(temporary) = Temporary::read(id) else {
+        return Ok(Claim { key_id: id, temporary: None, signature });
+    };
+    let token = covered_header(head, "x-oss-security-token");
+    let refusal = if !signing::is_same(temporary.token(request.access).as_bytes(), token.as_bytes())
+    {
+        ("InvalidSecurityToken", "The security token you provided is invalid.")
+    } else if request.app.clock().now() >= temporary.expires {
+        ("SecurityTokenExpired", "The security token you provided has expired.")
+    } else if address.bucket != INBOX {
+        ("AccessDenied", "the security token is for the temporary bucket alone")
+    } else {
+        return Ok(Claim { key_id: temporary.key_id, temporary: Some(temporary), signature });
+    };
+    Err(StoreError::denied(refusal.0, refusal.1))
 }
 
 fn date_header(head: &Parts) -> &'static str {
@@ -83,12 +88,7 @@ fn date_header(head: &Parts) -> &'static str {
 }
 
 fn string_to_sign(head: &Parts) -> Vec<u8> {
-    let mut text = format!("{}\n", head.method);
-    for name in ["content-md5", "content-type", date_header(head)] {
-        text.push_str(&covered_header(head, name));
-        text.push('\n');
-    }
-    text.push_str(&lines_of(head, "x-oss-"));
+    let text = begin_text(head, &["content-md5", "content-type", date_header(head)], "x-oss-");
     let (bucket, key) = match Address::of(head) {
         Some(address) => (&*address.bucket, &*address.key),
         None => ("", &[][..]),
@@ -101,7 +101,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::dialects::alibaba::wire::objects::reroute;
+    use crate::dialects::alibaba::oss::wire::reroute;
     use crate::dialects::signing::mutations::Sample;
 
     /// The vector of section 9.4.

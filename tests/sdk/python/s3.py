@@ -1,6 +1,6 @@
 """The inbox through `boto3` and the `aws` command line.
 
-    python inbox.py http://127.0.0.1:PORT
+    python s3.py http://127.0.0.1:PORT
 
 Covers put, get, head, list, delete, multipart, presigned URLs, checksums, and a layer that is made
 from an object and outlives it.

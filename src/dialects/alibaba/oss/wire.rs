@@ -1,69 +1,72 @@
-//! The object store's requests: how they are told from the others, which bucket and key they are
-//! about, what is said of an object (alibaba.md section 3.3).
+//! The object store's requests: their routing, their bucket and key, and what they state of an
+//! object (alibaba.md section 3.3).
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::dialects::alibaba::errors::StoreError;
+use super::errors::StoreError;
+use crate::dialects::auth::Denied;
+use crate::dialects::refusal::Refused;
 use crate::dialects::signing;
 use crate::domain::{BucketName, ObjectInfo, ObjectKey, ObjectRef};
 
-/// The one bucket that is offered for uploads. It needs no row: it is there once an object is.
+/// The bucket for uploads. It needs no row: it exists once it has an object.
 pub(in crate::dialects::alibaba) const INBOX: &str = "local-temp";
 
-/// Where requests about one object go. No bucket and no layer can have a name that starts so.
-pub(in crate::dialects::alibaba) const OBJECT: &str = "/_oss/object";
+/// The path of requests about one object. No bucket and no layer can have a name with this start.
+pub(super) const OBJECT: &str = "/_oss/object";
 
-/// Where the store's other requests go; there is nothing.
+/// The path of the store's other requests, which no operation has.
 const OTHER: &str = "/_oss/other";
 
-/// Tells the store's paths, be they come to by [`reroute`] or asked for outright.
-pub(in crate::dialects::alibaba) fn is_stores(path: &str) -> bool {
-    path.starts_with("/_oss/")
-}
-
-/// What the names of a client's own headers begin with.
+/// The prefix of a client's own headers.
 const META: &str = "x-oss-meta-";
 
-/// Headers that make something else of a request than what its method says, or demand what is not
-/// done here; they are refused and not passed over.
+/// Headers that select another operation or require something that this server does not do. They
+/// are refused, not ignored.
 const UNKNOWN: [&str; 3] = ["x-oss-copy-source", "x-oss-forbid-overwrite", "x-oss-callback"];
 
-/// What a request to the store is about, read off host and path before they made way for
-/// [`OBJECT`].
+/// The bucket and the key of a request to the store, from the host and the path that [`reroute`]
+/// replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dialects::alibaba) struct Address {
+pub(super) struct Address {
     /// The first label of the host; the first part of the path where the host is an IP address.
-    pub(in crate::dialects::alibaba) bucket: String,
-    /// The rest of the path, decoded; signatures cover it so.
-    pub(in crate::dialects::alibaba) key: Vec<u8>,
+    pub(super) bucket: String,
+    /// The rest of the path, decoded as signatures cover it.
+    pub(super) key: Vec<u8>,
 }
 
 impl Address {
     fn read(host: &str, path: &str) -> Self {
         let path = path.trim_start_matches('/');
-        let (bucket, key) = match is_ip_address(host) {
-            true => path.split_once('/').unwrap_or((path, "")),
-            false => (host.split(['.', ':']).next().unwrap_or_default(), path),
+        let (bucket, key) = if is_ip_address(host) {
+            path.split_once('/').unwrap_or((path, ""))
+        } else {
+            (host.split(['.', ':']).next().unwrap_or_default(), path)
         };
         Self { bucket: bucket.to_owned(), key: percent_decode_str(key).collect() }
     }
 
-    /// Returns what a request is about that came through [`reroute`].
-    pub(in crate::dialects::alibaba) fn of(head: &Parts) -> Option<&Self> {
+    /// Returns the address of a request that came through [`reroute`].
+    pub(super) fn of(head: &Parts) -> Option<&Self> {
         head.extensions.get()
     }
 
     fn target(&self) -> Result<ObjectRef, StoreError> {
-        let bucket =
-            BucketName::parse(&*self.bucket).map_err(|_| StoreError::bad_bucket(&self.bucket))?;
+        let bucket = BucketName::parse(&*self.bucket).map_err(|_| {
+            let message = format!("the host names no bucket, but '{}'", self.bucket);
+            StoreError::bad("InvalidBucketName", message)
+        })?;
         let key = std::str::from_utf8(&self.key).ok().and_then(|key| ObjectKey::parse(key).ok());
-        Ok(ObjectRef { bucket, key: key.ok_or_else(StoreError::bad_key)? })
+        let rule = "the object name must be 1 to 1024 bytes of UTF-8 without control characters";
+        let key = key.ok_or_else(|| StoreError::bad("InvalidObjectName", rule))?;
+        Ok(ObjectRef { bucket, key })
     }
 }
 
@@ -75,11 +78,11 @@ fn is_ip_address(host: &str) -> bool {
     bare.is_some_and(|bare| bare.parse::<IpAddr>().is_ok())
 }
 
-/// Turns a request with the store's credentials to the store, whatever its path is: there the
-/// bucket stands in the host, and any path may be a key.
+/// Moves a request with the store's credentials to the store, whatever its path is: the bucket is
+/// in the host, and any path may be a key.
 ///
-/// Whatever has parameters is another operation than those of one object.
-pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
+/// Requests with parameters are other operations than those on one object.
+pub(crate) fn reroute<B>(request: &mut Request<B>) {
     let credentials = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let is_stores =
         |text: &[u8]| text.starts_with(b"OSS ") || text.starts_with(b"OSS4-HMAC-SHA256 ");
@@ -93,30 +96,30 @@ pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
     request.extensions_mut().insert(address);
 }
 
-/// The object that a request is about.
-pub(in crate::dialects::alibaba) struct Target(pub(in crate::dialects::alibaba) ObjectRef);
+/// The object of a request.
+pub(super) struct Target(pub(super) ObjectRef);
 
 impl<S: Sync> FromRequestParts<S> for Target {
-    type Rejection = StoreError;
+    type Rejection = Refused;
 
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, StoreError> {
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Refused> {
         if UNKNOWN.iter().any(|name| head.headers.contains_key(*name)) {
-            return Err(StoreError::not_implemented());
+            return Err(StoreError::not_implemented().into());
         }
-        let address = Address::of(head).ok_or_else(StoreError::no_credentials)?;
-        address.target().map(Self)
+        let address = Address::of(head).ok_or_else(|| StoreError::from(Denied::Missing))?;
+        Ok(Self(address.target()?))
     }
 }
 
-/// What whoever puts an object says of it and of its bytes.
-pub(in crate::dialects::alibaba) struct Said {
-    pub(in crate::dialects::alibaba) about: ObjectInfo,
+/// What a client states of an object that it puts, and of its bytes.
+pub(super) struct Said {
+    pub(super) about: ObjectInfo,
     content_md5: Option<Vec<u8>>,
 }
 
 impl Said {
-    /// Refuses bytes that are not those that `Content-MD5` speaks of.
-    pub(in crate::dialects::alibaba) fn check(&self, md5: &[u8; 16]) -> Result<(), StoreError> {
+    /// Refuses bytes whose MD5 is not the one in `Content-MD5`.
+    pub(super) fn check(&self, md5: &[u8; 16]) -> Result<(), StoreError> {
         match &self.content_md5 {
             Some(stated) if stated != md5 => Err(StoreError::bad_digest()),
             Some(_) | None => Ok(()),
@@ -125,9 +128,9 @@ impl Said {
 }
 
 impl<S: Sync> FromRequestParts<S> for Said {
-    type Rejection = StoreError;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, StoreError> {
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let own = head.headers.iter().filter_map(|(name, value)| {
             Some((name.as_str().strip_prefix(META)?.to_owned(), text(value)))
@@ -141,17 +144,15 @@ impl<S: Sync> FromRequestParts<S> for Said {
     }
 }
 
-/// Writes what was said of an object when it was put.
-pub(in crate::dialects::alibaba) fn write_info(headers: &mut HeaderMap, about: &ObjectInfo) {
+/// Writes what the client stated of an object that it put.
+pub(super) fn write_info(headers: &mut HeaderMap, about: &ObjectInfo) {
     let own = about.metadata.iter().map(|(name, value)| (format!("{META}{name}"), &**value));
-    let media_type = match &*about.media_type {
-        "" => "application/octet-stream",
-        media_type => media_type,
-    };
+    let media_type =
+        if about.media_type.is_empty() { "application/octet-stream" } else { &about.media_type };
     for (name, value) in own.chain([(CONTENT_TYPE.to_string(), media_type)]) {
-        // Another cloud's door may have let in what no header of this one can hold.
+        // Another dialect may have stored metadata that no header of this one can hold.
         if let (Ok(name), Ok(value)) =
-            (name.parse::<axum::http::HeaderName>(), HeaderValue::from_bytes(value.as_bytes()))
+            (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes()))
         {
             headers.insert(name, value);
         }
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_about_one_object_goes_elsewhere() {
+    fn requests_about_no_single_object_are_moved_elsewhere() {
         for (host, target) in
             [("code.h", "/"), ("code.h", "/a?uploads"), ("127.0.0.1", "/code"), ("", "/?acl")]
         {

@@ -1,60 +1,60 @@
 //! Temporary credentials for uploads (alibaba.md sections 1.2 and 3.3).
 //!
-//! Nothing of them is kept. The id says whose key they stand for and until when they are good;
-//! secret and token are computed from it, from the key's own secret and from the secret of the
-//! catalog's links, so that they end with any of the three.
+//! The server stores nothing of them. The id names their key and their end. Secret and token are
+//! computed from the id, the key's secret and the secret of the catalog's links: a change of any of
+//! the three ends the credentials.
 
 use jiff::SignedDuration;
 
-use crate::dialects::signing::{NOBODY, hmac_sha256};
+use crate::dialects::auth::UNKNOWN_SECRET;
+use crate::dialects::signing::hmac_sha256;
 use crate::domain::{Access, KeyId, Timestamp};
 
-/// How long they are good, as the vendor's are.
+/// Their validity, which is the vendor's.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
-/// What ids begin with; the `.` is in no id of a key.
+/// The prefix of their ids; no id of a key has a `.`.
 const PREFIX: &str = "STS.";
 
-/// The key that stands in an id while authentication is off.
+/// The key in an id while authentication is off.
 const NO_KEY: &str = "local";
 
-/// What a client signs its uploads with.
-pub(in crate::dialects::alibaba) struct Credentials {
+/// The credentials that a client signs its uploads with.
+pub(in crate::dialects::alibaba) struct TemporaryCredentials {
     /// `STS.<key id>.<end in seconds>`.
     pub(in crate::dialects::alibaba) id: String,
     /// 64 hexadecimal digits.
     pub(in crate::dialects::alibaba) secret: String,
-    /// Goes with every request; 64 hexadecimal digits.
+    /// 64 hexadecimal digits, which every request repeats.
     pub(in crate::dialects::alibaba) token: String,
-    /// From when on they are no longer good.
+    /// The time from which they are no longer valid.
     pub(in crate::dialects::alibaba) expires: Timestamp,
 }
 
-/// Makes the credentials that stand for a key from `now` on.
+/// Makes the credentials of a key as of `now`.
 pub(in crate::dialects::alibaba) fn issue(
     access: &Access,
     key: Option<&KeyId>,
     now: Timestamp,
-) -> Credentials {
+) -> TemporaryCredentials {
     let known = key.and_then(|id| access.keys.get(id));
-    let secret = known.map_or(NOBODY, |key| key.secret.reveal());
+    let secret = known.map_or(UNKNOWN_SECRET, |key| key.secret.reveal());
     let end = (now + LIFETIME).as_second();
-    let id = format!("{PREFIX}{}.{end}", key.map_or(NO_KEY, KeyId::as_str));
-    Credentials {
-        secret: secret_of(access, &id, secret.as_bytes()),
-        token: token_of(access, &id),
-        expires: Timestamp::from_second(end).unwrap_or(now),
-        id,
-    }
+    let expires = Timestamp::from_second(end).unwrap_or(now);
+    let key_id = key.map_or(NO_KEY, KeyId::as_str);
+    let id = format!("{PREFIX}{key_id}.{end}");
+    let temporary = Temporary { id: &id, key_id, expires };
+    let (secret, token) = (temporary.secret(access, secret.as_bytes()), temporary.token(access));
+    TemporaryCredentials { id, secret, token, expires }
 }
 
-/// What the id of temporary credentials says.
+/// The content of the id of temporary credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Temporary<'h> {
     id: &'h str,
-    /// The key that they stand for.
+    /// Their key.
     pub(super) key_id: &'h str,
-    /// From when on they are no longer good.
+    /// The time from which they are no longer valid.
     pub(super) expires: Timestamp,
 }
 
@@ -68,24 +68,16 @@ impl<'h> Temporary<'h> {
 
     /// Computes the secret, given that of the key.
     pub(super) fn secret(&self, access: &Access, key_secret: &[u8]) -> String {
-        secret_of(access, self.id, key_secret)
+        code(access, &[b"secret\n", self.id.as_bytes(), b"\n", key_secret].concat())
     }
 
     /// Computes the token.
     pub(super) fn token(&self, access: &Access) -> String {
-        token_of(access, self.id)
+        code(access, &[b"token\n", self.id.as_bytes()].concat())
     }
 }
 
-fn secret_of(access: &Access, id: &str, key_secret: &[u8]) -> String {
-    code(access, &[b"secret\n", id.as_bytes(), b"\n", key_secret].concat())
-}
-
-fn token_of(access: &Access, id: &str) -> String {
-    code(access, &[b"token\n", id.as_bytes()].concat())
-}
-
-/// Under a key of its own: what is given out here must open no link, and the other way round.
+/// Computes a code under a key of its own, so that a code is never a link's signature.
 fn code(access: &Access, text: &[u8]) -> String {
     let key = hmac_sha256(&access.link_secret, b"temporary credentials of Alibaba");
     hex::encode(hmac_sha256(&key, text))
@@ -118,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_issued_is_what_is_computed_again() {
+    fn credentials_are_computed_again_as_they_were_issued() {
         let (access, now) = (access([1; 32], "secret-0"), Timestamp::from_second(1000).unwrap());
         let issued = issue(&access, Some(&KeyId::parse("KEY0").unwrap()), now);
         assert_eq!(issued.id, "STS.KEY0.4600");
@@ -147,7 +139,7 @@ mod tests {
         let all = seen.len();
         seen.sort_unstable();
         seen.dedup();
-        // Nobody's is the same whatever the secret of a key is.
+        // Credentials without a key do not depend on the secret of any key.
         assert_eq!(seen.len(), all - 1);
     }
 
