@@ -77,7 +77,7 @@ impl<'v> Fields<'v> {
         }
         let is_same =
             |(key, value): &(&String, &Value)| key.eq_ignore_ascii_case(name) && !value.is_null();
-        members.iter().filter(is_same).next_back().map(|(_, value)| value)
+        members.iter().rfind(is_same).map(|(_, value)| value)
     }
 
     /// Returns a text.

@@ -25,7 +25,7 @@ use crate::domain::{
 
 const NO_FUNCTION: u32 = 4115;
 
-/// A refusal. Its status is 500 unless the route says otherwise.
+/// A refusal. Its status is 500 unless the route changes it.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     body: Body,

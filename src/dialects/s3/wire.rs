@@ -33,7 +33,8 @@ pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
     }
     let query = request.uri().query().unwrap_or_default();
     let service = sigv4::service_of(request.headers(), query);
-    if !service.is_some_and(|service| service.is_none_or(|name| name == SERVICE)) {
+    let is_ours = |service: Option<String>| service.is_none_or(|name| name == SERVICE);
+    if !service.is_some_and(is_ours) {
         return;
     }
     let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);

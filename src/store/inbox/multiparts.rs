@@ -3,12 +3,12 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
-use super::super::columns::columns;
 use super::{about, file, metadata_json};
 use crate::domain::{
     BucketName, CatalogError, Multipart, MultipartFrom, MultipartRange, ObjectRef, Page, Part,
     TenantId, Timestamp,
 };
+use crate::store::columns::columns;
 use crate::store::layers::{after_prefix, cut, text};
 use crate::store::{Change, View, from_sql, time_from_sql, to_sql};
 
