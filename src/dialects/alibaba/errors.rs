@@ -105,11 +105,22 @@ impl Wording for ApiError {
 
     /// The code is the same for every field.
     fn field(field: Field, reason: String) -> Self {
+        use Field::{
+            Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
+            Handler, KeyId, Layers, License, MediaType, Metadata, Multipart, Multiparts, Part,
+            PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret, Settings, Tags,
+            Tenant, Version, VersionName,
+        };
         let name = match field {
             Field::LayerName => "layerName",
             Field::Bucket => "code.ossBucketName",
             Field::ObjectKey => "code.ossObjectName",
-            other => other.as_str(),
+            Checksum | Code | Description | Environment | FetchSite | Form | FunctionName
+            | Group | Handler | KeyId | Layers | License | MediaType | Metadata | Multipart
+            | Multiparts | Part | PartNumber | PartOrder | Parts | Path | Query | Runtime
+            | Runtimes | Secret | Settings | Tags | Tenant | Version | VersionName => {
+                field.as_str()
+            }
         };
         Self::invalid(format!("{name} {reason}"))
     }
