@@ -1,4 +1,5 @@
-//! Code that a request names or sends, made one [`Staging`]: objects and stored contents are copied.
+//! Code that a request names or sends, made one [`Staging`]: objects and stored contents are
+//! copied.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,8 +26,8 @@ impl App {
     ///
     /// Fails for an object or a stored content with `Forbidden` when the caller may not write;
     /// `NotFound` of a `Bucket`, an `Object` or `Code`; `LimitExceeded` of `CodeSize` past
-    /// `limits`; `BadArchive` for an empty object; a `Limit` of `Uploads` when no permit comes free;
-    /// `BucketUnavailable` when the storage does not answer, breaks off or takes longer than
+    /// `limits`; `BadArchive` for an empty object; a `Limit` of `Uploads` when no permit comes
+    /// free; `BucketUnavailable` when the storage does not answer, breaks off or takes longer than
     /// `fetch_timeout`.
     pub async fn stage(
         &self,

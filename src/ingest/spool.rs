@@ -149,7 +149,8 @@ impl SpoolWriter {
     /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
     ///
     /// Fails with a `Limit` of `BodySize` past the limit, and with `NoSpace` or `Internal` when
-    /// writing to disk fails. After an error the body is incomplete, and the writer must be dropped.
+    /// writing to disk fails. After an error the body is incomplete, and the writer must be
+    /// dropped.
     pub fn write(&mut self, chunk: Bytes) -> Result<(), RequestError> {
         let len = self.len + chunk.len() as u64;
         if len > self.limit {

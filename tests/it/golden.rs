@@ -17,10 +17,10 @@
 //!   "answer": { "status": 200, "headers": {}, "json": value | "text": "…" } }
 //! ```
 //! In requests `{{zip NAME}}` is the base64 of a vector and `{{NAME}}` a value that an earlier
-//! request saved by `"save": { "NAME": "/json/pointer" }`, or by the XML tag before it, `"<Tag>"`. In
-//! answers `{{any}}` is any text that is not empty, also inside a "text", `{{uuid}}` a UUID,
-//! `{{number}}` any number, and `{{link NAME}}` a download link that serves exactly the bytes of that
-//! vector. A header that must be absent is `null`.
+//! request saved by `"save": { "NAME": "/json/pointer" }`, or by the XML tag before it, `"<Tag>"`.
+//! In answers `{{any}}` is any text that is not empty, also inside a "text", `{{uuid}}` a UUID,
+//! `{{number}}` any number, and `{{link NAME}}` a download link that serves exactly the bytes of
+//! that vector. A header that must be absent is `null`.
 //!
 //! Beside the operations a dialect's folder has `_auth/<Operation>/`, the cases with "keys", and
 //! `_before/`, the starting points that three or more cases name.

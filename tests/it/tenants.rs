@@ -2,7 +2,7 @@
 //! nothing of the other's.
 //!
 //! The scenes are the golden cases: one tenant does what comes before the request, the other sends
-//! the request. It must be answered as by a server on which nobody did anything.
+//! the request. The answer must be that of a server without data.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ const OWNER: TestKey = TestKey { id: "OWNER001", secret: "secret-of-the-owner", 
 const STRANGER: TestKey =
     TestKey { id: "STRANGER", secret: "secret-of-the-stranger", tenant: "stranger" };
 
-/// What a dialect says to somebody whose signature it does not take.
-const NOT_LET_IN: [&str; 11] = [
+/// Codes of the dialects for a signature that is refused.
+const REFUSED: [&str; 11] = [
     "\"unauthorized\"",
     "AuthFailure",
     "a required parameter `Authorization`",
@@ -36,13 +36,13 @@ const NOT_LET_IN: [&str; 11] = [
     "Authentication failed",
 ];
 
-/// Fails for an answer that says that the signature was not taken.
-fn let_in(answer: &Answer) -> Result<(), String> {
+/// Fails for an answer that refuses the signature.
+fn accepted(answer: &Answer) -> Result<(), String> {
     let text = answer.text();
-    match NOT_LET_IN.iter().any(|word| text.contains(word)) {
-        true => Err(format!("not let in: {text}")),
-        false => Ok(()),
+    if REFUSED.iter().any(|code| text.contains(code)) {
+        return Err(format!("refused: {text}"));
     }
+    Ok(())
 }
 
 /// All rows of the owner.
@@ -140,7 +140,7 @@ impl Prepared {
         let saved = golden::send_before(case, |step, saved| {
             golden::set_clock(&server, step);
             let answer = send(&server, &case.dialect, OWNER, step, saved);
-            let_in(&answer).map(|()| answer)
+            accepted(&answer).map(|()| answer)
         })?;
         Ok(Self::at(server, saved))
     }
@@ -200,7 +200,7 @@ fn run(
         |name: &String| ["auth", "eop"].iter().any(|word| name.to_lowercase().contains(word));
     let has_own_signature = headers.is_some_and(|headers| headers.keys().any(signs));
     if !has_own_signature {
-        let_in(&answer)?;
+        accepted(&answer)?;
     }
     let nothing = empty.take().unwrap_or_else(|| Prepared::empty(case));
     let alone = send(&nothing.server, STRANGER);
@@ -209,13 +209,13 @@ fn run(
         (one, other) => return Err(format!("{one}\n  instead of\n  {other}")),
     }
     *empty = nothing.unchanged();
-    // The owner is answered as if nobody else had asked.
+    // The owner's answer does not show that another tenant sent a request.
     let answer = send(server, OWNER);
     *full = on.unchanged();
     if has_own_signature {
         return Ok(());
     }
-    let_in(&answer)?;
+    accepted(&answer)?;
     if headers.is_some_and(|headers| headers.contains_key("X-Tenant-Id")) {
         // The key says whose request it is; what the header says is not looked at then.
         return Ok(());

@@ -20,16 +20,16 @@
 //! Decided here, where the documents are silent:
 //! - Versions are listed from the highest number down. The list of an unknown layer is empty; a
 //!   version of it that is read or deleted is not found.
-//! - `code.zipFile` creates a layer version without a bucket, and wins over a reference. A reference
-//!   without a bucket means the bucket `faas-local`. The code is copied: later changes of the object
-//!   do not change the version.
+//! - `code.zipFile` creates a layer version without a bucket, and wins over a reference. A
+//!   reference without a bucket means the bucket `faas-local`. The code is copied: later changes of
+//!   the object do not change the version.
 //! - All layer operations answer with the same record. The creation names the object that the code
 //!   was copied from, the others the place where it is stored.
 //! - `x-trace-id`, which the Python core reads, is the request's id in the server's log.
 //! - An operation that the key's role does not cover is the gateway's CTAPI_403: no number is
 //!   documented for it, and 10002 and 10009 are about wrong credentials.
-//! - An unavailable catalog is the gateway's 503: clients retry only real statuses. A full disk is the
-//!   service's `CF_507`: clients show only the service's messages.
+//! - An unavailable catalog is the gateway's 503: clients retry only real statuses. A full disk is
+//!   the service's `CF_507`: clients show only the service's messages.
 //! - An `Eop-date` of any age is accepted unless the setting `ctyun_skew` limits it.
 //! - A name that the catalog cannot hold, such as one with a control character, is an invalid
 //!   parameter also when it is only read.

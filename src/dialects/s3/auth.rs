@@ -1,8 +1,8 @@
 //! The caller of a request, by AWS Signature Version 4 (Amazon S3 API reference, "Authenticating
 //! Requests").
 //!
-//! The signature covers the whole path, `/s3` included: `s3s`, which knows the rest of the protocol,
-//! could not verify it.
+//! The signature covers the whole path, `/s3` included: `s3s`, which knows the rest of the
+//! protocol, could not verify it.
 
 #[cfg(test)]
 mod tests;
@@ -90,7 +90,8 @@ fn check_headers(head: &Parts, signature: &Signature) -> Result<(), ApiError> {
 }
 
 /// Returns what stands for the body in the canonical request: the stated hash or kind of body.
-/// Without one it is the SHA-256, and of a presigned URL, whose signer does not know the body, open.
+/// Without one it is the SHA-256, and of a presigned URL, whose signer does not know the body,
+/// open.
 fn payload_hash<'t>(head: &'t Parts, signature: &Signature, sha256: &'t str) -> &'t str {
     let unstated = if signature.is_presigned() { UNSIGNED[0] } else { sha256 };
     signing::header(head, CONTENT).unwrap_or(unstated)

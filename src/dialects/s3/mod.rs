@@ -27,9 +27,9 @@
 //!   `--max-upload`.
 //! - A presigned URL is valid for up to seven days, every other signature for 15 minutes before and
 //!   after. Every `x-amz-` header must be signed.
-//! - There are no versions, ACLs, tags, encryption or storage classes. A request for them is refused
-//!   as not implemented; headers that ask for them beside an upload are ignored. `Cache-Control`,
-//!   `Content-Disposition` and `Content-Encoding` are not stored.
+//! - There are no versions, ACLs, tags, encryption or storage classes. A request for them is
+//!   refused as not implemented; headers that ask for them beside an upload are ignored.
+//!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` are not stored.
 //! - A `versionId` and, of an object in parts, a `partNumber` are refused: an answer about the one
 //!   object that exists would be wrong.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.

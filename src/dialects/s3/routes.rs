@@ -202,8 +202,8 @@ impl Endpoint {
         Ok(self.app.blocking(move |catalog| work(catalog, &caller)).await?)
     }
 
-    /// Refuses an operation that the gate gave another name than `s3s`: the gate has checked the role
-    /// that its name needs.
+    /// Refuses an operation that the gate gave another name than `s3s`: the gate has checked the
+    /// role that its name needs.
     fn check_name(&self, called: &str) -> Result<(), CatalogError> {
         let named = self.caller.audit_context().operation;
         if named == called {

@@ -62,8 +62,8 @@ impl UploadHead {
     }
 }
 
-/// Returns the vendor's limits of a zip, unpacked 600 MiB and 20 parts of a path, and the operator's
-/// where they are lower.
+/// Returns the vendor's limits of a zip, unpacked 600 MiB and 20 parts of a path, and the
+/// operator's where they are lower.
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
     let limits = app.upload_limits(ZIP_MAX);
     ArtifactLimits { unpacked: limits.unpacked.min(600 << 20), depth: 20, ..limits }
