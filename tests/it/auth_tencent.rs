@@ -1,5 +1,5 @@
 //! Tencent's v1 signature over a form too long for memory, and its v3 signature on requests without
-//! `X-TC-Action`, a header that it does not cover; against a whole server.
+//! `X-TC-Action`, a header that it does not cover; roles and cached lists; against a whole server.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -89,4 +89,53 @@ fn v3_signed_json_without_its_action_is_not_read_as_a_form() {
     }
     let listed = send("application/x-www-form-urlencoded; charset=utf-8", None, form);
     assert_eq!(listed["TotalCount"], 0, "{listed}");
+}
+
+/// Sends a v3-signed JSON body with an action in its header.
+fn ask(server: &TestServer, action: &str, body: &str) -> serde_json::Value {
+    let key = TestKey { id: KEY_ID, secret: SECRET, tenant: "default" };
+    let request = Request::new("POST", "/")
+        .header("Content-Type", "application/json")
+        .header("X-TC-Action", action)
+        .header("X-TC-Version", "2018-04-16")
+        .body(body);
+    let request = clouds::named("tencent").sign(key, request, server.base(), server.now());
+    server.send(&request).json()["Response"].clone()
+}
+
+#[test]
+fn the_role_is_that_of_the_action_in_the_body() {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    server.add_key(KEY_ID, SECRET, "default", Role::Read);
+    let code = zips::encode(&zips::vector("tencent"));
+    let publication = format!(
+        "{{\"Action\":\"PublishLayerVersion\",\"LayerName\":\"demo\",\
+         \"CompatibleRuntimes\":[\"Python3.9\"],\"Content\":{{\"ZipFile\":\"{code}\"}}}}"
+    );
+    let before = server.footprint();
+    for header in ["ListLayers", "GetLayerVersion", "PublishLayerVersion", "Unknown"] {
+        let refused = ask(&server, header, &publication);
+        assert_eq!(refused["Error"]["Code"], "UnauthorizedOperation.CAM", "{header}: {refused}");
+        assert_eq!(server.footprint(), before);
+    }
+}
+
+#[test]
+fn a_cached_list_has_each_request_s_id_and_ends_with_the_next_write() {
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    server.add_key(KEY_ID, SECRET, "default", Role::Write);
+    let list = || ask(&server, "ListLayers", "{}");
+    let answers = [list(), list(), list()];
+    for (at, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["TotalCount"], 0, "{answer}");
+        let others = answers.iter().skip(at + 1);
+        assert!(others.into_iter().all(|other| other["RequestId"] != answer["RequestId"]));
+    }
+    let code = zips::encode(&zips::vector("tencent"));
+    let publication = format!(
+        "{{\"LayerName\":\"demo\",\"CompatibleRuntimes\":[\"Python3.9\"],\
+         \"Content\":{{\"ZipFile\":\"{code}\"}}}}"
+    );
+    assert_eq!(ask(&server, "PublishLayerVersion", &publication)["LayerVersion"], 1);
+    assert_eq!(list()["TotalCount"], 1);
 }
