@@ -297,7 +297,7 @@ fn what_dialects_share_is_in_an_order() {
         };
         let cloud = dialects::known().names;
         for other in named_dialect_modules(&path, &folder) {
-            // A macro names its own module.
+            // `other` may be the module itself: its macros use their full path.
             let is_above = position(&other).is_none_or(|other| other <= own);
             if !is_above || cloud.contains(&&*other) {
                 broken.push(format!("{stem} -> {other}"));

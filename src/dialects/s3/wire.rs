@@ -38,7 +38,7 @@ pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
         return;
     }
     let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-    // An address with the prefix is an address, unless it is too long.
+    // The longer address parses too, unless it exceeds the limit of an address.
     if let Ok(uri) = format!("{PREFIX}{target}").parse() {
         *request.uri_mut() = uri;
         request.extensions_mut().insert(FromRoot);
