@@ -1,8 +1,8 @@
 //! The APIs of the clouds, and their shared parts.
 //!
 //! Each dialect has one folder with the same six files (see ARCHITECTURE.md) and one row in
-//! [`DIALECTS`]. Code that two of them need is in the modules beside this file, which have an order:
-//! each imports only earlier ones (`SHARED` in `tests/it/house.rs`). No dialect imports another.
+//! [`DIALECTS`]. Code that two of them need is in the modules beside this file. These have an order,
+//! `SHARED` in `tests/it/house.rs`: each imports only earlier ones. No dialect imports another.
 
 mod answer;
 mod auth;
