@@ -89,9 +89,8 @@ fn check_headers(head: &Parts, signature: &Signature) -> Result<(), ApiError> {
     }
 }
 
-/// Returns what stands for the body in the canonical request: the stated hash or kind of body.
-/// Without one it is the SHA-256, and of a presigned URL, whose signer does not know the body,
-/// open.
+/// Returns what stands for the body in the canonical request: the stated hash or kind of body, else
+/// its SHA-256. The signer of a presigned URL does not know the body.
 fn payload_hash<'t>(head: &'t Parts, signature: &Signature, sha256: &'t str) -> &'t str {
     let unstated = if signature.is_presigned() { UNSIGNED[0] } else { sha256 };
     signing::header(head, CONTENT).unwrap_or(unstated)

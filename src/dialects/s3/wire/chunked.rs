@@ -113,8 +113,8 @@ fn broken(reason: &str) -> CatalogError {
 /// Whether every chunk is signed, and the trailers if there are any; for a thread that may wait for
 /// the disk.
 ///
-/// The signature of each chunk covers the one before it, and the first one `seed`, the request's
-/// own in hexadecimal. `key` is the signing key of the day; `place` has the time of signing and the
+/// The signature of each chunk covers the one before it; the first covers `seed`, the request's own
+/// in hexadecimal. `key` is the signing key of the day; `place` has the time of signing and the
 /// scope, a line each.
 pub(in crate::dialects::s3) fn is_signed(
     body: &Spool,
