@@ -20,8 +20,7 @@ pub(super) trait Batches {
 impl App {
     /// Spools `first` and the batches after it.
     ///
-    /// Fails as `batches` and [`SpoolWriter::write`] do; the spool's
-    /// file is removed before the failure is returned.
+    /// Fails as [`Batches::next`] and [`SpoolWriter::write`] do, after the spool's file is removed.
     pub(super) async fn spool_batches(
         &self,
         writer: SpoolWriter,

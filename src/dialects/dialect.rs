@@ -12,7 +12,7 @@ use super::auth::{AuthHead, AuthRequest};
 use super::call::Call;
 use super::guide::Guide;
 use super::operation::Operation;
-use super::refusal::{Refused, Unserved};
+use super::refusal::{Refusal, Refused, Unserved};
 use crate::app::App;
 use crate::domain::{Caller, CloudIdField, Key, RequestError};
 use crate::ingest::Spool;
@@ -38,7 +38,7 @@ pub struct Dialect {
     /// Returns the caller of a request while authentication is off.
     pub anonymous: fn(&Parts) -> Result<Caller, Refused>,
     /// Converts an error that no handler converted.
-    pub word: fn(&Call, RequestError) -> Refused,
+    pub(super) word: fn(&Call, RequestError) -> Box<dyn Refusal>,
     /// Refuses a request that no operation serves.
     pub unserved: fn(&Call, Unserved) -> Refused,
     /// Adds the headers of every answer of this cloud.

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::header::{EXPECT, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
@@ -228,10 +228,7 @@ impl Gate {
 pub(super) fn refuse(dialect: &Dialect, call: &Call, refused: Refused) -> Response {
     let worded = match refused.into_reason() {
         Reason::Worded(refusal) => refusal,
-        Reason::Unworded(error) => match (dialect.word)(call, error).into_reason() {
-            Reason::Worded(refusal) => refusal,
-            Reason::Unworded(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        },
+        Reason::Unworded(error) => (dialect.word)(call, error),
     };
     finish(dialect, call, worded.render(call))
 }

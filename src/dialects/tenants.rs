@@ -28,6 +28,12 @@ pub(super) fn decimal(tenant: &TenantId, purpose: &str, digits: u32) -> u64 {
     lowest + leading % (9 * lowest)
 }
 
+/// Takes an id of decimal digits as an operator sets it.
+pub(super) fn digits(text: &str) -> Option<String> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits.then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use signing::mutations::Sample;
 fn refusal(dialect: &Dialect, error: impl Into<RequestError>) -> (StatusCode, Bytes, bool) {
     let (head, ()) = Request::new(()).into_parts();
     let call = Sample::call(&head, None);
-    let response = gate::refuse(dialect, &call, (dialect.word)(&call, error.into()));
+    let response = gate::refuse(dialect, &call, error.into().into());
     let (head, body) = response.into_parts();
     let runtime = Builder::new_current_thread().build().unwrap();
     let body = runtime.block_on(body.collect()).unwrap().to_bytes();

@@ -425,7 +425,7 @@ fn wait_for_lock(
 
 fn take_lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
-    // Private: a user who can open the file can lock it and keep the server from starting.
+    // The file is private: another user that opens it could lock it, and no server would start.
     schema::make_private_file(&path).map_err(OpenError::io(&path))?;
     let lock = File::options().write(true).open(&path).map_err(OpenError::io(&path))?;
     match lock.try_lock() {

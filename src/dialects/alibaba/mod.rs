@@ -79,7 +79,7 @@ pub(super) static ALIBABA: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(super::auth::anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |call, _| ApiError::unserved(call).into(),
     finish: errors::finish,
     actions: None,

@@ -20,10 +20,7 @@ pub(super) const ACCOUNT: CloudIdField = CloudIdField {
     name: "alibaba_account",
     about: "account id, digits",
     rule: "must be decimal digits, such as \"1234567890123456\"",
-    parse: |text| {
-        let follows = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        follows.then(|| text.to_owned())
-    },
+    parse: tenants::digits,
 };
 
 /// The parts of records that the catalog does not store.

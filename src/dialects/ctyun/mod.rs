@@ -85,7 +85,7 @@ pub(super) static CTYUN: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(super::auth::anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| {
         let reason = match unserved {
             Unserved::Path => "no operation has this path",

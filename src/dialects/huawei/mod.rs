@@ -93,7 +93,7 @@ pub(super) static HUAWEI: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
     actions: None,

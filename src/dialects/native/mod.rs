@@ -29,7 +29,7 @@ pub(super) static NATIVE: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(super::auth::anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
     actions: None,

@@ -245,16 +245,16 @@ impl From<Denied> for ApiError {
     }
 }
 
-pub(super) fn word(call: &Call, error: RequestError) -> Refused {
-    match error {
+pub(super) fn word(call: &Call, error: RequestError) -> Box<dyn Refusal> {
+    Box::new(match error {
         RequestError::Limit { what: RequestLimit::BodySize, limit, actual }
             // Below that path only uploads reach this limit.
             if call.path().starts_with("/function-repository/") =>
         {
-            ApiError::zip_too_large(actual, limit).into()
+            ApiError::zip_too_large(actual, limit)
         }
-        other => ApiError::from(other).into(),
-    }
+        other => ApiError::from(other),
+    })
 }
 
 /// Words that no operation serves a request; a wrong method is an unknown path to the vendor.

@@ -68,7 +68,7 @@ pub(super) static S3: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
     actions: Some(Actions { resolve: routes::resolve, parse: None, renew: |_, body| body.clone() }),

@@ -76,8 +76,8 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// Names the operation of a request as `s3s` does; [`Endpoint::check_name`] compares the two names.
 ///
-/// A request for an operation that is not served gets the name of a similar one, which needs the
-/// same role; `s3s` then refuses the request in the words of S3.
+/// A request for an operation that is not served gets the name of a similar one; `s3s` then refuses
+/// it, unless the key's role does not cover the similar one.
 pub(super) fn resolve(head: &Parts) -> Option<Cow<'_, str>> {
     let query = Params::parse(head.uri.query().unwrap_or_default());
     let has = |name| query.raw(name).is_some();

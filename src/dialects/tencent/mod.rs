@@ -44,6 +44,7 @@ use routes::action;
 use super::auth::anonymous;
 use super::dialect::{Actions, Dialect};
 use super::guide::{Guide, KEY_ID, KEY_SECRET};
+use super::tenants;
 use crate::domain::CloudIdField;
 
 /// Largest zip inside a request: `Code.ZipFile`, 50 MB.
@@ -57,10 +58,7 @@ const APP_ID: CloudIdField = CloudIdField {
     name: "tencent_app_id",
     about: "app id, digits",
     rule: "must be decimal digits, such as \"1250000000\"",
-    parse: |text| {
-        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        is_digits.then(|| text.to_owned())
-    },
+    parse: tenants::digits,
 };
 
 /// The Tencent dialect.
@@ -72,7 +70,7 @@ pub(super) static TENCENT: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(anonymous()),
-    word: |_, error| ApiError::from(error).into(),
+    word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: |_, response| response,
     actions: Some(Actions {

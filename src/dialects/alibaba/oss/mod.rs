@@ -42,7 +42,7 @@ pub(crate) static OSS: Dialect = Dialect {
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
     anonymous: |_| Ok(crate::dialects::auth::anonymous()),
-    word: |_, error| StoreError::from(error).into(),
+    word: |_, error| Box::new(StoreError::from(error)),
     unserved: |_, _| StoreError::not_implemented().into(),
     finish: errors::finish,
     actions: None,
