@@ -9,20 +9,16 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use support::catalog::{self, VERSIONS_PER_LAYER, layer_name};
-use support::load::{self, Compared, Requests};
-use support::process::Process;
+use support::catalog::{self, VERSIONS_PER_LAYER};
+use support::load::{self, Compared};
+use support::process::{LAYERBASE, Process};
+use support::requests::{LAYERS_PER_PAGE, PATH, TOKEN, again, before, first_time};
 use support::table::{Budget, Table, micros, millis, per_second};
 use support::{Plan, limits};
 use tempfile::TempDir;
 
 const CONNECTIONS: usize = 32;
-const LAYERS_PER_PAGE: i64 = 20;
-const PATH: &str = "/2016-08-15/layers";
-const TOKEN: &str = "nextToken";
 
 fn main() {
     let Some(plan) = support::begin() else { return };
@@ -44,7 +40,7 @@ struct Catalog {
 impl Catalog {
     fn new(versions: i64) -> Self {
         let folder = support::folder();
-        catalog::seed(folder.path(), versions);
+        catalog::seed(LAYERBASE, folder.path(), versions);
         let server = Process::layerbase(folder.path(), &[]);
         Self { folder, server, versions }
     }
@@ -140,37 +136,9 @@ fn costs(what: &str, compared: &Compared, table: &mut Table) {
         &format!("{what}, processor time"),
         micros(measured),
         micros(limit),
-        measured / limit,
+        compared.cost_ratio,
         Budget::None,
     );
-}
-
-/// Returns requests, each different, for the page that starts at the layer `start(n)` for the n-th
-/// request.
-///
-/// The token need not be a layer's name; it only has to sort after the last layer before the page.
-fn first_time(path: &'static str, start: impl Fn(i64) -> i64 + Send + Sync + 'static) -> Requests {
-    let number = AtomicI64::new(0);
-    Arc::new(move |request| {
-        let number = number.fetch_add(1, Ordering::Relaxed);
-        let unique = format!("{}.{number:010}", before(start(number)));
-        *request = load::get(&format!("{path}?limit={LAYERS_PER_PAGE}&{TOKEN}={unique}"));
-    })
-}
-
-/// Returns requests for one page, all equal.
-fn again(path: &str, start: i64) -> Requests {
-    let token = before(start);
-    let same = load::get(&format!("{path}?limit={LAYERS_PER_PAGE}&{TOKEN}={token}."));
-    Arc::new(move |request| request.clone_from(&same))
-}
-
-/// Returns a text that, with any suffix, sorts directly before the name of a layer.
-fn before(layer: i64) -> String {
-    match layer {
-        0 => "layer-".to_owned(),
-        _ => layer_name(layer - 1),
-    }
 }
 
 /// Checks that the limit returns the same fields; returns the page.

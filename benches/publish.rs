@@ -22,17 +22,15 @@ use layerbase::domain::{ArtifactLimits, Caller, LayerName, NewLayerVersion, Tena
 use layerbase::ingest::{Spool, Staging};
 use layerbase::store::Store;
 use rusqlite::Connection;
-use support::load::{self, Requests};
+use support::load;
 use support::process::Process;
+use support::requests::{self, LAYERS};
 use support::table::{Budget, Table, millis, per_second};
 use support::zips::Zip;
 use support::{Plan, median, median_ratio};
 
 const SIZE: u64 = 16 << 10;
 const CLIENTS: [usize; 3] = [1, 8, 16];
-
-/// Number of layers among which the versions are distributed.
-const LAYERS: u64 = 100;
 
 fn main() {
     let Some(plan) = support::begin() else { return };
@@ -44,7 +42,7 @@ fn main() {
     let limit = Limit::new(&folder.path().join("limit"));
     let inside = Inside::new(&folder.path().join("inside"));
     let contents = Arc::new(AtomicU64::new(1));
-    let posts = posts(&contents);
+    let posts = requests::publish(&contents, SIZE);
 
     let (mut http, mut p99s, mut bare) =
         (<[Vec<f64>; 3]>::default(), <[Vec<f64>; 3]>::default(), <[Vec<f64>; 3]>::default());
@@ -83,22 +81,6 @@ fn main() {
         eprintln!("  p99 with {clients} client(s): {}", millis(p99));
     }
     table.print();
-}
-
-/// Returns requests that each publish a new content.
-fn posts(contents: &Arc<AtomicU64>) -> Requests {
-    let contents = Arc::clone(contents);
-    Arc::new(move |request| {
-        let number = contents.fetch_add(1, Ordering::Relaxed);
-        let layer = number % LAYERS;
-        let head = format!(
-            "POST /api/v1/layers/bench-{layer}/versions?runtime=python3.10 HTTP/1.1\r\n\
-             Host: 127.0.0.1\r\nContent-Length: {SIZE}\r\n\r\n"
-        );
-        request.clear();
-        request.extend_from_slice(head.as_bytes());
-        request.extend_from_slice(&Zip::new(number, SIZE).bytes());
-    })
 }
 
 /// Publishes from several threads for the time `length`; returns publications per second.

@@ -32,7 +32,7 @@ fn main() {
 
 fn start(plan: Plan, versions: i64, table: &mut Table) {
     let (empty, full) = (support::folder(), support::folder());
-    catalog::seed(full.path(), versions);
+    catalog::seed(LAYERBASE, full.path(), versions);
     Process::layerbase(empty.path(), &[]).stop();
     let [mut bare, mut small, mut large] = <[Vec<f64>; 3]>::default();
     for _ in 0..plan.rounds {

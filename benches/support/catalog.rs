@@ -24,10 +24,11 @@ pub fn layer_name(number: i64) -> String {
     format!("layer-{number:06}")
 }
 
-/// Creates a data folder with `versions` versions, [`VERSIONS_PER_LAYER`] of each layer.
-pub fn seed(data: &Path, versions: i64) {
+/// Creates a data folder of the server `binary` with `versions` versions, [`VERSIONS_PER_LAYER`] of
+/// each layer.
+pub fn seed(binary: &str, data: &Path, versions: i64) {
     let begun = Instant::now();
-    Process::layerbase(data, &[]).stop();
+    Process::server(binary, data, &[]).stop();
     let mut connection = Connection::open(data.join("catalog.sqlite")).expect("a catalog");
     fill(&mut connection, versions).expect("the schema is the one that is filled here");
     eprintln!("  seeded {versions} versions in {:.1} s", begun.elapsed().as_secs_f64());

@@ -118,6 +118,8 @@ pub struct Compared {
     pub p99_ratio: f64,
     /// Processor time of each per request, in seconds.
     pub costs: [f64; 2],
+    /// First processor time divided by the second.
+    pub cost_ratio: f64,
 }
 
 /// Measures two servers in turns, so that other load on the machine slows both equally.
@@ -142,6 +144,7 @@ pub fn compare(plan: Plan, connections: usize, sides: [(&Process, &Requests); 2]
     Compared {
         ratio: median_ratio(&rates[0], &rates[1]),
         p99_ratio: median_ratio(&p99s[0], &p99s[1]),
+        cost_ratio: median_ratio(&costs[0], &costs[1]),
         rates: rates.map(median),
         p99s: p99s.map(median),
         costs: costs.map(median),

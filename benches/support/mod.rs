@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod limits;
 pub mod load;
 pub mod process;
+pub mod requests;
 pub mod table;
 pub mod zips;
 
@@ -45,6 +46,11 @@ pub fn begin() -> Option<Plan> {
     } else {
         Plan { quick, rounds: 15, round: Duration::from_millis(500) }
     })
+}
+
+/// Returns the value after `name` on the command line.
+pub fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
 /// Creates a folder in `target/`, so that servers and limits write to the same file system.

@@ -24,9 +24,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the real server on a data folder, with the defaults and `flags`.
+    /// Starts the server under test on a data folder, with the defaults and `flags`.
     pub fn layerbase(data: &Path, flags: &[&str]) -> Self {
-        let mut command = Command::new(LAYERBASE);
+        Self::server(LAYERBASE, data, flags)
+    }
+
+    /// Starts the server at the path `binary`, like [`Process::layerbase`].
+    pub fn server(binary: &str, data: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
         // The environment must not change the measured settings.
         for (name, _) in std::env::vars_os() {
