@@ -4,11 +4,11 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
-    Noun, Order, Page, Role, TenantId, VersionNumber, Window,
+    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
+    Role, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::LayerVersionInsert;
+use crate::store::{LayerVersionInsert, LayerVersionRow};
 
 /// Whether a layer version that a function is bound to may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,30 +108,19 @@ impl Catalog {
         name.ok_or_else(|| CatalogError::not_found(Noun::Layer, uid))
     }
 
-    /// Lists layers, each with its newest version, in the byte order of their names.
+    /// Passes layers, each with its newest version, to `visit` while they are read, in the byte
+    /// order of their names, and returns the name of the next layer.
     ///
-    /// `from` is the smallest name that may appear; it need not exist. The page has no `total`.
+    /// `from` is the smallest name that may appear; it need not exist. At most `limit` are passed.
     pub fn list_layers(
         &self,
         tenant: &TenantId,
         filter: &LayerFilter,
         from: &str,
         limit: u64,
-    ) -> Result<Page<LayerVersion>, CatalogError> {
-        self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
-    }
-
-    /// Passes the rows of [`Catalog::list_layers`] to `visit` while they are read, and returns the
-    /// name of the next layer.
-    pub fn visit_layers(
-        &self,
-        tenant: &TenantId,
-        filter: &LayerFilter,
-        from: &str,
-        limit: u64,
-        visit: impl FnMut(&LayerVersionRow<'_>),
+        visit: impl FnMut(&LayerVersionRow<'_>) -> Result<(), CatalogError>,
     ) -> Result<Option<LayerName>, CatalogError> {
-        self.store.read(|view| view.visit_layers_by_name(tenant, filter, from, limit, visit))
+        self.store.read(|view| view.list_layers_by_name(tenant, filter, from, limit, visit))
     }
 
     /// Lists layers, each with its newest version, most recently published first; ties by name.

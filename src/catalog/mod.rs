@@ -21,6 +21,8 @@ use inbox::Completing;
 pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
 
+pub use crate::store::LayerVersionRow;
+
 use crate::domain::{
     Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,
 };

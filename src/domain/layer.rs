@@ -45,49 +45,6 @@ pub struct LayerVersion {
     pub created: Timestamp,
 }
 
-impl LayerVersion {
-    /// Returns its row in lists; `runtimes` are its runtimes as a JSON array.
-    pub fn row<'r>(&'r self, runtimes: &'r str) -> LayerVersionRow<'r> {
-        LayerVersionRow {
-            name: self.layer.name.as_str(),
-            acl: self.layer.acl,
-            number: self.number,
-            description: &self.description,
-            license: &self.license,
-            runtimes,
-            sha256: &self.code.digests.sha256,
-            crc64: self.code.digests.crc64,
-            size: self.code.size,
-            created: self.created,
-        }
-    }
-}
-
-/// A version's row in lists, borrowed without copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LayerVersionRow<'r> {
-    /// The layer's name.
-    pub name: &'r str,
-    /// The tenants that may read the layer.
-    pub acl: Acl,
-    /// The version's number.
-    pub number: VersionNumber,
-    /// Empty when none was given.
-    pub description: &'r str,
-    /// Empty when none was given.
-    pub license: &'r str,
-    /// The runtimes in the order given, as the JSON array that the catalog stores.
-    pub runtimes: &'r str,
-    /// The content's SHA-256.
-    pub sha256: &'r [u8; 32],
-    /// The content's CRC-64/XZ.
-    pub crc64: u64,
-    /// The content's length in bytes.
-    pub size: u64,
-    /// When it was published.
-    pub created: Timestamp,
-}
-
 /// The caller's settings for a version to be published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewLayerVersion {

@@ -1,19 +1,22 @@
 //! All SQL about layers and their versions; `by_name` has the list by name.
 
 mod by_name;
+mod row;
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 
+pub use row::LayerVersionRow;
+
 use super::columns::columns;
-use super::{Change, View, code, from_sql, time_from_sql, to_sql};
+use super::{Change, View, code, from_sql, to_sql};
 use crate::domain::{
-    Acl, CatalogError, Layer, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId,
-    Timestamp, VersionNumber, Window,
+    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId, Timestamp,
+    VersionNumber, Window,
 };
 
 columns! {
-    /// The columns of a whole version, before those of its content; [`layer_version`] reads both.
+    /// The columns of a whole version, before those of its content; [`LayerVersionRow`] reads both.
     mod columns {
         NAME: "l.name", LAYER_UID: "l.uid", ACL: "l.acl", TAGS: "l.tags", NUMBER: "v.number",
         UID: "v.uid", DESCRIPTION: "v.description", LICENSE: "v.license", RUNTIMES: "v.runtimes",
@@ -218,7 +221,13 @@ impl View<'_> {
         values: &[&dyn ToSql],
     ) -> Result<Option<LayerVersion>, CatalogError> {
         let mut statement = self.prepare(sql)?;
-        statement.query_one(values, |row| Ok(layer_version(row))).optional()?.transpose()
+        statement
+            .query_one(
+                values,
+                |row| Ok(LayerVersionRow::read(row).and_then(|row| row.to_version())),
+            )
+            .optional()?
+            .transpose()
     }
 
     fn many_versions(
@@ -230,7 +239,7 @@ impl View<'_> {
         let mut rows = statement.query(params_from_iter(values))?;
         let mut versions = Vec::new();
         while let Some(row) = rows.next()? {
-            versions.push(layer_version(row)?);
+            versions.push(LayerVersionRow::read(row)?.to_version()?);
         }
         Ok(versions)
     }
@@ -396,30 +405,6 @@ fn add_conditions(filter: &LayerFilter, sql: &mut String, values: &mut Vec<Value
         sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
         values.push(Value::Text(runtime.clone()));
     }
-}
-
-fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
-    Ok(LayerVersion {
-        layer: Layer {
-            name: LayerName::parse(row.get::<_, String>(columns::NAME)?)?,
-            uid: row.get(columns::LAYER_UID)?,
-            acl: acl(row, columns::ACL)?,
-            tags: serde_json::from_str(text(row, columns::TAGS)?)
-                .map_err(CatalogError::internal)?,
-        },
-        number: number(row, columns::NUMBER)?,
-        uid: row.get(columns::UID)?,
-        description: row.get(columns::DESCRIPTION)?,
-        license: row.get(columns::LICENSE)?,
-        runtimes: serde_json::from_str(text(row, columns::RUNTIMES)?)
-            .map_err(CatalogError::internal)?,
-        created: time_from_sql(row.get(columns::CREATED)?),
-        code: code::artifact(row, columns::COUNT)?,
-    })
-}
-
-fn acl(row: &Row<'_>, column: usize) -> Result<Acl, CatalogError> {
-    Ok(if row.get::<_, i64>(column)? == 1 { Acl::Public } else { Acl::Private })
 }
 
 fn number(row: &Row<'_>, column: usize) -> Result<VersionNumber, CatalogError> {

@@ -34,7 +34,7 @@ pub use functions::{HeadUpdate, VersionInsert};
 pub use inbox::Expired;
 pub use inbox_files::{InboxFiles, PendingObject};
 pub use keys::AuditInsert;
-pub use layers::LayerVersionInsert;
+pub use layers::{LayerVersionInsert, LayerVersionRow};
 
 use crate::domain::{CatalogError, Timestamp};
 use change_counter::ChangeCounter;

@@ -188,8 +188,7 @@ fn layers_are_read_by_keys_and_indexes() {
         view.select_audit(Some(&tenant), 0, 5)?;
         view.select_audit(None, 0, 5)?;
         for filter in filters() {
-            view.select_layers_by_name(&tenant, &filter, "", 5)?;
-            view.visit_layers_by_name(&tenant, &filter, "", 5, |_| ())?;
+            view.list_layers_by_name(&tenant, &filter, "", 5, |_| Ok(()))?;
             for offset in [0, 1] {
                 view.select_layers_by_age(&tenant, &filter, Window { offset, limit: 5 })?;
             }

@@ -74,7 +74,7 @@ impl From<AuditEntry> for ChangeBody {
 /// One version of a layer.
 #[derive(Serialize)]
 pub(super) struct LayerVersionBody {
-    name: String,
+    pub(super) name: String,
     version: u64,
     uid: String,
     acl: &'static str,

@@ -75,8 +75,9 @@ async fn list(
         None
     } else {
         app.read(|catalog| {
-            catalog.visit_layers(caller.tenant(), &filter, from, limit, |row| {
+            catalog.list_layers(caller.tenant(), &filter, from, limit, |row| {
                 layers::write(items.object(), &renderer, row, false);
+                Ok(())
             })
         })?
     };
