@@ -4,12 +4,12 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, Field, FunctionChange, FunctionKey, FunctionOrder, FunctionVersion,
-    Group, Limit, NewFunction, Noun, Page, Publication, PublicationName, Qualifier, Role, TenantId,
-    Timestamp, VersionName, VersionNumber, Window,
+    Caller, CatalogError, Field, Function, FunctionChange, FunctionKey, FunctionOrder,
+    FunctionVersion, Group, LayerRef, Limit, NewFunction, Noun, Page, Publication, PublicationName,
+    Qualifier, Role, TenantId, Timestamp, VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{Change, HeadUpdate, VersionInsert, View};
+use crate::store::{Change, View};
 
 /// The code in an update of a function.
 pub enum CodeInput {
@@ -44,23 +44,30 @@ impl Catalog {
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
         self.change(by, pending, move |change, sequence| {
-            let key = &new.key;
-            change.ensure_tenant(&key.tenant, now)?;
+            change.ensure_tenant(&new.key.tenant, now)?;
             if let Some(code) = &code {
                 change.insert_code(code, now)?;
             }
-            if !change.insert_function(key, &uid, now, sequence)? {
-                return Err(taken(key));
+            let function = Function { key: new.key, uid, created: now, versions: 0 };
+            if !change.insert_function(&function, sequence)? {
+                return Err(taken(&function.key));
             }
-            let head = HeadUpdate {
-                config: &new.config,
-                code: code.as_ref().map(|code| &code.digests.sha256),
+            let head = FunctionVersion {
+                function,
+                number: None,
+                name: new.head_name,
+                version_description: String::new(),
+                config: new.config,
+                code,
                 revision: milliseconds(now),
                 code_changed: now,
                 updated: None,
+                published: now,
+                sequence,
             };
-            change.insert_head(key, &new.head_name, &head, sequence)?;
-            Ok((head_of(change, key)?, subject(key, None)))
+            must_exist(change.insert_head(&head)?)?;
+            let subject = subject(&head.function.key, None);
+            Ok((head, subject))
         })
     }
 
@@ -93,23 +100,21 @@ impl Catalog {
             if let Some(Some(code)) = &replacement {
                 change.insert_code(code, now)?;
             }
-            let code = replacement.unwrap_or(old.code);
-            change.update_head(
-                &key,
-                &HeadUpdate {
-                    config: &config,
-                    code: code.as_ref().map(|code| &code.digests.sha256),
-                    revision: if update.touches {
-                        milliseconds(now).max(old.revision + 1)
-                    } else {
-                        old.revision
-                    },
-                    code_changed: if replacement.is_some() { now } else { old.code_changed },
-                    updated: if update.touches { Some(now) } else { old.updated },
+            let head = FunctionVersion {
+                config,
+                code: replacement.unwrap_or(old.code),
+                revision: if update.touches {
+                    milliseconds(now).max(old.revision + 1)
+                } else {
+                    old.revision
                 },
+                code_changed: if replacement.is_some() { now } else { old.code_changed },
+                updated: if update.touches { Some(now) } else { old.updated },
                 sequence,
-            )?;
-            Ok((head_of(change, &key)?, subject(&key, None)))
+                ..old
+            };
+            must_exist(change.update_head(&head)?)?;
+            Ok((head, subject(&key, None)))
         })
     }
 
@@ -127,17 +132,18 @@ impl Catalog {
         self.change(by, None, move |change, sequence| {
             let head = head_of(change, &key)?;
             check_publication(change, &head, &publication)?;
-            let name = publication_name(change, &key, publication.name, now)?;
-            let insert = VersionInsert {
-                name: name.as_ref(),
-                description: &publication.description,
+            let (number, name) = next_version(change, &key, publication.name, now)?;
+            let mut version = FunctionVersion {
+                number: Some(number),
+                name,
+                version_description: publication.description,
                 published: now,
+                sequence,
+                ..head
             };
-            let number = change.insert_function_version(&key, &insert, sequence)?;
-            let version = change.select_function_version(&key, number)?;
-            let new =
-                version.ok_or_else(|| CatalogError::internal("a new version is not there"))?;
-            Ok((new, subject(&key, Some(number))))
+            version.function.versions += 1;
+            change.insert_function_version(&version)?;
+            Ok((version, subject(&key, Some(number))))
         })
     }
 
@@ -338,34 +344,53 @@ fn check_publication(
     Ok(())
 }
 
-/// Chooses a new version's name; `None` when its number is its name.
-fn publication_name(
+/// Chooses a new version's number and its name.
+///
+/// A version whose name is its number skips numbers whose decimal is the name of another version.
+fn next_version(
     view: &View<'_>,
     key: &FunctionKey,
     wanted: PublicationName,
     now: Timestamp,
-) -> Result<Option<VersionName>, CatalogError> {
-    let head_name = head_of(view, key)?.name;
-    let is_free = |name: &VersionName| {
-        Ok::<_, CatalogError>(*name != head_name && view.select_named_version(key, name)?.is_none())
-    };
-    match wanted {
-        PublicationName::Number => Ok(None),
-        PublicationName::Given(name) if is_free(&name)? => Ok(Some(name)),
+) -> Result<(VersionNumber, VersionName), CatalogError> {
+    let is_free =
+        |name: &VersionName| Ok::<_, CatalogError>(!view.is_version_name_taken(key, name)?);
+    let mut number = view.select_last_number(key)? + 1;
+    let name = match wanted {
+        PublicationName::Number => loop {
+            let name = VersionName::parse(number.to_string())?;
+            if is_free(&name)? {
+                break name;
+            }
+            number += 1;
+        },
+        PublicationName::Given(name) if is_free(&name)? => name,
         PublicationName::Given(name) => {
             let name = name.to_string();
-            Err(CatalogError::AlreadyExists { what: Noun::FunctionVersion, name })
+            return Err(CatalogError::AlreadyExists { what: Noun::FunctionVersion, name });
         }
         PublicationName::FromTime(spell) => {
             let mut second = now;
             loop {
                 let name = VersionName::parse(spell(second))?;
                 if is_free(&name)? {
-                    return Ok(Some(name));
+                    break name;
                 }
                 second += jiff::SignedDuration::from_secs(1);
             }
         }
+    };
+    let number = VersionNumber::new(number);
+    Ok((number.ok_or_else(|| CatalogError::internal("a version without a number"))?, name))
+}
+
+/// Fails with `NotFound` for a bound layer version that does not exist.
+fn must_exist(missing: Option<&LayerRef>) -> Result<(), CatalogError> {
+    match missing {
+        Some(LayerRef { layer, number }) => {
+            Err(CatalogError::no_version(Noun::LayerVersion, *number, layer))
+        }
+        None => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ mod multipart;
 
 pub(super) use multipart::Completing;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -29,7 +30,7 @@ const SWEPT_BY_PUT: u64 = 100;
 const SWEPT_TOGETHER: u64 = 500;
 
 /// Most buckets in a list, as in S3.
-const BUCKETS_MAX: usize = 10_000;
+const BUCKETS_MAX: u64 = 10_000;
 
 /// Most attempts to open an object whose file is removed between the lookup and the opening.
 const OPEN_ATTEMPTS: u32 = 10;
@@ -165,15 +166,7 @@ impl Catalog {
         tenant: &TenantId,
     ) -> Result<Vec<(BucketName, Timestamp)>, CatalogError> {
         let now = self.clock.now();
-        self.store.read(|view| {
-            let mut buckets: Vec<(BucketName, Timestamp)> = Vec::new();
-            while buckets.len() < BUCKETS_MAX {
-                let after = buckets.last().map_or("", |(name, _)| name.as_str());
-                let Some(next) = view.select_bucket_after(tenant, after, now)? else { break };
-                buckets.push(next);
-            }
-            Ok(buckets)
-        })
+        self.store.read(|view| view.select_buckets(tenant, now, BUCKETS_MAX))
     }
 
     /// Deletes an object; returns false, without a line in the audit log, when it does not exist or
@@ -194,24 +187,22 @@ impl Catalog {
         let Some(first) = objects.first().cloned() else { return Ok(Vec::new()) };
         let (tenant, at, now) = (by.tenant().clone(), objects.to_vec(), self.clock.now());
         let deleted = self.change_several(by, None, move |store, _| {
-            let (mut were, mut files, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
-            for at in &at {
-                let is_there = store.select_object(&tenant, at, now)?.is_some();
-                were.push(is_there);
-                if is_there {
-                    files.extend(store.delete_object(&tenant, at)?);
-                    subjects.push(subject(at));
-                }
-            }
+            let mut files: HashMap<_, _> =
+                store.delete_objects(&tenant, &at, now)?.into_iter().collect();
             // Nothing was deleted: the error also rolls back the number of the change.
-            if subjects.is_empty() {
+            if files.is_empty() {
                 return Err(no_object(&first));
             }
-            Ok(((were, files), subjects))
+            // In the order of the request; an object that it names twice is deleted once.
+            let deleted: Vec<_> = at.iter().map(|at| files.remove(at)).collect();
+            let subjects = deleted.iter().zip(&at).filter(|(file, _)| file.is_some());
+            let subjects = subjects.map(|(_, at)| subject(at)).collect();
+            Ok((deleted, subjects))
         });
         match deleted {
-            Ok((were, files)) => {
-                self.remove(files);
+            Ok(deleted) => {
+                let were = deleted.iter().map(Option::is_some).collect();
+                self.remove(deleted.into_iter().flatten());
                 Ok(were)
             }
             Err(CatalogError::NotFound { what: Noun::Object, .. }) => {

@@ -4,11 +4,11 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun, Order, Page,
-    Role, TenantId, VersionNumber, Window,
+    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
+    Noun, Order, Page, Role, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{LayerVersionInsert, LayerVersionRow};
+use crate::store::{self, LayerVersionInsert, View};
 
 /// Whether a layer version that a function is bound to may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +49,19 @@ impl Catalog {
         self.change(by, Some(pending), move |change, sequence| {
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
-            change.upsert_layer(&tenant, &name, &layer_uid, new.tags.as_deref(), sequence)?;
             let insert = LayerVersionInsert {
+                layer_uid: &layer_uid,
+                tags: new.tags.as_deref(),
                 uid: &uid,
                 description: &new.description,
                 license: &new.license,
                 runtimes: &new.runtimes,
-                code: &code.digests.sha256,
+                code: &code,
                 created: now,
             };
-            let number = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
-            let version = change.select_layer_version(&tenant, &name, number)?;
-            let new =
-                version.ok_or_else(|| CatalogError::internal("a new version is not there"))?;
-            Ok((new, subject(&name, Some(number))))
+            let version = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
+            let subject = subject(&name, Some(version.number));
+            Ok((version, subject))
         })
     }
 
@@ -158,12 +157,7 @@ impl Catalog {
         self.get_layer_version(by.tenant(), name, number)?;
         let (tenant, name) = (by.tenant().clone(), name.clone());
         self.change(by, None, move |change, sequence| {
-            if rule == DeleteRule::OnlyIfUnused
-                && let Some(by) = change.select_user_of_layer_version(&tenant, &name, number)?
-            {
-                let name = format!("{name}:{number}");
-                return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
-            }
+            check_unused(change, rule, &tenant, &name, Some(number))?;
             if change.delete_layer_version(&tenant, &name, number, sequence)? {
                 Ok(((), subject(&name, Some(number))))
             } else {
@@ -181,23 +175,40 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let (tenant, name) = (by.tenant().clone(), name.clone());
         self.change(by, None, move |change, sequence| {
-            let mut deleted = 0_u64;
-            while let Some(newest) = change.select_newest_layer_version(&tenant, &name)? {
-                let number = newest.number;
-                if rule == DeleteRule::OnlyIfUnused
-                    && let Some(by) = change.select_user_of_layer_version(&tenant, &name, number)?
-                {
-                    let name = format!("{name}:{number}");
-                    return Err(CatalogError::InUse { what: Noun::LayerVersion, name, by });
-                }
-                change.delete_layer_version(&tenant, &name, number, sequence)?;
-                deleted += 1;
-            }
-            match deleted {
-                0 => Err(CatalogError::not_found(Noun::Layer, &name)),
-                _ => Ok(((), subject(&name, None))),
+            check_unused(change, rule, &tenant, &name, None)?;
+            if change.delete_layer_versions(&tenant, &name, sequence)? {
+                Ok(((), subject(&name, None)))
+            } else {
+                Err(CatalogError::not_found(Noun::Layer, &name))
             }
         })
+    }
+}
+
+/// Makes the whole version of a row that [`Catalog::list_layers`] passes; `Internal` if the stored
+/// JSON cannot be read.
+pub fn version_of(row: &LayerVersionRow<'_>) -> Result<LayerVersion, CatalogError> {
+    store::version_of(row)
+}
+
+/// Refuses, with `InUse`, to delete a version (all versions without `number`) that a function is
+/// bound to, if the rule forbids that.
+fn check_unused(
+    view: &View<'_>,
+    rule: DeleteRule,
+    tenant: &TenantId,
+    name: &LayerName,
+    number: Option<VersionNumber>,
+) -> Result<(), CatalogError> {
+    if rule == DeleteRule::EvenIfUsed {
+        return Ok(());
+    }
+    match view.select_user_of_layer(tenant, name, number)? {
+        Some((number, by)) => {
+            let name = format!("{name}:{number}");
+            Err(CatalogError::InUse { what: Noun::LayerVersion, name, by })
+        }
+        None => Ok(()),
     }
 }
 

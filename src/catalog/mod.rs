@@ -19,9 +19,7 @@ use uuid::Uuid;
 pub use functions::CodeInput;
 use inbox::Completing;
 pub use inbox::InboxLimits;
-pub use layers::{DeleteRule, VersionRange};
-
-pub use crate::store::LayerVersionRow;
+pub use layers::{DeleteRule, VersionRange, version_of};
 
 use crate::domain::{
     Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,

@@ -45,6 +45,52 @@ pub struct LayerVersion {
     pub created: Timestamp,
 }
 
+/// A layer version's row, with its lists as the JSON text that the catalog stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerVersionRow<'r> {
+    /// The layer's name.
+    pub name: &'r str,
+    /// The layer's uid.
+    pub layer_uid: &'r str,
+    /// The tenants that may read the layer.
+    pub acl: Acl,
+    /// The layer's tags: a JSON array of pairs of key and value.
+    pub tags: &'r str,
+    /// The version's number.
+    pub number: VersionNumber,
+    /// The version's uid.
+    pub uid: &'r str,
+    /// Empty when none was given.
+    pub description: &'r str,
+    /// Empty when none was given.
+    pub license: &'r str,
+    /// The runtimes in the order given: a JSON array of texts.
+    pub runtimes: &'r str,
+    /// The uploaded code.
+    pub code: Artifact,
+    /// When it was published.
+    pub created: Timestamp,
+}
+
+impl<'r> LayerVersionRow<'r> {
+    /// Returns the row of a version; `runtimes` and `tags` are its lists as JSON text.
+    pub fn of(version: &'r LayerVersion, runtimes: &'r str, tags: &'r str) -> Self {
+        Self {
+            name: version.layer.name.as_str(),
+            layer_uid: &version.layer.uid,
+            acl: version.layer.acl,
+            tags,
+            number: version.number,
+            uid: &version.uid,
+            description: &version.description,
+            license: &version.license,
+            runtimes,
+            code: version.code,
+            created: version.created,
+        }
+    }
+}
+
 /// The caller's settings for a version to be published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewLayerVersion {

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::schema::make_private_folder;
-use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
+use super::files::{make_private_folder, remove_if_there, sync_folder};
+use super::sharded_directory::{INTENT, ShardedDirectory, announce};
 
 /// The code folder, and the folder for unfinished uploads.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::schema::make_private_file;
+use super::files::make_private_file;
 
 const FILE: &str = "catalog.changes";
 

@@ -2,14 +2,10 @@
 
 mod changes;
 
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row, params_from_iter};
-
-pub use changes::{HeadUpdate, VersionInsert};
-
 use super::columns::columns;
-use super::layers::{cut, text};
-use super::{View, code, from_sql, time_from_sql, to_sql};
+use super::engine::{Row, Value, values};
+use super::pages::cut;
+use super::{View, code};
 use crate::domain::{
     CatalogError, Function, FunctionConfig, FunctionKey, FunctionName, FunctionOrder,
     FunctionVersion, Group, LayerName, LayerRef, Page, TenantId, VersionName, VersionNumber,
@@ -20,11 +16,15 @@ columns! {
     /// The columns of a state, before those of its content; [`function_version`] reads both.
     mod columns {
         TENANT: "f.tenant", GROUP: "f.grp", FUNCTION_NAME: "f.name", UID: "f.uid",
-        CREATED: "f.created", VERSIONS: "f.versions", FUNCTION: "v.function", NUMBER: "v.number",
+        CREATED: "f.created", VERSIONS: "f.versions", NUMBER: "v.number",
         NAME: "v.name", VERSION_DESCRIPTION: "v.version_description",
         DESCRIPTION: "v.description", RUNTIME: "v.runtime", HANDLER: "v.handler",
         MEMORY: "v.memory", TIMEOUT: "v.timeout", ENVIRONMENT: "v.environment", EXTRA: "v.extra",
-        LAYERS: "v.layers", REVISION: "v.revision", CODE_CHANGED: "v.code_changed",
+        LAYERS: "CASE WHEN v.layers > 0 THEN
+                     (SELECT string_agg(b.layer_number || ':' || bl.name, '\n' ORDER BY b.position)
+                      FROM function_layers b JOIN layers bl ON bl.id = b.layer
+                      WHERE b.function = v.function AND b.number = v.number) END",
+        REVISION: "v.revision", CODE_CHANGED: "v.code_changed",
         UPDATED: "v.updated", PUBLISHED: "v.published", SEQUENCE: "v.sequence",
     }
 }
@@ -32,7 +32,7 @@ columns! {
 impl View<'_> {
     /// Returns the head of a function.
     pub fn select_head(&self, key: &FunctionKey) -> Result<Option<FunctionVersion>, CatalogError> {
-        self.select_function_version_where(key, "v.number = 0", Vec::new())
+        self.select_function_version_where(key, "v.number = 0", &[])
     }
 
     /// Returns a published version by its number.
@@ -41,8 +41,7 @@ impl View<'_> {
         key: &FunctionKey,
         number: VersionNumber,
     ) -> Result<Option<FunctionVersion>, CatalogError> {
-        let number = Value::Integer(to_sql(number.get()));
-        self.select_function_version_where(key, "v.number = ?", vec![number])
+        self.select_function_version_where(key, "v.number = ?", values![number.get()])
     }
 
     /// Returns a published version by its name.
@@ -51,8 +50,8 @@ impl View<'_> {
         key: &FunctionKey,
         name: &VersionName,
     ) -> Result<Option<FunctionVersion>, CatalogError> {
-        let name = Value::Text(name.to_string());
-        self.select_function_version_where(key, "v.name = ? AND v.number > 0", vec![name])
+        let condition = "v.name = ? AND v.number > 0";
+        self.select_function_version_where(key, condition, values![name.as_str()])
     }
 
     /// Returns the published version with the highest number.
@@ -60,23 +59,33 @@ impl View<'_> {
         &self,
         key: &FunctionKey,
     ) -> Result<Option<FunctionVersion>, CatalogError> {
-        self.select_function_version_where(
-            key,
-            "v.number > 0 ORDER BY v.number DESC LIMIT 1",
-            Vec::new(),
-        )
+        self.select_function_version_where(key, "v.number > 0 ORDER BY v.number DESC LIMIT 1", &[])
     }
 
     fn select_function_version_where(
         &self,
         key: &FunctionKey,
         condition: &str,
-        more: Vec<Value>,
+        more: &[Value<'_>],
     ) -> Result<Option<FunctionVersion>, CatalogError> {
         let sql = select(&format!("{OF_KEY} AND {condition}"));
-        let mut values = key_values(key);
-        values.extend(more);
-        Ok(self.many_states(&sql, values)?.pop())
+        self.one(&sql, &with_key(key, more), function_version)
+    }
+
+    /// Returns whether the head or a version of a function has this name.
+    pub fn is_version_name_taken(
+        &self,
+        key: &FunctionKey,
+        name: &VersionName,
+    ) -> Result<bool, CatalogError> {
+        let sql = format!("SELECT 1 FROM {BY_FUNCTION} WHERE {OF_KEY} AND v.name = ?");
+        Ok(self.one(&sql, &with_key(key, values![name.as_str()]), |_| Ok(()))?.is_some())
+    }
+
+    /// Returns the highest number that was ever given to a version of a function, 0 for none.
+    pub fn select_last_number(&self, key: &FunctionKey) -> Result<u64, CatalogError> {
+        let sql = format!("SELECT f.last_number FROM functions f WHERE {OF_KEY}");
+        Ok(self.one(&sql, &key_values(key), |row| row.count(0))?.unwrap_or_default())
     }
 
     /// Returns states of one function; `None` if the function does not exist.
@@ -88,12 +97,9 @@ impl View<'_> {
         order: FunctionOrder,
         window: Window,
     ) -> Result<Option<Page<FunctionVersion>>, CatalogError> {
-        let sql =
-            "SELECT versions FROM functions WHERE tenant = ? AND grp = ? AND name = ? AND live = 1";
-        let mut statement = self.prepare(sql)?;
-        let total: Option<i64> =
-            statement.query_one(params_from_iter(key_values(key)), |row| row.get(0)).optional()?;
-        let Some(total) = total.map(|published| from_sql(published) + 1) else { return Ok(None) };
+        let sql = format!("SELECT f.versions FROM functions f WHERE {OF_KEY}");
+        let published = self.one(&sql, &key_values(key), |row| row.count(0))?;
+        let Some(total) = published.map(|published| published + 1) else { return Ok(None) };
         let rows = window.limit.saturating_add(1);
         let states = match order {
             FunctionOrder::HeadFirst => {
@@ -115,7 +121,7 @@ impl View<'_> {
             }
             FunctionOrder::LastWrittenFirst => {
                 let condition = format!("{OF_KEY} ORDER BY v.sequence DESC, v.name ASC");
-                self.select_window(key, condition, Vec::new(), Window { limit: rows, ..window })?
+                self.select_window(key, &condition, &[], Window { limit: rows, ..window })?
             }
         };
         Ok(Some(cut(states, window.limit, total)))
@@ -130,22 +136,20 @@ impl View<'_> {
     ) -> Result<Vec<FunctionVersion>, CatalogError> {
         let condition =
             format!("{OF_KEY} AND v.number > 0 AND v.number < ? ORDER BY v.number DESC");
-        self.select_window(key, condition, vec![Value::Integer(to_sql(number))], window)
+        self.select_window(key, &condition, values![number], window)
     }
 
     fn select_window(
         &self,
         key: &FunctionKey,
-        condition: String,
-        more: Vec<Value>,
+        condition: &str,
+        more: &[Value<'_>],
         window: Window,
     ) -> Result<Vec<FunctionVersion>, CatalogError> {
         let sql = select(&format!("{condition} LIMIT ? OFFSET ?"));
-        let mut values = key_values(key);
-        values.extend(more);
-        values.push(Value::Integer(to_sql(window.limit)));
-        values.push(Value::Integer(to_sql(window.offset)));
-        self.many_states(&sql, values)
+        let mut values = with_key(key, more);
+        values.extend(values![window.limit, window.offset]);
+        self.all(&sql, &values, function_version)
     }
 
     /// Returns heads in the order of group and name, after the given group and name.
@@ -159,10 +163,10 @@ impl View<'_> {
         limit: u64,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
         let mut condition = "f.tenant = ? AND f.live = 1 AND v.number = 0".to_owned();
-        let mut values = vec![Value::Text(tenant.to_string())];
+        let mut values = values![tenant].to_vec();
         if let Some(group) = group {
             condition.push_str(" AND f.grp = ?");
-            values.push(Value::Text(group.to_string()));
+            values.push(group.as_str().into());
         }
         match (group, after) {
             (_, None) => {}
@@ -171,17 +175,16 @@ impl View<'_> {
             (Some(group), Some((other, _))) if group.as_str() > other => {}
             (Some(_), Some((_, name))) => {
                 condition.push_str(" AND f.name > ?");
-                values.push(Value::Text(name.to_owned()));
+                values.push(name.into());
             }
             (None, Some((group, name))) => {
                 condition.push_str(" AND (f.grp, f.name) > (?, ?)");
-                values.push(Value::Text(group.to_owned()));
-                values.push(Value::Text(name.to_owned()));
+                values.extend(values![group, name]);
             }
         }
         condition.push_str(" ORDER BY f.grp, f.name LIMIT ?");
-        values.push(Value::Integer(to_sql(limit.saturating_add(1))));
-        Ok(cut(self.many_states(&select(&condition), values)?, limit, 0))
+        values.push(limit.saturating_add(1).into());
+        Ok(cut(self.all(&select(&condition), &values, function_version)?, limit, 0))
     }
 
     /// Returns the states of all functions of a tenant, the one written last first.
@@ -193,14 +196,15 @@ impl View<'_> {
         version: Option<&str>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        let (sql, mut values, total) = self.states_of_tenant(tenant, version)?;
-        values.push(Value::Integer(to_sql(window.limit.saturating_add(1))));
-        values.push(Value::Integer(to_sql(window.offset)));
-        let states = self.many_states(&format!("{sql} LIMIT ? OFFSET ?"), values)?;
+        let (sql, total) = self.states_of_tenant(tenant, version)?;
+        let mut values = tenant_values(tenant, version);
+        values.extend(values![window.limit.saturating_add(1), window.offset]);
+        let states = self.all(&format!("{sql} LIMIT ? OFFSET ?"), &values, function_version)?;
         Ok(cut(states, window.limit, total))
     }
 
-    /// Returns the SELECT of a tenant's states, its values and the number of its rows.
+    /// Returns the SELECT of a tenant's states, to which [`tenant_values`] are bound, and the
+    /// number of its rows.
     ///
     /// Up to [`SORTED_MAX`] states are sorted. More are read in the order of the index over the
     /// changes of all tenants, which would cost a small tenant beside a large one too much.
@@ -208,21 +212,18 @@ impl View<'_> {
         &self,
         tenant: &TenantId,
         version: Option<&str>,
-    ) -> Result<(String, Vec<Value>, u64), CatalogError> {
+    ) -> Result<(String, u64), CatalogError> {
         let mut condition = "f.tenant = ? AND f.live = 1".to_owned();
-        let mut values = vec![Value::Text(tenant.to_string())];
-        if let Some(version) = version {
+        if version.is_some() {
             condition.push_str(" AND v.name = ?");
-            values.push(Value::Text(version.to_owned()));
         }
         let count = format!("SELECT count(*) FROM {BY_FUNCTION} WHERE {condition}");
-        let mut statement = self.prepare(&count)?;
-        let total: i64 = statement.query_one(params_from_iter(values.iter()), |row| row.get(0))?;
-        let total = from_sql(total);
+        let total = self.one(&count, &tenant_values(tenant, version), |row| row.count(0))?;
+        let total = total.unwrap_or_default();
         let from = if total > SORTED_MAX { BY_CHANGE } else { BY_FUNCTION };
         // A change writes states of one function only: their names break every tie.
         condition.push_str(" ORDER BY v.sequence DESC, v.name ASC");
-        Ok((select_from(from, &condition), values, total))
+        Ok((select_from(from, &condition), total))
     }
 
     /// Like [`View::select_all_states`], for the states that `keep` accepts.
@@ -235,72 +236,20 @@ impl View<'_> {
         keep: impl Fn(&FunctionVersion) -> Result<bool, CatalogError>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
-        let (sql, values, _) = self.states_of_tenant(tenant, version)?;
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
+        let (sql, _) = self.states_of_tenant(tenant, version)?;
         let (mut items, mut total) = (Vec::new(), 0_u64);
         let end = window.offset.saturating_add(window.limit);
-        while let Some(row) = rows.next()? {
+        self.each(&sql, &tenant_values(tenant, version), |row| {
             let state = function_version(row)?;
-            if !keep(&state)? {
-                continue;
+            if keep(&state)? {
+                if (window.offset..end).contains(&total) {
+                    items.push(state);
+                }
+                total += 1;
             }
-            if (window.offset..end).contains(&total) {
-                items.push(self.with_layers(row, state)?);
-            }
-            total += 1;
-        }
+            Ok(())
+        })?;
         Ok(Page { items, more: total > end, next: None, total })
-    }
-
-    fn many_states(
-        &self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Vec<FunctionVersion>, CatalogError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut states = Vec::new();
-        while let Some(row) = rows.next()? {
-            states.push(self.with_layers(row, function_version(row)?)?);
-        }
-        Ok(states)
-    }
-
-    fn with_layers(
-        &self,
-        row: &Row<'_>,
-        mut state: FunctionVersion,
-    ) -> Result<FunctionVersion, CatalogError> {
-        let layers: i64 = row.get(columns::LAYERS)?;
-        if layers > 0 {
-            let function: i64 = row.get(columns::FUNCTION)?;
-            state.config.layers = self.select_bound_layers(function, state.number)?;
-        }
-        Ok(state)
-    }
-
-    fn select_bound_layers(
-        &self,
-        function: i64,
-        number: Option<VersionNumber>,
-    ) -> Result<Vec<LayerRef>, CatalogError> {
-        let sql = "SELECT l.name, b.layer_number FROM function_layers b \
-                   JOIN layers l ON l.id = b.layer \
-                   WHERE b.function = ? AND b.number = ? ORDER BY b.position";
-        let mut statement = self.prepare(sql)?;
-        let number = to_sql(number.map_or(0, VersionNumber::get));
-        let mut rows = statement.query((function, number))?;
-        let mut layers = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (layer, number): (String, i64) = row.try_into()?;
-            layers.push(LayerRef {
-                layer: LayerName::parse(layer)?,
-                number: VersionNumber::new(from_sql(number))
-                    .ok_or_else(|| CatalogError::internal("a bound layer without a number"))?,
-            });
-        }
-        Ok(layers)
     }
 }
 
@@ -317,12 +266,18 @@ const BY_CHANGE: &str = "function_versions v INDEXED BY function_versions_by_seq
 /// The condition to which [`key_values`] are bound.
 const OF_KEY: &str = "f.tenant = ? AND f.grp = ? AND f.name = ? AND f.live = 1";
 
-fn key_values(key: &FunctionKey) -> Vec<Value> {
-    vec![
-        Value::Text(key.tenant.to_string()),
-        Value::Text(key.group.to_string()),
-        Value::Text(key.name.to_string()),
-    ]
+fn key_values(key: &FunctionKey) -> [Value<'_>; 3] {
+    *values![&key.tenant, key.group.as_str(), key.name.as_str()]
+}
+
+/// Returns the values of a statement that binds a function's key first.
+fn with_key<'v>(key: &'v FunctionKey, more: &[Value<'v>]) -> Vec<Value<'v>> {
+    [&key_values(key)[..], more].concat()
+}
+
+/// Returns the values of the SELECT of a tenant's states.
+fn tenant_values<'v>(tenant: &'v TenantId, version: Option<&'v str>) -> Vec<Value<'v>> {
+    std::iter::once(tenant.into()).chain(version.map(Value::from)).collect()
 }
 
 /// Returns a SELECT of whole states; `condition` may end in ORDER BY and LIMIT.
@@ -339,39 +294,48 @@ fn select_from(from: &str, condition: &str) -> String {
     )
 }
 
-/// Reads a state without its layers.
 fn function_version(row: &Row<'_>) -> Result<FunctionVersion, CatalogError> {
+    let has_code = row.optional(columns::COUNT + code::columns::SHA256, Row::bytes::<32>)?;
     Ok(FunctionVersion {
         function: Function {
             key: FunctionKey {
-                tenant: TenantId::parse(row.get::<_, String>(columns::TENANT)?)?,
-                group: Group::parse(row.get::<_, String>(columns::GROUP)?)?,
-                name: FunctionName::parse(row.get::<_, String>(columns::FUNCTION_NAME)?)?,
+                tenant: TenantId::parse(row.text(columns::TENANT)?)?,
+                group: Group::parse(row.text(columns::GROUP)?)?,
+                name: FunctionName::parse(row.text(columns::FUNCTION_NAME)?)?,
             },
-            uid: row.get(columns::UID)?,
-            created: time_from_sql(row.get(columns::CREATED)?),
-            versions: from_sql(row.get(columns::VERSIONS)?),
+            uid: row.string(columns::UID)?,
+            created: row.time(columns::CREATED)?,
+            versions: row.count(columns::VERSIONS)?,
         },
-        number: VersionNumber::new(from_sql(row.get(columns::NUMBER)?)),
-        name: VersionName::parse(row.get::<_, String>(columns::NAME)?)?,
-        version_description: row.get(columns::VERSION_DESCRIPTION)?,
+        number: VersionNumber::new(row.count(columns::NUMBER)?),
+        name: VersionName::parse(row.text(columns::NAME)?)?,
+        version_description: row.string(columns::VERSION_DESCRIPTION)?,
         config: FunctionConfig {
-            description: row.get(columns::DESCRIPTION)?,
-            runtime: row.get(columns::RUNTIME)?,
-            handler: row.get(columns::HANDLER)?,
-            memory: from_sql(row.get(columns::MEMORY)?),
-            timeout: row.get(columns::TIMEOUT)?,
-            environment: serde_json::from_str(text(row, columns::ENVIRONMENT)?)
-                .map_err(CatalogError::internal)?,
-            extra: serde_json::from_str(text(row, columns::EXTRA)?)
-                .map_err(CatalogError::internal)?,
-            layers: Vec::new(),
+            description: row.string(columns::DESCRIPTION)?,
+            runtime: row.string(columns::RUNTIME)?,
+            handler: row.string(columns::HANDLER)?,
+            memory: row.count(columns::MEMORY)?,
+            timeout: row.int(columns::TIMEOUT)?,
+            environment: row.json(columns::ENVIRONMENT)?,
+            extra: row.json(columns::EXTRA)?,
+            layers: row.optional(columns::LAYERS, bound_layers)?.unwrap_or_default(),
         },
-        code: code::optional_artifact(row, columns::COUNT)?,
-        revision: from_sql(row.get(columns::REVISION)?),
-        code_changed: time_from_sql(row.get(columns::CODE_CHANGED)?),
-        updated: row.get::<_, Option<i64>>(columns::UPDATED)?.map(time_from_sql),
-        published: time_from_sql(row.get(columns::PUBLISHED)?),
-        sequence: from_sql(row.get(columns::SEQUENCE)?),
+        code: has_code.map(|_| code::artifact(row, columns::COUNT)).transpose()?,
+        revision: row.count(columns::REVISION)?,
+        code_changed: row.time(columns::CODE_CHANGED)?,
+        updated: row.optional(columns::UPDATED, Row::time)?,
+        published: row.time(columns::PUBLISHED)?,
+        sequence: row.count(columns::SEQUENCE)?,
     })
+}
+
+/// Reads bound layers: lines of a number, `:` and a name, which has no control characters.
+fn bound_layers(row: &Row<'_>, at: usize) -> Result<Vec<LayerRef>, CatalogError> {
+    let layers = row.text(at)?.lines().map(|line| {
+        let (number, name) = line.split_once(':').unwrap_or_default();
+        let number = VersionNumber::parse(number)
+            .ok_or_else(|| CatalogError::internal("a bound layer without a number"))?;
+        Ok(LayerRef { layer: LayerName::parse(name)?, number })
+    });
+    layers.collect()
 }

@@ -4,12 +4,12 @@
 
 mod multiparts;
 
-use rusqlite::{Connection, Params, Row};
 use uuid::Uuid;
 
 use super::columns::columns;
-use super::layers::{after_prefix, cut, text};
-use super::{Change, Store, View, from_sql, time_from_sql, to_sql};
+use super::engine::{Row, values};
+use super::pages::{after_prefix, cut};
+use super::{Change, Store, View};
 use crate::domain::{
     BucketName, CatalogError, Digests, InboxObject, ObjectFrom, ObjectInfo, ObjectRange, ObjectRef,
     Page, TenantId, Timestamp,
@@ -38,15 +38,16 @@ pub struct Expired {
     pub size: u64,
 }
 
-/// Returns whether a file has a row; the sweep calls it before any reader exists.
-pub(super) fn exists(connection: &Connection, file: Uuid) -> bool {
-    let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE file = ?1)
-                   OR EXISTS (SELECT 1 FROM inbox_parts WHERE file = ?1)";
-    // After an error the file stays: an unused file costs space, a missing one costs data.
-    connection.query_one(sql, [file.to_string()], |row| row.get(0)).unwrap_or(true)
-}
-
 impl View<'_> {
+    /// Returns whether a file has a row; the sweep calls it before any reader exists.
+    pub(super) fn has_inbox_file(&self, file: Uuid) -> bool {
+        let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE file = ?1)
+                       OR EXISTS (SELECT 1 FROM inbox_parts WHERE file = ?1)";
+        // After an error the file stays: an unused file costs space, a missing one costs data.
+        let found = self.one(sql, values![&file.to_string()], |row| row.flag(0));
+        found.map_or(true, |found| found != Some(false))
+    }
+
     /// Returns an object that is not expired, and the name of its file.
     pub fn select_object(
         &self,
@@ -59,15 +60,8 @@ impl View<'_> {
              AND (expires IS NULL OR expires > ?)",
             columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query((
-            tenant.as_str(),
-            at.bucket.as_str(),
-            at.key.as_str(),
-            now.as_microsecond(),
-        ))?;
-        let found = rows.next()?;
-        found.map(|row| Ok((object(row)?, file(row, columns::FILE)?))).transpose()
+        let values = values![tenant, at.bucket.as_str(), at.key.as_str(), now];
+        self.one(&sql, values, |row| Ok((object(row)?, file(row, columns::FILE)?)))
     }
 
     /// Returns objects that are not expired; the page's `total` is not counted.
@@ -97,37 +91,36 @@ impl View<'_> {
              AND (expires IS NULL OR expires > ?4) ORDER BY key LIMIT ?6",
             columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query((
-            tenant.as_str(),
-            bucket.as_str(),
-            from,
-            now.as_microsecond(),
-            end,
-            to_sql(range.limit.saturating_add(1)),
-        ))?;
-        let mut objects = Vec::new();
-        while let Some(row) = rows.next()? {
-            objects.push(object(row)?);
-        }
-        Ok(cut(objects, range.limit, 0))
+        let (bucket, rows_max) = (bucket.as_str(), range.limit.saturating_add(1));
+        let values = values![tenant, bucket, &from, now, end.as_ref(), rows_max];
+        Ok(cut(self.all(&sql, values, object)?, range.limit, 0))
     }
 
-    /// Returns the tenant's first bucket after `after` that has an unexpired object, and when the
-    /// first such object by key was put.
-    pub fn select_bucket_after(
+    /// Returns the tenant's buckets that have unexpired objects, by name and at most `max`, each
+    /// with the time at which its first such object by key was put.
+    pub fn select_buckets(
         &self,
         tenant: &TenantId,
-        after: &str,
         now: Timestamp,
-    ) -> Result<Option<(BucketName, Timestamp)>, CatalogError> {
-        let sql = "SELECT bucket, stored FROM inbox_objects WHERE tenant = ? AND bucket > ?
-                   AND (expires IS NULL OR expires > ?) ORDER BY bucket, key LIMIT ?";
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query((tenant.as_str(), after, now.as_microsecond(), 1))?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let (bucket, stored): (String, i64) = row.try_into()?;
-        Ok(Some((BucketName::parse(bucket)?, time_from_sql(stored))))
+        max: u64,
+    ) -> Result<Vec<(BucketName, Timestamp)>, CatalogError> {
+        // From one bucket to the next through the key, however many objects a bucket has.
+        let first = "SELECT o.bucket FROM inbox_objects o WHERE o.tenant = ?1 AND o.bucket >";
+        let unexpired = "(o.expires IS NULL OR o.expires > ?2)";
+        let sql = format!(
+            "WITH RECURSIVE buckets (bucket) AS (
+                 SELECT ({first} '' AND {unexpired} ORDER BY o.bucket, o.key LIMIT 1)
+                 UNION ALL
+                 SELECT ({first} b.bucket AND {unexpired} ORDER BY o.bucket, o.key LIMIT 1)
+                 FROM buckets b WHERE b.bucket IS NOT NULL)
+             SELECT b.bucket, (SELECT o.stored FROM inbox_objects o
+                               WHERE o.tenant = ?1 AND o.bucket = b.bucket AND {unexpired}
+                               ORDER BY o.key LIMIT 1)
+             FROM buckets b WHERE b.bucket IS NOT NULL LIMIT ?3"
+        );
+        self.all(&sql, values![tenant, now, max], |row| {
+            Ok((BucketName::parse(row.text(0)?)?, row.time(1)?))
+        })
     }
 
     /// Returns the size of the inbox: the bytes of all tenants' objects and parts, and 4,096 more
@@ -136,22 +129,20 @@ impl View<'_> {
     /// Expired ones count until they are deleted.
     pub fn select_inbox_size(&self) -> Result<u64, CatalogError> {
         let sql = "SELECT inbox_size FROM state WHERE id = 1";
-        Ok(from_sql(self.prepare(sql)?.query_one([], |row| row.get(0))?))
+        Ok(self.one(sql, &[], |row| row.count(0))?.unwrap_or_default())
     }
 
     /// Returns whether any object or upload is expired.
     pub fn has_expired(&self, now: Timestamp) -> Result<bool, CatalogError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE expires <= ?1)
                        OR EXISTS (SELECT 1 FROM inbox_multiparts WHERE expires <= ?1)";
-        Ok(self.prepare(sql)?.query_one([now.as_microsecond()], |row| row.get(0))?)
+        Ok(self.one(sql, values![now], |row| row.flag(0))?.unwrap_or_default())
     }
 
     /// Returns names of files to be removed, in their order, after `after`.
-    fn select_gone(&self, after: &str) -> Result<Vec<String>, CatalogError> {
+    pub(super) fn select_gone(&self, after: &str) -> Result<Vec<String>, CatalogError> {
         let sql = "SELECT file FROM inbox_gone WHERE file > ? ORDER BY file LIMIT ?";
-        let mut statement = self.prepare(sql)?;
-        let files = statement.query_map((after, to_sql(GONE_BATCH)), |row| row.get(0))?;
-        Ok(files.collect::<Result<_, _>>()?)
+        self.all(sql, values![after, GONE_BATCH], |row| row.string(0))
     }
 }
 
@@ -167,29 +158,31 @@ impl Change<'_> {
     ) -> Result<Option<Uuid>, CatalogError> {
         let metadata = metadata_json(&object.about)?;
         let older = self.delete_object(tenant, &object.at)?;
-        self.connection
-            .prepare_cached(&format!(
-                "INSERT INTO inbox_objects (tenant, {})
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                columns::LIST
-            ))?
-            .execute((
-                tenant.as_str(),
-                object.at.bucket.as_str(),
-                object.at.key.as_str(),
-                to_sql(object.size),
-                &object.digests.sha256,
-                &object.digests.sha512,
-                &object.digests.md5,
-                object.digests.crc64.cast_signed(),
-                to_sql(object.parts),
-                &object.etag,
-                &object.about.media_type,
-                metadata,
-                object.stored.as_microsecond(),
-                object.expires.map(Timestamp::as_microsecond),
-                file.to_string(),
-            ))?;
+        let sql = format!(
+            "INSERT INTO inbox_objects (tenant, {})
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            columns::LIST
+        );
+        let Digests { sha256, sha512, md5, crc64 } = &object.digests;
+        let (at, about, file) = (&object.at, &object.about, file.to_string());
+        let values = values![
+            tenant,
+            at.bucket.as_str(),
+            at.key.as_str(),
+            object.size,
+            sha256,
+            sha512,
+            md5,
+            crc64.cast_signed(),
+            object.parts,
+            &object.etag,
+            &about.media_type,
+            &metadata,
+            object.stored,
+            object.expires,
+            &file,
+        ];
+        self.run(&sql, values)?;
         Ok(older)
     }
 
@@ -201,55 +194,57 @@ impl Change<'_> {
     ) -> Result<Option<Uuid>, CatalogError> {
         let sql = "DELETE FROM inbox_objects WHERE tenant = ? AND bucket = ? AND key = ?
                    RETURNING file";
-        let key = (tenant.as_str(), at.bucket.as_str(), at.key.as_str());
-        Ok(self.deleted_files(sql, key)?.pop())
+        let values = values![tenant, at.bucket.as_str(), at.key.as_str()];
+        self.one(sql, values, |row| file(row, 0))
     }
 
-    /// Runs a DELETE that returns the names of files, and returns these.
-    fn deleted_files(&self, sql: &str, by: impl Params) -> Result<Vec<Uuid>, CatalogError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(by)?;
-        let mut files = Vec::new();
-        while let Some(row) = rows.next()? {
-            files.push(file(row, 0)?);
-        }
-        Ok(files)
+    /// Deletes the unexpired ones of these objects; returns each with its file.
+    pub fn delete_objects(
+        &self,
+        tenant: &TenantId,
+        objects: &[ObjectRef],
+        now: Timestamp,
+    ) -> Result<Vec<(ObjectRef, Uuid)>, CatalogError> {
+        let pairs: Vec<_> =
+            objects.iter().map(|at| (at.bucket.as_str(), at.key.as_str())).collect();
+        let pairs = serde_json::to_string(&pairs).map_err(CatalogError::internal)?;
+        let sql = "DELETE FROM inbox_objects WHERE tenant = ?1 AND (bucket, key) IN
+                       (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+                   AND (expires IS NULL OR expires > ?3) RETURNING bucket, key, file";
+        self.all(sql, values![tenant, &pairs, now], |row| {
+            Ok((ObjectRef::parse(row.text(0)?, row.text(1)?)?, file(row, 2)?))
+        })
     }
 
     /// Deletes up to `max` expired objects, up to `max` parts of expired uploads, and up to `max`
     /// expired uploads without parts.
     pub fn delete_expired(&self, now: Timestamp, max: u64) -> Result<Expired, CatalogError> {
-        let now = now.as_microsecond();
         let mut done = Expired::default();
         let objects = "DELETE FROM inbox_objects WHERE (tenant, bucket, key) IN
                        (SELECT tenant, bucket, key FROM inbox_objects WHERE expires <= ? LIMIT ?)
                        RETURNING size";
-        done.add_files(self, objects, now, max)?;
+        self.each(objects, values![now, max], |row| done.add_file(row))?;
         done.things = done.files;
         let parts = "DELETE FROM inbox_parts WHERE (upload, number) IN
                      (SELECT p.upload, p.number FROM inbox_multiparts u
                       CROSS JOIN inbox_parts p ON p.upload = u.id WHERE u.expires <= ? LIMIT ?)
                      RETURNING size";
-        done.add_files(self, parts, now, max)?;
+        self.each(parts, values![now, max], |row| done.add_file(row))?;
         let uploads = "DELETE FROM inbox_multiparts WHERE id IN
                        (SELECT u.id FROM inbox_multiparts u WHERE u.expires <= ?
                         AND NOT EXISTS (SELECT 1 FROM inbox_parts p WHERE p.upload = u.id)
                         LIMIT ?)";
-        let mut statement = self.prepare(uploads)?;
-        done.things += statement.execute((now, to_sql(max)))? as u64;
+        done.things += self.count(uploads, values![now, max])?;
         Ok(done)
     }
 
     /// Deletes the rows of `inbox_gone` whose files are removed. No answer shows them, so that the
     /// generation stays.
-    fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
-        self.raises_generation.set(false);
-        let sql = "DELETE FROM inbox_gone WHERE file = ?";
-        let mut statement = self.prepare(sql)?;
-        for file in files {
-            statement.execute([file])?;
-        }
-        Ok(())
+    pub(super) fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
+        self.keep_generation();
+        let files = serde_json::to_string(files).map_err(CatalogError::internal)?;
+        let sql = "DELETE FROM inbox_gone WHERE file IN (SELECT value FROM json_each(?))";
+        self.run(sql, values![&files])
     }
 }
 
@@ -283,20 +278,10 @@ impl Store {
 }
 
 impl Expired {
-    /// Runs a DELETE that returns the sizes of files, and counts these.
-    fn add_files(
-        &mut self,
-        change: &Change<'_>,
-        sql: &str,
-        now: i64,
-        max: u64,
-    ) -> Result<(), CatalogError> {
-        let mut statement = change.prepare(sql)?;
-        let mut rows = statement.query((now, to_sql(max)))?;
-        while let Some(row) = rows.next()? {
-            self.files += 1;
-            self.size += from_sql(row.get(0)?);
-        }
+    /// Counts a deleted file, whose size is the row's only column.
+    fn add_file(&mut self, row: &Row<'_>) -> Result<(), CatalogError> {
+        self.files += 1;
+        self.size += row.count(0)?;
         Ok(())
     }
 }
@@ -304,26 +289,25 @@ impl Expired {
 /// Reads [`columns`].
 fn object(row: &Row<'_>) -> Result<InboxObject, CatalogError> {
     Ok(InboxObject {
-        at: ObjectRef::parse(text(row, columns::BUCKET)?, text(row, columns::KEY)?)?,
-        size: from_sql(row.get(columns::SIZE)?),
+        at: ObjectRef::parse(row.text(columns::BUCKET)?, row.text(columns::KEY)?)?,
+        size: row.count(columns::SIZE)?,
         digests: Digests {
-            sha256: row.get(columns::SHA256)?,
-            sha512: row.get(columns::SHA512)?,
-            md5: row.get(columns::MD5)?,
-            crc64: row.get::<_, i64>(columns::CRC64)?.cast_unsigned(),
+            sha256: row.bytes(columns::SHA256)?,
+            sha512: row.bytes(columns::SHA512)?,
+            md5: row.bytes(columns::MD5)?,
+            crc64: row.int(columns::CRC64)?.cast_unsigned(),
         },
-        parts: from_sql(row.get(columns::PARTS)?),
-        etag: row.get(columns::ETAG)?,
+        parts: row.count(columns::PARTS)?,
+        etag: row.string(columns::ETAG)?,
         about: about(row, columns::MEDIA_TYPE, columns::METADATA)?,
-        stored: time_from_sql(row.get(columns::STORED)?),
-        expires: row.get::<_, Option<i64>>(columns::EXPIRES)?.map(time_from_sql),
+        stored: row.time(columns::STORED)?,
+        expires: row.optional(columns::EXPIRES, Row::time)?,
     })
 }
 
 /// Reads a media type and the metadata that [`metadata_json`] wrote.
 fn about(row: &Row<'_>, media_type: usize, metadata: usize) -> Result<ObjectInfo, CatalogError> {
-    let metadata = serde_json::from_str(text(row, metadata)?).map_err(CatalogError::internal)?;
-    Ok(ObjectInfo { media_type: row.get(media_type)?, metadata })
+    Ok(ObjectInfo { media_type: row.string(media_type)?, metadata: row.json(metadata)? })
 }
 
 fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
@@ -332,5 +316,5 @@ fn metadata_json(about: &ObjectInfo) -> Result<String, CatalogError> {
 
 /// Reads the name of a file at a position.
 fn file(row: &Row<'_>, column: usize) -> Result<Uuid, CatalogError> {
-    Uuid::parse_str(text(row, column)?).map_err(CatalogError::internal)
+    Uuid::parse_str(row.text(column)?).map_err(CatalogError::internal)
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use tempfile::{NamedTempFile, TempPath};
 use uuid::Uuid;
 
-use super::sharded_directory::{INTENT, ShardedDirectory, announce, remove_if_there, sync_folder};
+use super::files::{remove_if_there, sync_folder};
+use super::sharded_directory::{INTENT, ShardedDirectory, announce};
 
 /// Prefix of the files that announce a file of the inbox.
 const PREFIX: &str = "inbox-";

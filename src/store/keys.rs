@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{OptionalExtension, Row};
-
 use super::columns::columns;
-use super::layers::{cut, text};
-use super::{Change, View, from_sql, time_from_sql, to_sql};
+use super::engine::{Row, values};
+use super::pages::cut;
+use super::{Change, View};
 use crate::domain::{
     Access, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, TenantId, Timestamp,
 };
@@ -48,9 +47,10 @@ pub struct AuditInsert<'a> {
 impl View<'_> {
     /// Returns the keys, the tenants' cloud ids and the link secret.
     pub fn select_access(&self) -> Result<Access, CatalogError> {
-        let (stamp, link_secret): (i64, [u8; 32]) = self
-            .prepare("SELECT access, link_secret FROM state")?
-            .query_one([], |row| row.try_into())?;
+        let sql = "SELECT access, link_secret FROM state";
+        let state = self.one(sql, &[], |row| Ok((row.count(0)?, row.bytes(1)?)))?;
+        let (stamp, link_secret) =
+            state.ok_or_else(|| CatalogError::internal("the catalog has no state"))?;
         let (mut keys, mut keys_of) = (HashMap::new(), HashMap::<TenantId, Vec<KeyId>>::new());
         for key in self.select_keys()? {
             keys_of.entry(key.tenant.clone()).or_default().push(key.id.clone());
@@ -59,19 +59,13 @@ impl View<'_> {
         // Only these: tenants may be many, and the cloud ids of most are derived.
         let sql = "SELECT id, spelling FROM tenants WHERE spelling <> '{}'";
         let cloud_ids = self.select_cloud_ids(sql)?.into_iter().collect();
-        Ok(Access { stamp: from_sql(stamp), link_secret, keys, keys_of, cloud_ids })
+        Ok(Access { stamp, link_secret, keys, keys_of, cloud_ids })
     }
 
     /// Returns all keys in the order of their ids.
     pub fn select_keys(&self) -> Result<Vec<Key>, CatalogError> {
         let sql = format!("SELECT {} FROM keys ORDER BY id", key_columns::LIST);
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query([])?;
-        let mut keys = Vec::new();
-        while let Some(row) = rows.next()? {
-            keys.push(key(row)?);
-        }
-        Ok(keys)
+        self.all(&sql, &[], key)
     }
 
     /// Returns all tenants in the order of their ids, with the cloud ids that are set.
@@ -80,14 +74,7 @@ impl View<'_> {
     }
 
     fn select_cloud_ids(&self, sql: &str) -> Result<Vec<(TenantId, CloudIds)>, CatalogError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        let mut tenants = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (id, spelling): (String, String) = row.try_into()?;
-            tenants.push((TenantId::parse(id)?, cloud_ids(&spelling)?));
-        }
-        Ok(tenants)
+        self.all(sql, &[], |row| Ok((TenantId::parse(row.text(0)?)?, cloud_ids(row.text(1)?)?)))
     }
 
     /// Returns the bytes of all versions and heads of a tenant's root tenant and of the root's
@@ -97,7 +84,7 @@ impl View<'_> {
         let sql = "SELECT coalesce((SELECT code_size FROM tenants WHERE id = ?1), 0) + coalesce(
                        (SELECT sum(code_size) FROM tenants
                         WHERE id >= ?1 || '@' AND id < ?1 || 'A'), 0)";
-        Ok(from_sql(self.prepare(sql)?.query_one([tenant.root()], |row| row.get(0))?))
+        Ok(self.one(sql, values![tenant.root()], |row| row.count(0))?.unwrap_or_default())
     }
 
     /// Returns lines of the audit log in the order of their numbers, after the number `after`.
@@ -119,34 +106,19 @@ impl View<'_> {
             "SELECT {} FROM audit WHERE {of_root} sequence > ?1 ORDER BY sequence LIMIT ?2",
             audit_columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let (after, rows_max) = (to_sql(after), to_sql(limit.saturating_add(1)));
-        let mut rows = statement.query((after, rows_max, tenant.map(TenantId::root)))?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            entries.push(audit_entry(row)?);
-        }
-        Ok(cut(entries, limit, 0))
+        let values = values![after, limit.saturating_add(1), tenant.map(TenantId::root)];
+        Ok(cut(self.all(&sql, values, audit_entry)?, limit, 0))
     }
 }
 
 impl Change<'_> {
     /// Inserts a key, whose tenant must have its row; returns false if its id is taken.
     pub fn insert_key(&self, key: &Key) -> Result<bool, CatalogError> {
-        let inserted = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO keys (id, secret, tenant, role, enabled, created)
-                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )?
-            .execute((
-                key.id.as_str(),
-                key.secret.reveal(),
-                key.tenant.as_str(),
-                key.role.as_str(),
-                key.enabled,
-                key.created.as_microsecond(),
-            ))?;
+        let sql = "INSERT INTO keys (id, secret, tenant, role, enabled, created)
+                   VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let (secret, role) = (key.secret.reveal(), key.role.as_str());
+        let values = values![&key.id, secret, &key.tenant, role, key.enabled, key.created];
+        let inserted = self.count(sql, values)?;
         self.raise_access()?;
         Ok(inserted > 0)
     }
@@ -159,36 +131,26 @@ impl Change<'_> {
     ) -> Result<Option<TenantId>, CatalogError> {
         let sql = "UPDATE keys SET enabled = ?2 WHERE id = ?1 RETURNING tenant";
         self.raise_access()?;
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let tenant: Option<String> =
-            statement.query_one((id.as_str(), enabled), |row| row.get(0)).optional()?;
-        tenant.map(TenantId::parse).transpose()
+        self.one(sql, values![id, enabled], |row| TenantId::parse(row.text(0)?))
     }
 
     /// Deletes a key; returns its tenant, or `None` if there is no such key.
     pub fn delete_key(&self, id: &KeyId) -> Result<Option<TenantId>, CatalogError> {
         self.raise_access()?;
-        let mut statement =
-            self.connection.prepare_cached("DELETE FROM keys WHERE id = ? RETURNING tenant")?;
-        let tenant: Option<String> =
-            statement.query_one([id.as_str()], |row| row.get(0)).optional()?;
-        tenant.map(TenantId::parse).transpose()
+        let sql = "DELETE FROM keys WHERE id = ? RETURNING tenant";
+        self.one(sql, values![id], |row| TenantId::parse(row.text(0)?))
     }
 
     /// Stores when a key was last used. No answer shows that time, so that the generation stays.
     pub fn update_key_use(&self, id: &KeyId, now: Timestamp) -> Result<(), CatalogError> {
-        self.raises_generation.set(false);
-        self.connection
-            .prepare_cached("UPDATE keys SET last_used = ? WHERE id = ?")?
-            .execute((now.as_microsecond(), id.as_str()))?;
-        Ok(())
+        self.keep_generation();
+        self.run("UPDATE keys SET last_used = ? WHERE id = ?", values![now, id])
     }
 
     /// Replaces the link secret, which invalidates all earlier download links.
     pub fn update_link_secret(&self, secret: &[u8; 32]) -> Result<(), CatalogError> {
         self.raise_access()?;
-        self.connection.prepare_cached("UPDATE state SET link_secret = ?")?.execute([secret])?;
-        Ok(())
+        self.run("UPDATE state SET link_secret = ?", values![secret])
     }
 
     /// Replaces a tenant's cloud ids; the tenant must have its row.
@@ -200,63 +162,48 @@ impl Change<'_> {
         let fields: BTreeMap<_, _> = cloud_ids.iter().collect();
         let json = serde_json::to_string(&fields).map_err(CatalogError::internal)?;
         self.raise_access()?;
-        self.connection
-            .prepare_cached("UPDATE tenants SET spelling = ? WHERE id = ?")?
-            .execute((json, tenant.as_str()))?;
-        Ok(())
+        self.run("UPDATE tenants SET spelling = ? WHERE id = ?", values![&json, tenant])
     }
 
     /// Inserts a line of the audit log; `sequence` is a number of the change that it is part of.
     pub fn insert_audit(&self, sequence: u64, entry: &AuditInsert<'_>) -> Result<(), CatalogError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit (sequence, at, tenant, key, dialect, operation, subject, request)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute((
-                to_sql(sequence),
-                entry.at.as_microsecond(),
-                entry.tenant.as_str(),
-                entry.key.map(KeyId::as_str),
-                entry.dialect,
-                entry.operation,
-                entry.subject,
-                entry.request,
-            ))?;
-        Ok(())
+        let sql =
+            "INSERT INTO audit (sequence, at, tenant, key, dialect, operation, subject, request)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let AuditInsert { at, tenant, key, dialect, operation, subject, request } = *entry;
+        self.run(sql, values![sequence, at, tenant, key, dialect, operation, subject, request])
     }
 
     /// Raises the number by which every process notices that its snapshot of the access data is
     /// stale.
     fn raise_access(&self) -> Result<(), CatalogError> {
-        self.connection.prepare_cached("UPDATE state SET access = access + 1")?.execute([])?;
-        Ok(())
+        self.run("UPDATE state SET access = access + 1", &[])
     }
 }
 
 fn key(row: &Row<'_>) -> Result<Key, CatalogError> {
-    let role = Role::parse(text(row, key_columns::ROLE)?);
+    let role = Role::parse(row.text(key_columns::ROLE)?);
     Ok(Key {
-        id: KeyId::parse(text(row, key_columns::ID)?)?,
-        secret: Secret::parse(text(row, key_columns::SECRET)?)?,
-        tenant: TenantId::parse(text(row, key_columns::TENANT)?)?,
+        id: KeyId::parse(row.text(key_columns::ID)?)?,
+        secret: Secret::parse(row.text(key_columns::SECRET)?)?,
+        tenant: TenantId::parse(row.text(key_columns::TENANT)?)?,
         role: role.ok_or_else(|| CatalogError::internal("a key of an unknown role"))?,
-        enabled: row.get(key_columns::ENABLED)?,
-        created: time_from_sql(row.get(key_columns::CREATED)?),
-        last_used: row.get::<_, Option<i64>>(key_columns::LAST_USED)?.map(time_from_sql),
+        enabled: row.flag(key_columns::ENABLED)?,
+        created: row.time(key_columns::CREATED)?,
+        last_used: row.optional(key_columns::LAST_USED, Row::time)?,
     })
 }
 
 fn audit_entry(row: &Row<'_>) -> Result<AuditEntry, CatalogError> {
     Ok(AuditEntry {
-        sequence: from_sql(row.get(audit_columns::SEQUENCE)?),
-        at: time_from_sql(row.get(audit_columns::AT)?),
-        tenant: TenantId::parse(text(row, audit_columns::TENANT)?)?,
-        key: row.get(audit_columns::KEY)?,
-        dialect: row.get(audit_columns::DIALECT)?,
-        operation: row.get(audit_columns::OPERATION)?,
-        subject: row.get(audit_columns::SUBJECT)?,
-        request: row.get(audit_columns::REQUEST)?,
+        sequence: row.count(audit_columns::SEQUENCE)?,
+        at: row.time(audit_columns::AT)?,
+        tenant: TenantId::parse(row.text(audit_columns::TENANT)?)?,
+        key: row.optional(audit_columns::KEY, Row::string)?,
+        dialect: row.string(audit_columns::DIALECT)?,
+        operation: row.string(audit_columns::OPERATION)?,
+        subject: row.string(audit_columns::SUBJECT)?,
+        request: row.optional(audit_columns::REQUEST, Row::string)?,
     })
 }
 

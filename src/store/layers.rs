@@ -1,43 +1,30 @@
-//! All SQL about layers and their versions; `by_name` has the list by name.
+//! All SQL that reads layers and their versions.
+//!
+//! `by_name` has the list by name, `row` reads a row, `changes` has the SQL that writes.
 
 mod by_name;
+mod changes;
 mod row;
 
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
-
-pub use row::LayerVersionRow;
+pub use changes::LayerVersionInsert;
+pub use row::version_of;
 
 use super::columns::columns;
-use super::{Change, View, code, from_sql, to_sql};
+use super::engine::{Row, Value, values};
+use super::pages::{after_prefix, cut};
+use super::{View, code};
 use crate::domain::{
-    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId, Timestamp,
-    VersionNumber, Window,
+    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId, VersionNumber,
+    Window,
 };
 
 columns! {
-    /// The columns of a whole version, before those of its content; [`LayerVersionRow`] reads both.
+    /// The columns of a whole version, before those of its content; [`row::read`] reads both.
     mod columns {
         NAME: "l.name", LAYER_UID: "l.uid", ACL: "l.acl", TAGS: "l.tags", NUMBER: "v.number",
         UID: "v.uid", DESCRIPTION: "v.description", LICENSE: "v.license", RUNTIMES: "v.runtimes",
         CREATED: "v.created",
     }
-}
-
-/// The values of a new version's row.
-pub struct LayerVersionInsert<'a> {
-    /// Lower-case hyphenated UUID.
-    pub uid: &'a str,
-    /// Free text.
-    pub description: &'a str,
-    /// Free text.
-    pub license: &'a str,
-    /// In the order given.
-    pub runtimes: &'a [String],
-    /// The SHA-256 of a content that has its row.
-    pub code: &'a [u8; 32],
-    /// Now.
-    pub created: Timestamp,
 }
 
 impl View<'_> {
@@ -49,7 +36,7 @@ impl View<'_> {
         number: VersionNumber,
     ) -> Result<Option<LayerVersion>, CatalogError> {
         let sql = select("", "v.number = ?3", "l.tenant = ?1 AND l.name = ?2");
-        self.one_version(&sql, &[&tenant.as_str(), &name.as_str(), &to_sql(number.get())])
+        self.one(&sql, values![tenant, name.as_str(), number.get()], layer_version)
     }
 
     /// Returns the newest version of a layer.
@@ -59,7 +46,7 @@ impl View<'_> {
         name: &LayerName,
     ) -> Result<Option<LayerVersion>, CatalogError> {
         let sql = select("", "v.number = l.newest", "l.tenant = ?1 AND l.name = ?2");
-        self.one_version(&sql, &[&tenant.as_str(), &name.as_str()])
+        self.one(&sql, values![tenant, name.as_str()], layer_version)
     }
 
     /// Returns the version that has this uid.
@@ -72,7 +59,7 @@ impl View<'_> {
         // tenant.
         let from = "layer_versions v CROSS JOIN layers l ON l.id = v.layer";
         let sql = select_from(&whole(), from, "v.uid = ?1 AND l.tenant = ?2");
-        self.one_version(&sql, &[&uid, &tenant.as_str()])
+        self.one(&sql, values![uid, tenant], layer_version)
     }
 
     /// Returns the name of the layer that has this uid and at least one version.
@@ -82,10 +69,7 @@ impl View<'_> {
         uid: &str,
     ) -> Result<Option<LayerName>, CatalogError> {
         let sql = "SELECT name FROM layers WHERE uid = ? AND tenant = ? AND newest IS NOT NULL";
-        let mut statement = self.prepare(sql)?;
-        let name: Option<String> =
-            statement.query_one((uid, tenant.as_str()), |row| row.get(0)).optional()?;
-        name.map(LayerName::parse).transpose()
+        self.one(sql, values![uid, tenant], |row| LayerName::parse(row.text(0)?))
     }
 
     /// Returns the newest version of each layer, the layer with the latest publication first.
@@ -99,27 +83,27 @@ impl View<'_> {
             return self.select_layer_by_name(tenant, filter, window);
         }
         let total = self.count_layers(tenant, filter)?;
-        let mut sql = select(
-            "INDEXED BY layers_by_age",
-            "v.number = l.newest",
-            "l.tenant = ? AND l.newest IS NOT NULL",
-        );
-        let mut values = vec![Value::Text(tenant.to_string())];
-        add_conditions(filter, &mut sql, &mut values);
+        let conditions = Conditions::of(filter);
         // The second half of the list is read from its end, so that the last page costs as much as
         // the first.
         let rows = window.limit.min(total.saturating_sub(window.offset));
         let backwards = window.offset > total / 2;
-        let offset =
-            if backwards { total - window.offset.min(total) - rows } else { window.offset };
-        sql.push_str(if backwards {
-            " ORDER BY l.newest_at ASC, l.name DESC LIMIT ? OFFSET ?"
+        let (offset, order) = if backwards {
+            (total - window.offset.min(total) - rows, "l.newest_at ASC, l.name DESC")
         } else {
-            " ORDER BY l.newest_at DESC, l.name ASC LIMIT ? OFFSET ?"
-        });
-        values.push(Value::Integer(to_sql(rows)));
-        values.push(Value::Integer(to_sql(offset)));
-        let mut items = self.many_versions(&sql, values)?;
+            (window.offset, "l.newest_at DESC, l.name ASC")
+        };
+        let sql = select(
+            "INDEXED BY layers_by_age",
+            "v.number = l.newest",
+            &format!(
+                "l.tenant = ? AND l.newest IS NOT NULL{} ORDER BY {order} LIMIT ? OFFSET ?",
+                conditions.sql
+            ),
+        );
+        let mut values = conditions.values_after(&[tenant.into()]);
+        values.extend(values![rows, offset]);
+        let mut items = self.all(&sql, &values, layer_version)?;
         if backwards {
             items.reverse();
         }
@@ -134,10 +118,11 @@ impl View<'_> {
         filter: &LayerFilter,
         window: Window,
     ) -> Result<Page<LayerVersion>, CatalogError> {
-        let mut sql = select("", "v.number = l.newest", "l.tenant = ?");
-        let mut values = vec![Value::Text(tenant.to_string())];
-        add_conditions(filter, &mut sql, &mut values);
-        let mut items = self.many_versions(&sql, values)?;
+        let conditions = Conditions::of(filter);
+        let condition = format!("l.tenant = ?{}", conditions.sql);
+        let sql = select("", "v.number = l.newest", &condition);
+        let mut items =
+            self.all(&sql, &conditions.values_after(&[tenant.into()]), layer_version)?;
         let total = items.len() as u64;
         let is_shown = window.offset == 0 && window.limit > 0;
         items.retain(|_| is_shown);
@@ -146,20 +131,19 @@ impl View<'_> {
 
     /// Returns the number of layers with at least one version that the filter matches.
     fn count_layers(&self, tenant: &TenantId, filter: &LayerFilter) -> Result<u64, CatalogError> {
-        let mut values = vec![Value::Text(tenant.to_string())];
-        let sql = if filter.is_empty() {
-            "SELECT layers FROM tenants WHERE id = ?".to_owned()
+        let count = |row: &Row<'_>| row.count(0);
+        let found = if filter.is_empty() {
+            self.one("SELECT layers FROM tenants WHERE id = ?", values![tenant], count)?
         } else {
-            let mut sql = "SELECT count(*) FROM layers l JOIN layer_versions v \
-                           ON v.layer = l.id AND v.number = l.newest WHERE l.tenant = ?"
-                .to_owned();
-            add_conditions(filter, &mut sql, &mut values);
-            sql
+            let conditions = Conditions::of(filter);
+            let sql = format!(
+                "SELECT count(*) FROM layers l JOIN layer_versions v \
+                 ON v.layer = l.id AND v.number = l.newest WHERE l.tenant = ?{}",
+                conditions.sql
+            );
+            self.one(&sql, &conditions.values_after(&[tenant.into()]), count)?
         };
-        let mut statement = self.prepare(&sql)?;
-        let count: Option<i64> =
-            statement.query_one(params_from_iter(values), |row| row.get(0)).optional()?;
-        Ok(from_sql(count.unwrap_or_default()))
+        Ok(found.unwrap_or_default())
     }
 
     /// Returns versions of one layer by number, in that order and starting at `from` (inclusive).
@@ -174,10 +158,8 @@ impl View<'_> {
         limit: u64,
     ) -> Result<Option<Page<LayerVersion>>, CatalogError> {
         let sql = "SELECT versions FROM layers WHERE tenant = ? AND name = ?";
-        let mut statement = self.prepare(sql)?;
-        let total: Option<i64> =
-            statement.query_one((tenant.as_str(), name.as_str()), |row| row.get(0)).optional()?;
-        let Some(total) = total.map(from_sql).filter(|total| *total > 0) else { return Ok(None) };
+        let total = self.one(sql, values![tenant, name.as_str()], |row| row.count(0))?;
+        let Some(total) = total.filter(|total| *total > 0) else { return Ok(None) };
         let sql = match order {
             Order::Ascending => select(
                 "",
@@ -191,165 +173,28 @@ impl View<'_> {
             ),
         };
         let from = from.unwrap_or(if order == Order::Ascending { 0 } else { u64::MAX });
-        let values = vec![
-            Value::Text(tenant.to_string()),
-            Value::Text(name.to_string()),
-            Value::Integer(to_sql(from)),
-            Value::Integer(to_sql(limit.saturating_add(1))),
-        ];
-        Ok(Some(cut(self.many_versions(&sql, values)?, limit, total)))
+        let values = values![tenant, name.as_str(), from, limit.saturating_add(1)];
+        Ok(Some(cut(self.all(&sql, values, layer_version)?, limit, total)))
     }
 
-    /// Returns the name of one function that a layer version is bound to, if any.
-    pub fn select_user_of_layer_version(
+    /// Returns one function that is bound to an existing version of a layer, to `number` if that is
+    /// given, and the version's number; the newest such version if there are several.
+    pub fn select_user_of_layer(
         &self,
         tenant: &TenantId,
         name: &LayerName,
-        number: VersionNumber,
-    ) -> Result<Option<String>, CatalogError> {
-        let sql = "SELECT f.name FROM function_layers b JOIN functions f ON f.id = b.function \
-                   WHERE b.layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?) \
-                   AND b.layer_number = ? LIMIT 1";
-        let mut statement = self.prepare(sql)?;
-        let values = (tenant.as_str(), name.as_str(), to_sql(number.get()));
-        Ok(statement.query_one(values, |row| row.get(0)).optional()?)
-    }
-
-    fn one_version(
-        &self,
-        sql: &str,
-        values: &[&dyn ToSql],
-    ) -> Result<Option<LayerVersion>, CatalogError> {
-        let mut statement = self.prepare(sql)?;
-        statement
-            .query_one(
-                values,
-                |row| Ok(LayerVersionRow::read(row).and_then(|row| row.to_version())),
-            )
-            .optional()?
-            .transpose()
-    }
-
-    fn many_versions(
-        &self,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<Vec<LayerVersion>, CatalogError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut versions = Vec::new();
-        while let Some(row) = rows.next()? {
-            versions.push(LayerVersionRow::read(row)?.to_version()?);
-        }
-        Ok(versions)
-    }
-}
-
-impl Change<'_> {
-    /// Inserts the layer's row unless it exists; replaces its tags if `tags` are given.
-    pub fn upsert_layer(
-        &self,
-        tenant: &TenantId,
-        name: &LayerName,
-        uid: &str,
-        tags: Option<&[(String, String)]>,
-        sequence: u64,
-    ) -> Result<(), CatalogError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO layers (tenant, name, uid, sequence) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (tenant, name) DO UPDATE SET sequence = excluded.sequence",
-            )?
-            .execute((tenant.as_str(), name.as_str(), uid, to_sql(sequence)))?;
-        if let Some(tags) = tags {
-            let tags = serde_json::to_string(tags).map_err(CatalogError::internal)?;
-            self.connection
-                .prepare_cached("UPDATE layers SET tags = ? WHERE tenant = ? AND name = ?")?
-                .execute((tags, tenant.as_str(), name.as_str()))?;
-        }
-        Ok(())
-    }
-
-    /// Inserts a version with the layer's next number, which is returned. The layer must have its
-    /// row.
-    pub fn insert_layer_version(
-        &self,
-        tenant: &TenantId,
-        name: &LayerName,
-        version: &LayerVersionInsert<'_>,
-        sequence: u64,
-    ) -> Result<VersionNumber, CatalogError> {
-        let created = version.created.as_microsecond();
-        let (layer, number, count): (i64, i64, i64) = self
-            .connection
-            .prepare_cached(
-                "UPDATE layers SET last_number = last_number + 1, newest = last_number + 1,
-                        versions = versions + 1, newest_at = ?
-                 WHERE tenant = ? AND name = ? RETURNING id, last_number, versions",
-            )?
-            .query_one((created, tenant.as_str(), name.as_str()), |row| row.try_into())?;
-        if count == 1 {
-            self.add_to_layer_count(tenant, 1)?;
-        }
-        let runtimes = serde_json::to_string(version.runtimes).map_err(CatalogError::internal)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO layer_versions
-                 (layer, number, uid, description, license, runtimes, code, created, sequence)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute((
-                layer,
-                number,
-                version.uid,
-                version.description,
-                version.license,
-                runtimes,
-                version.code,
-                created,
-                to_sql(sequence),
-            ))?;
-        VersionNumber::new(from_sql(number)).ok_or_else(|| CatalogError::internal("bad number"))
-    }
-
-    /// Deletes one version; returns whether it existed.
-    pub fn delete_layer_version(
-        &self,
-        tenant: &TenantId,
-        name: &LayerName,
-        number: VersionNumber,
-        sequence: u64,
-    ) -> Result<bool, CatalogError> {
-        let sql = "DELETE FROM layer_versions WHERE number = ? \
-                   AND layer = (SELECT id FROM layers WHERE tenant = ? AND name = ?)";
-        let deleted = self.connection.prepare_cached(sql)?.execute((
-            to_sql(number.get()),
-            tenant.as_str(),
-            name.as_str(),
-        ))?;
-        if deleted == 0 {
-            return Ok(false);
-        }
-        let left: i64 = self
-            .connection
-            .prepare_cached(
-                "UPDATE layers SET versions = versions - 1, sequence = ?1,
-                    (newest, newest_at) = (SELECT number, created FROM layer_versions
-                                           WHERE layer = layers.id ORDER BY number DESC LIMIT 1)
-                 WHERE tenant = ?2 AND name = ?3 RETURNING versions",
-            )?
-            .query_one((to_sql(sequence), tenant.as_str(), name.as_str()), |row| row.get(0))?;
-        if left == 0 {
-            self.add_to_layer_count(tenant, -1)?;
-        }
-        Ok(true)
-    }
-
-    fn add_to_layer_count(&self, tenant: &TenantId, change: i64) -> Result<(), CatalogError> {
-        self.connection
-            .prepare_cached("UPDATE tenants SET layers = layers + ? WHERE id = ?")?
-            .execute((change, tenant.as_str()))?;
-        Ok(())
+        number: Option<VersionNumber>,
+    ) -> Result<Option<(VersionNumber, String)>, CatalogError> {
+        let sql = "SELECT v.number, f.name FROM layers l \
+                   CROSS JOIN layer_versions v ON v.layer = l.id AND v.number >= ?3 \
+                                                  AND v.number <= ?4 \
+                   CROSS JOIN function_layers b ON b.layer = l.id AND b.layer_number = v.number \
+                   CROSS JOIN functions f ON f.id = b.function \
+                   WHERE l.tenant = ?1 AND l.name = ?2 ORDER BY v.number DESC LIMIT 1";
+        let number = number.map(VersionNumber::get);
+        let (first, last) = (number.unwrap_or(0), number.unwrap_or(u64::MAX));
+        let values = values![tenant, name.as_str(), first, last];
+        self.one(sql, values, |row| Ok((self::number(row, 0)?, row.string(1)?)))
     }
 }
 
@@ -376,77 +221,57 @@ fn select_from(columns: &str, from: &str, condition: &str) -> String {
     format!("SELECT {columns} FROM {from} CROSS JOIN code c ON c.sha256 = v.code WHERE {condition}")
 }
 
-/// Adds a filter's conditions on `l` and `v` to a WHERE clause and its values.
-fn add_conditions(filter: &LayerFilter, sql: &mut String, values: &mut Vec<Value>) {
-    if let Some(prefix) = &filter.prefix {
-        sql.push_str(" AND l.name >= ?");
-        values.push(Value::Text(prefix.clone()));
-        if let Some(end) = after_prefix(prefix) {
-            sql.push_str(" AND l.name < ?");
-            values.push(Value::Text(end));
+/// A filter's conditions on `l` and `v`, for a WHERE clause, and the texts to bind to them.
+struct Conditions {
+    sql: String,
+    texts: Vec<String>,
+}
+
+impl Conditions {
+    fn of(filter: &LayerFilter) -> Self {
+        let mut conditions = Self { sql: String::new(), texts: Vec::new() };
+        if let Some(prefix) = &filter.prefix {
+            conditions.add(" AND l.name >= ?", prefix);
+            if let Some(end) = after_prefix(prefix) {
+                conditions.add(" AND l.name < ?", &end);
+            }
         }
+        if let Some(part) = &filter.contains {
+            conditions.add(" AND instr(lower(l.name), lower(?)) > 0", part);
+        }
+        if let Some(name) = &filter.name {
+            conditions.add(" AND l.name = ?", name.as_str());
+        }
+        if let Some(acl) = filter.acl {
+            // A literal, because SQLite does not choose a partial index by a bound value.
+            conditions.sql.push_str(match acl {
+                Acl::Private => " AND l.acl = 0",
+                Acl::Public => " AND l.acl = 1",
+            });
+        }
+        if let Some(runtime) = &filter.runtime {
+            let sql = " AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)";
+            conditions.add(sql, runtime);
+        }
+        conditions
     }
-    if let Some(part) = &filter.contains {
-        sql.push_str(" AND instr(lower(l.name), lower(?)) > 0");
-        values.push(Value::Text(part.clone()));
+
+    fn add(&mut self, sql: &str, text: &str) {
+        self.sql.push_str(sql);
+        self.texts.push(text.to_owned());
     }
-    if let Some(name) = &filter.name {
-        sql.push_str(" AND l.name = ?");
-        values.push(Value::Text(name.to_string()));
+
+    /// Returns the values to bind: these first, then those of the conditions.
+    fn values_after<'v>(&'v self, first: &[Value<'v>]) -> Vec<Value<'v>> {
+        first.iter().copied().chain(self.texts.iter().map(Value::from)).collect()
     }
-    if let Some(acl) = filter.acl {
-        // A literal, because SQLite does not choose a partial index by a bound value.
-        sql.push_str(match acl {
-            Acl::Private => " AND l.acl = 0",
-            Acl::Public => " AND l.acl = 1",
-        });
-    }
-    if let Some(runtime) = &filter.runtime {
-        sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(v.runtimes) WHERE value = ?)");
-        values.push(Value::Text(runtime.clone()));
-    }
+}
+
+fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
+    version_of(&row::read(row)?)
 }
 
 fn number(row: &Row<'_>, column: usize) -> Result<VersionNumber, CatalogError> {
-    VersionNumber::new(from_sql(row.get(column)?))
+    VersionNumber::new(row.count(column)?)
         .ok_or_else(|| CatalogError::internal("a version without a number"))
-}
-
-/// Borrows the text at a position, for parsing.
-pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, CatalogError> {
-    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-}
-
-/// Makes a page of rows that were read with a LIMIT of one more than `limit`.
-pub(super) fn cut<T>(mut items: Vec<T>, limit: u64, total: u64) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = items.drain(limit.min(items.len())..).next();
-    Page { items, more: next.is_some(), next, total }
-}
-
-/// Returns the smallest text that is greater than every text with this prefix; `None` if there is
-/// none.
-pub(super) fn after_prefix(prefix: &str) -> Option<String> {
-    let mut end: Vec<char> = prefix.chars().collect();
-    while let Some(last) = end.pop() {
-        let next = (u32::from(last) + 1..=0x10_ffff).find_map(char::from_u32);
-        if let Some(next) = next {
-            end.push(next);
-            return Some(end.into_iter().collect());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_returns_the_row_beyond_its_limit_as_next() {
-        let page = cut(vec![1, 2, 3], 2, 9);
-        assert_eq!(page, Page { items: vec![1, 2], more: true, next: Some(3), total: 9 });
-        let last = cut(vec![1, 2], 2, 9);
-        assert_eq!(last, Page { items: vec![1, 2], more: false, next: None, total: 9 });
-    }
 }

@@ -3,14 +3,13 @@
 //! Also the steps that make a file durable: announce it, rename it into place, sync the folder.
 //! Knows neither rows nor the contents of the files.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempPath;
 
-use super::schema::make_private_folder;
+use super::files::{make_private_folder, sync_folder};
 
 /// Ending of the files that announce another file before its row exists.
 pub(super) const INTENT: &str = ".intent";
@@ -55,17 +54,4 @@ impl ShardedDirectory {
 pub(super) fn announce(incoming: &Path, name: &str) -> io::Result<TempPath> {
     let builder = &mut tempfile::Builder::new();
     Ok(builder.prefix(name).suffix(INTENT).tempfile_in(incoming)?.into_temp_path())
-}
-
-/// Makes renames and new names inside a folder durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Removes a file; succeeds as well if there is none.
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure),
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,7 @@
 //! Tests of the data folder as a whole.
 
-use rusqlite::StatementStatus;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, StatementStatus};
 
 use super::*;
 use crate::domain::{CloudIds, Key, KeyId, Role, Secret, TenantId};
@@ -15,7 +16,7 @@ fn a_new_bound_limit_does_not_prepare_the_statement_again() {
     store(folder.path())
         .read(|view| {
             let sql = "SELECT name FROM layers WHERE tenant = ? ORDER BY name LIMIT ?";
-            let mut statement = view.connection.prepare(sql)?;
+            let mut statement = view.connection().prepare(sql)?;
             for limit in [21, 22, 21] {
                 statement.query(("default", limit))?.next()?;
             }
@@ -119,7 +120,7 @@ fn code_stays_for_the_next_start_when_its_commit_fails() {
 
     // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(keep(&first), |change| {
-        Ok(change.connection.execute_batch(
+        Ok(change.connection().execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1)",
         )?)
@@ -143,7 +144,7 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
     let pending = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
     // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(Some(pending), |change| {
-        Ok(change.connection.execute_batch(
+        Ok(change.connection().execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO inbox_multiparts VALUES ('u', 'nobody', 'b', 'k', '', '{}', 1, NULL)",
         )?)

@@ -1,21 +1,18 @@
 //! The writer: the one thread that writes. It commits all waiting changes together.
 //!
 //! Each change runs in a savepoint, so that a failed one undoes nothing of the others. A caller is
-//! answered only after the shared commit is synced (`synchronous=FULL`). Knows no tables.
+//! answered only after the shared commit is synced. Knows no tables and no engine.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-
-use super::{Change, View};
+use super::Change;
+use super::sqlite::Session;
 use crate::domain::CatalogError;
 
 /// Most changes that share one commit; bounds how long the first of them waits.
@@ -31,18 +28,23 @@ pub(super) enum Failed {
     Undecided(CatalogError),
 }
 
-/// How the transaction that a change ran in failed.
+/// How the transaction that a batch of changes ran in failed.
 enum Broken {
-    BeforeCommit(rusqlite::Error),
-    AtCommit(rusqlite::Error),
+    BeforeCommit(CatalogError),
+    AtCommit(CatalogError),
 }
 
-/// Sends the waiting caller its result, given that of the shared transaction.
-type Answer = Box<dyn FnOnce(Result<(), &Broken>)>;
+/// Runs a change, and leaves its result where the waiting caller takes it.
+type Run = Box<dyn FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send>;
 
-/// Runs a change inside the writer; `None` means that there is no transaction to run it in. Returns
-/// whether the change succeeded; its savepoint is undone if not.
-type Job = Box<dyn FnOnce(Option<&Change<'_>>) -> (bool, Answer) + Send>;
+/// Tells a waiting caller whether its change is committed.
+type Reply = SyncSender<Result<(), Failed>>;
+
+/// A change in the queue.
+struct Job {
+    run: Run,
+    reply: Reply,
+}
 
 pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
@@ -52,11 +54,11 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. It raises `changes` at each commit that changed a row, before it answers
     /// the callers.
-    pub(super) fn start(connection: Connection, changes: Arc<AtomicU64>) -> io::Result<Self> {
+    pub(super) fn start(session: Session, changes: Arc<AtomicU64>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || work(connection, &queue, &changes))
+            .spawn(move || work(session, &queue, &changes))
             .map(Some)?;
         Ok(Self { jobs: Some(jobs), thread })
     }
@@ -68,11 +70,20 @@ impl Writer {
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, Failed> {
-        let (job, answer) = job(change);
+        let done = Arc::new(Mutex::new(None));
+        let (reply, answer) = mpsc::sync_channel(1);
+        let slot = Arc::clone(&done);
+        let run = Box::new(move |store: &Change<'_>| {
+            let value = change(store)?;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        });
         let stopped = || CatalogError::internal("the writer has stopped");
         let jobs = self.jobs.as_ref().ok_or_else(|| Failed::Undone(stopped()))?;
-        jobs.send(job).map_err(|_| Failed::Undone(stopped()))?;
-        answer.recv().map_err(|_| Failed::Undecided(stopped()))?
+        jobs.send(Job { run, reply }).map_err(|_| Failed::Undone(stopped()))?;
+        answer.recv().map_err(|_| Failed::Undecided(stopped()))??;
+        let value = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or_else(|| Failed::Undecided(CatalogError::internal("a change left no result")))
     }
 }
 
@@ -85,7 +96,7 @@ impl From<Failed> for CatalogError {
 }
 
 impl Drop for Writer {
-    /// Lets the thread finish the queue, then waits for its last checkpoint.
+    /// Lets the thread finish the queue, then waits until the connection is closed.
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -94,21 +105,87 @@ impl Drop for Writer {
     }
 }
 
-/// Wraps a change for the queue; the receiver gets its outcome.
-fn job<T: Send + 'static>(
-    change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
-) -> (Job, Receiver<Result<T, Failed>>) {
-    let (reply, answer) = mpsc::sync_channel(1);
-    let job: Job = Box::new(move |transaction| {
-        // Unwind safe: the savepoint undoes what a panicking change wrote, and the values that it
-        // captured are dropped.
-        let outcome = transaction.map(|transaction| {
-            catch_unwind(AssertUnwindSafe(|| change(transaction)))
-                .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-        });
-        (matches!(outcome, Some(Ok(_))), answer_later(reply, outcome))
-    });
-    (job, answer)
+fn work(mut session: Session, queue: &Receiver<Job>, changes: &AtomicU64) {
+    while let Ok(first) = queue.recv() {
+        let mut waiting = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1));
+        let mut batch = Batch::default();
+        let outcome = batch.commit_together(&mut session, &mut waiting);
+        if let Err(Broken::BeforeCommit(failure) | Broken::AtCommit(failure)) = &outcome {
+            tracing::error!(%failure, "a commit failed");
+        }
+        // Changes that were not reached fail too. The next attempt might take as long as this one
+        // to fail.
+        if let Err(Broken::BeforeCommit(_)) = &outcome {
+            batch.done.extend(waiting.map(|job| (job.reply, Ok(()))));
+        }
+        if batch.changed {
+            changes.fetch_add(1, Ordering::Release);
+        }
+        batch.answer(&outcome);
+    }
+    session.close();
+}
+
+/// The outcome of the changes that share a commit.
+#[derive(Default)]
+struct Batch {
+    /// Each change that ran: its waiting caller and its own result.
+    done: Vec<(Reply, Result<(), CatalogError>)>,
+    /// Whether any that succeeded changed a row and raises the generation.
+    changed: bool,
+}
+
+impl Batch {
+    fn commit_together(
+        &mut self,
+        session: &mut Session,
+        jobs: &mut impl Iterator<Item = Job>,
+    ) -> Result<(), Broken> {
+        // The savepoint exists before a job is taken from the queue: a job that is taken runs.
+        let transaction = session.begin().map_err(Broken::BeforeCommit)?;
+        for Job { run, reply } in jobs {
+            let change = transaction.change();
+            let before = transaction.rows_changed();
+            // Unwind safe: the savepoint undoes what a panicking change wrote, and the values that
+            // it captured are dropped.
+            let result = catch_unwind(AssertUnwindSafe(|| run(&change)))
+                .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            let succeeded = result.is_ok();
+            self.done.push((reply, result));
+            self.changed |=
+                succeeded && change.raises_generation() && transaction.rows_changed() != before;
+            transaction.settle(succeeded).map_err(Broken::BeforeCommit)?;
+        }
+        transaction.commit().map_err(Broken::AtCommit)
+    }
+
+    /// Answers each waiting caller, given the outcome of the shared transaction.
+    fn answer(self, outcome: &Result<(), Broken>) {
+        for (reply, result) in self.done {
+            let answer = match (result, outcome) {
+                (Err(refusal), _) => Err(Failed::Undone(refusal)),
+                (Ok(()), Ok(())) => Ok(()),
+                (Ok(()), Err(Broken::BeforeCommit(failure))) => Err(Failed::Undone(again(failure))),
+                (Ok(()), Err(Broken::AtCommit(failure))) => Err(Failed::Undecided(again(failure))),
+            };
+            // The caller may no longer wait; the outcome stays the same.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// Returns the failure of a shared transaction for one of the callers that waited for it.
+fn again(failure: &CatalogError) -> CatalogError {
+    match failure {
+        CatalogError::NoSpace { source } => {
+            CatalogError::NoSpace { source: source.to_string().into() }
+        }
+        CatalogError::Unavailable { what, source } => {
+            CatalogError::Unavailable { what, source: source.to_string().into() }
+        }
+        CatalogError::Internal { source } => CatalogError::internal(source.to_string()),
+        other => CatalogError::internal(other.to_string()),
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> CatalogError {
@@ -117,138 +194,58 @@ fn panicked(panic: &(dyn Any + Send)) -> CatalogError {
     CatalogError::internal(format!("a change panicked: {}", text.unwrap_or("without a text")))
 }
 
-fn answer_later<T: 'static>(
-    reply: SyncSender<Result<T, Failed>>,
-    outcome: Option<Result<T, CatalogError>>,
-) -> Answer {
-    Box::new(move |transaction| {
-        let outcome = match (outcome, transaction) {
-            (Some(Err(refusal)), _) => Err(Failed::Undone(refusal)),
-            (Some(Ok(done)), Ok(())) => Ok(done),
-            (Some(Ok(_)), Err(Broken::AtCommit(failure))) => {
-                Err(Failed::Undecided(CatalogError::internal(failure.to_string())))
-            }
-            (_, Err(Broken::BeforeCommit(failure) | Broken::AtCommit(failure))) => {
-                Err(Failed::Undone(CatalogError::internal(failure.to_string())))
-            }
-            (None, Ok(())) => {
-                Err(Failed::Undone(CatalogError::internal("the writer left a change out")))
-            }
-        };
-        // The caller may no longer wait; the outcome stays the same.
-        let _ = reply.send(outcome);
-    })
-}
-
-fn work(mut connection: Connection, queue: &Receiver<Job>, changes: &AtomicU64) {
-    while let Ok(first) = queue.recv() {
-        let mut waiting = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1));
-        let mut batch = Batch::default();
-        let outcome = batch.commit_together(&mut connection, &mut waiting);
-        if let Err(Broken::BeforeCommit(failure) | Broken::AtCommit(failure)) = &outcome {
-            tracing::error!(%failure, "a commit failed");
-        }
-        // Changes that were not reached fail too. The next attempt might take as long as this one
-        // to fail.
-        if let Err(Broken::BeforeCommit(_)) = &outcome {
-            batch.answers.extend(waiting.map(|job| job(None).1));
-        }
-        if batch.changed {
-            changes.fetch_add(1, Ordering::Release);
-        }
-        for answer in batch.answers {
-            answer(outcome.as_ref().copied());
-        }
-    }
-    // Writes the log back into the file. All readers are closed by now: closing this last
-    // connection removes the log and its index. If another process has the catalog open, that
-    // process does so later; nothing waits for it here.
-    let _ = connection.busy_timeout(Duration::ZERO);
-    let _ = connection.pragma_update(None, "wal_checkpoint", "truncate");
-}
-
-/// The outcome of the changes that share a commit.
-#[derive(Default)]
-struct Batch {
-    answers: Vec<Answer>,
-    /// Whether any that succeeded changed a row and raises the generation.
-    changed: bool,
-}
-
-impl Batch {
-    fn commit_together(
-        &mut self,
-        connection: &mut Connection,
-        jobs: &mut impl Iterator<Item = Job>,
-    ) -> Result<(), Broken> {
-        let transaction = Transaction::new(connection, TransactionBehavior::Immediate)
-            .map_err(Broken::BeforeCommit)?;
-        // The savepoint exists before a job is taken from the queue: a job that is taken runs.
-        transaction.execute_batch("SAVEPOINT one").map_err(Broken::BeforeCommit)?;
-        for job in jobs {
-            let change = Change {
-                view: View { connection: &transaction },
-                raises_generation: Cell::new(true),
-            };
-            let before = transaction.total_changes();
-            let (succeeded, answer) = job(Some(&change));
-            self.answers.push(answer);
-            self.changed |= succeeded
-                && change.raises_generation.get()
-                && transaction.total_changes() != before;
-            transaction
-                .execute_batch(if succeeded {
-                    "RELEASE one; SAVEPOINT one"
-                } else {
-                    "ROLLBACK TO one"
-                })
-                .map_err(Broken::BeforeCommit)?;
-        }
-        transaction.commit().map_err(Broken::AtCommit)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
 
-    fn connection(path: &std::path::Path) -> Connection {
+    fn session(path: &std::path::Path) -> Session {
         let connection = Connection::open(path).unwrap();
         connection.busy_timeout(std::time::Duration::ZERO).unwrap();
         connection.execute_batch("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)").unwrap();
-        connection
+        Session(connection)
     }
 
     fn insert(change: &Change<'_>, number: i64) -> Result<i64, CatalogError> {
-        change.connection.execute("INSERT INTO numbers VALUES (?)", [number])?;
+        change.connection().execute("INSERT INTO numbers VALUES (?)", [number])?;
         Ok(number)
+    }
+
+    fn job(
+        change: impl FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send + 'static,
+    ) -> (Job, Receiver<Result<(), Failed>>) {
+        let (reply, answer) = mpsc::sync_channel(1);
+        (Job { run: Box::new(change), reply }, answer)
     }
 
     #[test]
     fn a_panicking_change_undoes_nothing_else_of_its_batch() {
         let folder = tempfile::tempdir().unwrap();
-        let mut connection = connection(&folder.path().join("numbers"));
-        let (first, first_answer) = job(|change| insert(change, 1));
+        let path = folder.path().join("numbers");
+        let mut session = session(&path);
+        let (first, first_answer) = job(|change| insert(change, 1).map(drop));
         let (second, second_answer) = job(|change| {
             insert(change, 2)?;
             assert!(insert(change, 3)? != 3, "a mistake of ours");
             Ok(())
         });
-        let (third, third_answer) = job(|change| insert(change, 4));
+        let (third, third_answer) = job(|change| insert(change, 4).map(drop));
         let mut batch = Batch::default();
-        let outcome =
-            batch.commit_together(&mut connection, &mut [first, second, third].into_iter());
+        let outcome = batch.commit_together(&mut session, &mut [first, second, third].into_iter());
         assert!(outcome.is_ok());
-        batch.answers.into_iter().for_each(|answer| answer(outcome.as_ref().copied()));
-        assert_eq!(first_answer.recv().unwrap().unwrap(), 1);
-        assert_eq!(third_answer.recv().unwrap().unwrap(), 4);
+        batch.answer(&outcome);
+        first_answer.recv().unwrap().unwrap();
+        third_answer.recv().unwrap().unwrap();
         match second_answer.recv().unwrap() {
             Err(Failed::Undone(CatalogError::Internal { source })) => {
                 assert!(source.to_string().contains("a mistake of ours"), "{source}");
             }
             other => panic!("{other:?}"),
         }
+        drop(session);
         let sql = "SELECT group_concat(number) FROM numbers";
+        let connection = Connection::open(&path).unwrap();
         let numbers: String = connection.query_one(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(numbers, "1,4");
     }
@@ -257,14 +254,14 @@ mod tests {
     fn the_writer_survives_a_panic_and_reports_why_it_cannot_begin() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("numbers");
-        let writer = Writer::start(connection(&path), Arc::default()).unwrap();
+        let writer = Writer::start(session(&path), Arc::default()).unwrap();
         let panicking = writer.run(|_| -> Result<(), _> { panic!("a mistake of ours") });
         assert!(matches!(panicking, Err(Failed::Undone(_))));
 
-        let other = connection(&path);
+        let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         match writer.run(|change| insert(change, 1)) {
-            Err(Failed::Undone(CatalogError::Internal { source })) => {
+            Err(Failed::Undone(CatalogError::Unavailable { source, .. })) => {
                 assert!(source.to_string().contains("locked"), "{source}");
             }
             other => panic!("{other:?}"),

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
+use layerbase::catalog::{
+    Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange, version_of,
+};
 use layerbase::domain::{
     ArtifactLimits, Caller, CatalogError, FunctionChange, FunctionConfig, FunctionKey,
     FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, LayerVersion,
@@ -59,7 +61,7 @@ impl Fixture {
     ) -> (Vec<LayerVersion>, Option<LayerName>) {
         let mut layers = Vec::new();
         let next = self.catalog.list_layers(tenant, filter, from, limit, |row| {
-            layers.push(row.to_version()?);
+            layers.push(version_of(row)?);
             Ok(())
         });
         (layers, next.unwrap())

@@ -406,3 +406,17 @@ fn every_operation_has_a_golden_case_and_every_case_an_operation() {
     }
     assert_eq!(cases, operations, "cases on the left, operations on the right");
 }
+
+/// All other files of the store have the statements, which a second engine must understand too.
+#[test]
+fn two_rooms_of_the_store_name_its_engine() {
+    // `plans` is a module of tests.
+    let rooms = ["src/store/engine.rs", "src/store/sqlite", "src/store/plans.rs"];
+    let names = rust_files("src/store").into_iter().filter(|path| {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        !rooms.iter().any(|room| path.starts_with(room))
+            && code_without_tests(&root().join(&path)).contains("rusqlite")
+    });
+    assert_eq!(names.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+    assert!(code(&root().join(rooms[0])).contains("rusqlite"));
+}

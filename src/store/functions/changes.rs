@@ -1,231 +1,162 @@
 //! All SQL that writes functions, their heads and their versions. Checks no rule of the catalog.
 
-use rusqlite::{OptionalExtension, params_from_iter};
-
-use super::key_values;
+use super::{key_values, with_key};
 use crate::domain::{
-    CatalogError, FunctionConfig, FunctionKey, LayerRef, Noun, Timestamp, VersionName,
-    VersionNumber,
+    CatalogError, Function, FunctionKey, FunctionVersion, LayerRef, VersionNumber,
 };
-use crate::store::{Change, from_sql, to_sql};
+use crate::store::Change;
+use crate::store::engine::{Value, values};
 
-/// The new values of a head.
-pub struct HeadUpdate<'a> {
-    /// The whole configuration.
-    pub config: &'a FunctionConfig,
-    /// The SHA-256 of a content that has its row; `None` for a head without code.
-    pub code: Option<&'a [u8; 32]>,
-    /// The revision of the head.
-    pub revision: u64,
-    /// When the code last changed.
-    pub code_changed: Timestamp,
-    /// When the head last changed.
-    pub updated: Option<Timestamp>,
-}
-
-/// The values of a new version that are not copied from the head.
-pub struct VersionInsert<'a> {
-    /// The caller's name for it; `None` for the number in decimal.
-    pub name: Option<&'a VersionName>,
-    /// Free text.
-    pub description: &'a str,
-    /// Now.
-    pub published: Timestamp,
-}
+/// The id of a function that exists; [`key_values`] are bound to its first three placeholders.
+const ID: &str =
+    "(SELECT id FROM functions WHERE tenant = ?1 AND grp = ?2 AND name = ?3 AND live = 1)";
 
 impl Change<'_> {
     /// Inserts a function's row, or sets that of a deleted function live again; returns false if
     /// the function exists.
     pub fn insert_function(
         &self,
-        key: &FunctionKey,
-        uid: &str,
-        created: Timestamp,
+        function: &Function,
         sequence: u64,
     ) -> Result<bool, CatalogError> {
-        let inserted = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO functions (tenant, grp, name, uid, created, sequence)
-                 VALUES (?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (tenant, grp, name) DO UPDATE
-                 SET live = 1, uid = excluded.uid, created = excluded.created,
-                     sequence = excluded.sequence WHERE live = 0",
-            )?
-            .execute((
-                key.tenant.as_str(),
-                key.group.as_str(),
-                key.name.as_str(),
-                uid,
-                created.as_microsecond(),
-                to_sql(sequence),
-            ))?;
-        Ok(inserted > 0)
+        let sql = "INSERT INTO functions (tenant, grp, name, uid, created, sequence)
+                   VALUES (?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (tenant, grp, name) DO UPDATE
+                   SET live = 1, uid = excluded.uid, created = excluded.created,
+                       sequence = excluded.sequence WHERE functions.live = 0";
+        let values = with_key(&function.key, values![&function.uid, function.created, sequence]);
+        Ok(self.count(sql, &values)? > 0)
     }
 
-    /// Inserts the head of a function that has none.
-    pub fn insert_head(
+    /// Inserts the head of a function that has its row but no head.
+    ///
+    /// Returns the first of its layers that has no such version, if there is one.
+    pub fn insert_head<'h>(
         &self,
-        key: &FunctionKey,
-        name: &VersionName,
-        head: &HeadUpdate<'_>,
-        sequence: u64,
-    ) -> Result<(), CatalogError> {
-        let function = self.function_id(key)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO function_versions (function, number, name, version_description,
-                    description, runtime, handler, memory, timeout, environment, extra, layers,
-                    code, revision, code_changed, updated, published, sequence)
-                 VALUES (?, 0, ?, '', '', '', '', 0, 0, '{}', '{}', 0, NULL, 0, 0, NULL, ?, ?)",
-            )?
-            .execute((
-                function,
-                name.as_str(),
-                head.code_changed.as_microsecond(),
-                to_sql(sequence),
-            ))?;
-        self.update_head(key, head, sequence)
+        head: &'h FunctionVersion,
+    ) -> Result<Option<&'h LayerRef>, CatalogError> {
+        let sql = format!(
+            "INSERT INTO function_versions (name, published, description, runtime, handler, memory,
+                 timeout, environment, extra, layers, code, revision, code_changed, updated,
+                 sequence, function, number, version_description)
+             VALUES (?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, {ID}, 0,
+                 '')"
+        );
+        self.write_head(&sql, head, values![head.name.as_str(), head.published])
     }
 
     /// Replaces the head's configuration, code and layers.
-    pub fn update_head(
+    ///
+    /// Returns the first of its layers that has no such version, if there is one. A layer version
+    /// that is bound already and was deleted since stays bound, with the code it had.
+    pub fn update_head<'h>(
         &self,
-        key: &FunctionKey,
-        head: &HeadUpdate<'_>,
-        sequence: u64,
-    ) -> Result<(), CatalogError> {
-        let function = self.function_id(key)?;
-        let config = head.config;
+        head: &'h FunctionVersion,
+    ) -> Result<Option<&'h LayerRef>, CatalogError> {
+        let sql = format!(
+            "UPDATE function_versions SET description = ?4, runtime = ?5, handler = ?6, memory = ?7,
+                 timeout = ?8, environment = ?9, extra = ?10, layers = ?11, code = ?12,
+                 revision = ?13, code_changed = ?14, updated = ?15, sequence = ?16
+             WHERE function = {ID} AND number = 0"
+        );
+        self.write_head(&sql, head, &[])
+    }
+
+    /// Runs a statement with the values of a head after its key and `first`, and binds the layers.
+    fn write_head<'h>(
+        &self,
+        sql: &str,
+        head: &'h FunctionVersion,
+        first: &[Value<'_>],
+    ) -> Result<Option<&'h LayerRef>, CatalogError> {
+        let (key, config) = (&head.function.key, &head.config);
         let environment =
             serde_json::to_string(&config.environment).map_err(CatalogError::internal)?;
         let extra = serde_json::to_string(&config.extra).map_err(CatalogError::internal)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE function_versions SET description = ?, runtime = ?, handler = ?, memory = ?,
-                    timeout = ?, environment = ?, extra = ?, layers = ?, code = ?, revision = ?,
-                    code_changed = ?, updated = ?, sequence = ?
-                 WHERE function = ? AND number = 0",
-            )?
-            .execute((
-                &config.description,
-                &config.runtime,
-                &config.handler,
-                to_sql(config.memory),
-                config.timeout,
-                environment,
-                extra,
-                to_sql(config.layers.len() as u64),
-                head.code,
-                to_sql(head.revision),
-                head.code_changed.as_microsecond(),
-                head.updated.map(Timestamp::as_microsecond),
-                to_sql(sequence),
-                function,
-            ))?;
-        self.bind_layers(key, function, &config.layers)
+        let values = values![
+            &config.description,
+            &config.runtime,
+            &config.handler,
+            config.memory,
+            config.timeout,
+            &environment,
+            &extra,
+            config.layers.len() as u64,
+            head.code.as_ref().map(|code| &code.digests.sha256),
+            head.revision,
+            head.code_changed,
+            head.updated,
+            head.sequence,
+        ];
+        self.run(sql, &with_key(key, &[first, values].concat()))?;
+        self.bind_layers(key, &config.layers)
     }
 
-    fn bind_layers(
+    /// Replaces the layers that are bound to a head; returns the first that has no such version.
+    fn bind_layers<'h>(
         &self,
         key: &FunctionKey,
-        function: i64,
-        layers: &[LayerRef],
-    ) -> Result<(), CatalogError> {
-        // A bound layer version that was deleted since stays bound, with the code it had.
-        let sql = "SELECT l.id, v.code FROM layers l JOIN layer_versions v ON v.layer = l.id \
-                   WHERE l.tenant = ?1 AND l.name = ?2 AND v.number = ?3 \
-                   UNION ALL SELECT l.id, b.code FROM layers l JOIN function_layers b \
-                   ON b.layer = l.id WHERE l.tenant = ?1 AND l.name = ?2 AND b.layer_number = ?3 \
-                   AND b.function = ?4 AND b.number = 0 LIMIT 1";
-        let mut bound = Vec::new();
-        for layer in layers {
-            let number = to_sql(layer.number.get());
-            let row: Option<(i64, [u8; 32])> = self
-                .connection
-                .prepare_cached(sql)?
-                .query_one((key.tenant.as_str(), layer.layer.as_str(), number, function), |row| {
-                    row.try_into()
-                })
-                .optional()?;
-            let (id, code) = row.ok_or_else(|| {
-                CatalogError::no_version(Noun::LayerVersion, layer.number, &layer.layer)
-            })?;
-            bound.push((id, number, code));
+        layers: &'h [LayerRef],
+    ) -> Result<Option<&'h LayerRef>, CatalogError> {
+        // The old rows make way, because the new ones may take their code from them.
+        let aside = format!(
+            "UPDATE function_layers SET position = -1 - position
+             WHERE function = {ID} AND number = 0"
+        );
+        if self.count(&aside, &key_values(key))? == 0 && layers.is_empty() {
+            return Ok(None);
         }
-        self.connection
-            .prepare_cached("DELETE FROM function_layers WHERE function = ? AND number = 0")?
-            .execute([function])?;
-        for (position, (id, number, code)) in bound.into_iter().enumerate() {
-            self.connection
-                .prepare_cached("INSERT INTO function_layers VALUES (?, 0, ?, ?, ?, ?)")?
-                .execute((function, to_sql(position as u64), id, number, code))?;
-        }
-        Ok(())
+        let wanted: Vec<_> =
+            layers.iter().map(|layer| (layer.layer.as_str(), layer.number.get())).collect();
+        let wanted = serde_json::to_string(&wanted).map_err(CatalogError::internal)?;
+        let bind = format!(
+            "INSERT INTO function_layers (function, number, position, layer, layer_number, code)
+             SELECT {ID}, 0, w.key, l.id, w.value ->> 1, coalesce(
+                 (SELECT v.code FROM layer_versions v
+                  WHERE v.layer = l.id AND v.number = w.value ->> 1),
+                 (SELECT b.code FROM function_layers b
+                  WHERE b.function = {ID} AND b.number = 0 AND b.layer = l.id
+                  AND b.layer_number = w.value ->> 1 LIMIT 1)) AS found
+             FROM json_each(?4) w CROSS JOIN layers l ON l.tenant = ?1 AND l.name = w.value ->> 0
+             WHERE found IS NOT NULL RETURNING position"
+        );
+        let bound = self.all(&bind, &with_key(key, values![&wanted]), |row| row.count(0))?;
+        let missing = (0..).zip(layers).find(|(position, _)| !bound.contains(position));
+        let clear = format!(
+            "DELETE FROM function_layers WHERE function = {ID} AND number = 0 AND position < 0"
+        );
+        self.run(&clear, &key_values(key))?;
+        Ok(missing.map(|(_, layer)| layer))
     }
 
-    /// Inserts a snapshot of the head with the function's next number, which is returned.
-    ///
-    /// The head gets the same sequence number. Without a name for the version, a number whose
-    /// decimal is the name of another version is skipped.
-    pub fn insert_function_version(
-        &self,
-        key: &FunctionKey,
-        version: &VersionInsert<'_>,
-        sequence: u64,
-    ) -> Result<VersionNumber, CatalogError> {
-        let function = self.function_id(key)?;
-        let number = self.next_number(function, version.name.is_none())?;
-        let name = version.name.map_or_else(|| number.to_string(), VersionName::to_string);
-        self.connection
-            .prepare_cached(
-                "UPDATE functions SET last_number = ?1, versions = versions + 1, sequence = ?2
-                 WHERE id = ?3",
-            )?
-            .execute((number, to_sql(sequence), function))?;
-        self.connection
-            .prepare_cached(
-                "UPDATE function_versions SET sequence = ? WHERE function = ? AND number = 0",
-            )?
-            .execute((to_sql(sequence), function))?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO function_versions
-                 SELECT function, ?, ?, ?, description, runtime, handler, memory, timeout,
-                    environment, extra, layers, code, revision, code_changed, updated, ?, sequence
-                 FROM function_versions WHERE function = ? AND number = 0",
-            )?
-            .execute((
-                number,
-                name,
-                version.description,
-                version.published.as_microsecond(),
-                function,
-            ))?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO function_layers
-                 SELECT function, ?, position, layer, layer_number, code
-                 FROM function_layers WHERE function = ? AND number = 0",
-            )?
-            .execute((number, function))?;
-        VersionNumber::new(from_sql(number)).ok_or_else(|| CatalogError::internal("bad number"))
-    }
-
-    /// Returns the next number; with `is_name`, the next whose decimal is not taken as a name.
-    fn next_number(&self, function: i64, is_name: bool) -> Result<i64, CatalogError> {
-        let last: i64 = self
-            .connection
-            .prepare_cached("SELECT last_number FROM functions WHERE id = ?")?
-            .query_one([function], |row| row.get(0))?;
-        let mut number = last + 1;
-        let mut taken = self
-            .connection
-            .prepare_cached("SELECT 1 FROM function_versions WHERE function = ? AND name = ?")?;
-        while is_name && taken.exists((function, number.to_string()))? {
-            number += 1;
-        }
-        Ok(number)
+    /// Inserts a version, which is a snapshot of the head. The head gets its sequence number.
+    pub fn insert_function_version(&self, version: &FunctionVersion) -> Result<(), CatalogError> {
+        let key = &version.function.key;
+        let (number, sequence) = (version.number.map_or(0, VersionNumber::get), version.sequence);
+        let sql = format!(
+            "UPDATE functions SET last_number = ?4, versions = versions + 1, sequence = ?5
+             WHERE id = {ID}"
+        );
+        self.run(&sql, &with_key(key, values![number, sequence]))?;
+        let sql = format!(
+            "UPDATE function_versions SET sequence = ?4 WHERE function = {ID} AND number = 0"
+        );
+        self.run(&sql, &with_key(key, values![sequence]))?;
+        let sql = format!(
+            "INSERT INTO function_versions
+             SELECT function, ?4, ?5, ?6, description, runtime, handler, memory, timeout,
+                 environment, extra, layers, code, revision, code_changed, updated, ?7, sequence
+             FROM function_versions WHERE function = {ID} AND number = 0"
+        );
+        let (name, description) = (version.name.as_str(), &version.version_description);
+        let values = values![number, name, description, version.published];
+        self.run(&sql, &with_key(key, values))?;
+        let sql = format!(
+            "INSERT INTO function_layers
+             SELECT function, ?4, position, layer, layer_number, code
+             FROM function_layers WHERE function = {ID} AND number = 0"
+        );
+        self.run(&sql, &with_key(key, values![number]))
     }
 
     /// Deletes a published version; returns whether it existed.
@@ -235,16 +166,11 @@ impl Change<'_> {
         number: VersionNumber,
         sequence: u64,
     ) -> Result<bool, CatalogError> {
-        let function = self.function_id(key)?;
-        let deleted = self
-            .connection
-            .prepare_cached("DELETE FROM function_versions WHERE function = ? AND number = ?")?
-            .execute((function, to_sql(number.get())))?;
-        self.connection
-            .prepare_cached(
-                "UPDATE functions SET versions = versions - ?, sequence = ? WHERE id = ?",
-            )?
-            .execute((deleted as i64, to_sql(sequence), function))?;
+        let sql = format!("DELETE FROM function_versions WHERE function = {ID} AND number = ?4");
+        let deleted = self.count(&sql, &with_key(key, values![number.get()]))?;
+        let sql =
+            format!("UPDATE functions SET versions = versions - ?4, sequence = ?5 WHERE id = {ID}");
+        self.run(&sql, &with_key(key, values![deleted, sequence]))?;
         Ok(deleted > 0)
     }
 
@@ -252,20 +178,9 @@ impl Change<'_> {
     pub fn delete_function(&self, key: &FunctionKey, sequence: u64) -> Result<bool, CatalogError> {
         let sql = "UPDATE functions SET live = 0, versions = 0, sequence = ?4 \
                    WHERE tenant = ?1 AND grp = ?2 AND name = ?3 AND live = 1 RETURNING id";
-        let values = (key.tenant.as_str(), key.group.as_str(), key.name.as_str(), to_sql(sequence));
-        let function: Option<i64> =
-            self.connection.prepare_cached(sql)?.query_one(values, |row| row.get(0)).optional()?;
-        let Some(function) = function else { return Ok(false) };
-        self.connection
-            .prepare_cached("DELETE FROM function_versions WHERE function = ?")?
-            .execute([function])?;
+        let values = with_key(key, values![sequence]);
+        let Some(function) = self.one(sql, &values, |row| row.int(0))? else { return Ok(false) };
+        self.run("DELETE FROM function_versions WHERE function = ?", values![function])?;
         Ok(true)
-    }
-
-    fn function_id(&self, key: &FunctionKey) -> Result<i64, CatalogError> {
-        let sql = "SELECT id FROM functions WHERE tenant = ? AND grp = ? AND name = ? AND live = 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let id = statement.query_one(params_from_iter(key_values(key)), |row| row.get(0));
-        id.optional()?.ok_or_else(|| CatalogError::not_found(Noun::Function, &key.name))
     }
 }

@@ -1,6 +1,5 @@
 //! All SQL about uploads into the inbox that are not completed, and their parts. Knows no clock.
 
-use rusqlite::Row;
 use uuid::Uuid;
 
 use super::{about, file, metadata_json};
@@ -9,8 +8,9 @@ use crate::domain::{
     TenantId, Timestamp,
 };
 use crate::store::columns::columns;
-use crate::store::layers::{after_prefix, cut, text};
-use crate::store::{Change, View, from_sql, time_from_sql, to_sql};
+use crate::store::engine::{Row, values};
+use crate::store::pages::{after_prefix, cut};
+use crate::store::{Change, View};
 
 columns! {
     /// The columns of an upload; [`multipart`] reads them.
@@ -42,15 +42,8 @@ impl View<'_> {
              AND (expires IS NULL OR expires > ?)",
             columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query((
-            id,
-            tenant.as_str(),
-            at.bucket.as_str(),
-            at.key.as_str(),
-            now.as_microsecond(),
-        ))?;
-        rows.next()?.map(multipart).transpose()
+        let values = values![id, tenant, at.bucket.as_str(), at.key.as_str(), now];
+        self.one(&sql, values, multipart)
     }
 
     /// Returns unexpired uploads into a bucket; the page's `total` is not counted.
@@ -81,31 +74,16 @@ impl View<'_> {
              AND (expires IS NULL OR expires > ?6) ORDER BY key, id LIMIT ?7",
             columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query((
-            tenant.as_str(),
-            bucket.as_str(),
-            key,
-            id,
-            end,
-            now.as_microsecond(),
-            to_sql(range.limit.saturating_add(1)),
-        ))?;
-        let mut uploads = Vec::new();
-        while let Some(row) = rows.next()? {
-            uploads.push(multipart(row)?);
-        }
-        Ok(cut(uploads, range.limit, 0))
+        let (bucket, rows_max) = (bucket.as_str(), range.limit.saturating_add(1));
+        let values = values![tenant, bucket, &key, id, end.as_ref(), now, rows_max];
+        Ok(cut(self.all(&sql, values, multipart)?, range.limit, 0))
     }
 
     /// Returns the number of a tenant's unexpired uploads.
     pub fn count_multiparts(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, CatalogError> {
         let sql = "SELECT count(*) FROM inbox_multiparts
                    WHERE tenant = ? AND (expires IS NULL OR expires > ?)";
-        let mut statement = self.prepare(sql)?;
-        let count =
-            statement.query_one((tenant.as_str(), now.as_microsecond()), |row| row.get(0))?;
-        Ok(from_sql(count))
+        Ok(self.one(sql, values![tenant, now], |row| row.count(0))?.unwrap_or_default())
     }
 
     /// Returns the parts of an upload after the number `after`, each with the name of its file; the
@@ -120,12 +98,9 @@ impl View<'_> {
             "SELECT {} FROM inbox_parts WHERE upload = ? AND number > ? ORDER BY number LIMIT ?",
             part_columns::LIST
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query((upload, after, to_sql(limit.saturating_add(1))))?;
-        let mut parts = Vec::new();
-        while let Some(row) = rows.next()? {
-            parts.push((part(row)?, file(row, part_columns::FILE)?));
-        }
+        let values = values![upload, u64::from(after), limit.saturating_add(1)];
+        let parts =
+            self.all(&sql, values, |row| Ok((part(row)?, file(row, part_columns::FILE)?)))?;
         Ok(cut(parts, limit, 0))
     }
 }
@@ -137,22 +112,22 @@ impl Change<'_> {
         tenant: &TenantId,
         upload: &Multipart,
     ) -> Result<(), CatalogError> {
-        self.connection
-            .prepare_cached(&format!(
-                "INSERT INTO inbox_multiparts (tenant, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                columns::LIST
-            ))?
-            .execute((
-                tenant.as_str(),
-                &upload.id,
-                upload.at.bucket.as_str(),
-                upload.at.key.as_str(),
-                &upload.about.media_type,
-                metadata_json(&upload.about)?,
-                upload.started.as_microsecond(),
-                upload.expires.map(Timestamp::as_microsecond),
-            ))?;
-        Ok(())
+        let sql = format!(
+            "INSERT INTO inbox_multiparts (tenant, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            columns::LIST
+        );
+        let (at, about, metadata) = (&upload.at, &upload.about, metadata_json(&upload.about)?);
+        let values = values![
+            tenant,
+            &upload.id,
+            at.bucket.as_str(),
+            at.key.as_str(),
+            &about.media_type,
+            &metadata,
+            upload.started,
+            upload.expires,
+        ];
+        self.run(&sql, values)
     }
 
     /// Inserts a part's row and deletes that of an older part of this number, whose file is
@@ -165,30 +140,21 @@ impl Change<'_> {
         part: &Part,
         file: Uuid,
     ) -> Result<Option<Uuid>, CatalogError> {
-        let delete = "DELETE FROM inbox_parts WHERE upload = ? AND number = ? RETURNING file";
-        let older = self.deleted_files(delete, (upload, part.number))?.pop();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO inbox_parts (upload, number, file, size, md5, stored)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute((
-                upload,
-                part.number,
-                file.to_string(),
-                to_sql(part.size),
-                &part.md5,
-                part.stored.as_microsecond(),
-            ))?;
+        let number = u64::from(part.number);
+        let sql = "DELETE FROM inbox_parts WHERE upload = ? AND number = ? RETURNING file";
+        let older = self.one(sql, values![upload, number], |row| super::file(row, 0))?;
+        let sql = "INSERT INTO inbox_parts (upload, number, file, size, md5, stored)
+                   VALUES (?, ?, ?, ?, ?, ?)";
+        let file = file.to_string();
+        self.run(sql, values![upload, number, &file, part.size, &part.md5, part.stored])?;
         Ok(older)
     }
 
     /// Deletes an upload and its parts; returns the parts' files.
     pub fn delete_multipart(&self, upload: &str) -> Result<Vec<Uuid>, CatalogError> {
         let parts = "DELETE FROM inbox_parts WHERE upload = ? RETURNING file";
-        let files = self.deleted_files(parts, [upload])?;
-        let sql = "DELETE FROM inbox_multiparts WHERE id = ?";
-        self.connection.prepare_cached(sql)?.execute([upload])?;
+        let files = self.all(parts, values![upload], |row| file(row, 0))?;
+        self.run("DELETE FROM inbox_multiparts WHERE id = ?", values![upload])?;
         Ok(files)
     }
 }
@@ -196,22 +162,23 @@ impl Change<'_> {
 /// Reads [`columns`].
 fn multipart(row: &Row<'_>) -> Result<Multipart, CatalogError> {
     Ok(Multipart {
-        id: row.get(columns::ID)?,
-        at: ObjectRef::parse(text(row, columns::BUCKET)?, text(row, columns::KEY)?)?,
+        id: row.string(columns::ID)?,
+        at: ObjectRef::parse(row.text(columns::BUCKET)?, row.text(columns::KEY)?)?,
         about: about(row, columns::MEDIA_TYPE, columns::METADATA)?,
-        started: time_from_sql(row.get(columns::STARTED)?),
-        expires: row.get::<_, Option<i64>>(columns::EXPIRES)?.map(time_from_sql),
+        started: row.time(columns::STARTED)?,
+        expires: row.optional(columns::EXPIRES, Row::time)?,
     })
 }
 
 /// Reads [`part_columns`].
-fn part(row: &Row<'_>) -> rusqlite::Result<Part> {
-    let md5: [u8; 16] = row.get(part_columns::MD5)?;
+fn part(row: &Row<'_>) -> Result<Part, CatalogError> {
+    let md5: [u8; 16] = row.bytes(part_columns::MD5)?;
+    let number = row.count(part_columns::NUMBER)?;
     Ok(Part {
-        number: row.get(part_columns::NUMBER)?,
-        size: from_sql(row.get(part_columns::SIZE)?),
+        number: u16::try_from(number).map_err(CatalogError::internal)?,
+        size: row.count(part_columns::SIZE)?,
         md5,
         etag: hex::encode(md5),
-        stored: time_from_sql(row.get(part_columns::STORED)?),
+        stored: row.time(part_columns::STORED)?,
     })
 }

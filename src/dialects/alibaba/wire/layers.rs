@@ -4,14 +4,14 @@
 use jiff::fmt::temporal::DateTimePrinter;
 
 use super::Renderer;
-use crate::catalog::LayerVersionRow;
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::alibaba::errors::generation::Generation;
 use crate::dialects::json_fields::{Fields, KeyCase};
 use crate::dialects::json_writer::JsonObject;
 use crate::dialects::name_rule::{Edge, NameRule};
 use crate::domain::{
-    Acl, CatalogError, CodeSource, LayerVersion, NewLayerVersion, ObjectRef, Timestamp,
+    Acl, CatalogError, CodeSource, LayerVersion, LayerVersionRow, NewLayerVersion, ObjectRef,
+    Timestamp,
 };
 use crate::ingest::json::UploadJson;
 use crate::ingest::{Staged, Staging};

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use super::read_code;
 use crate::app::App;
-use crate::catalog::{DeleteRule, VersionRange};
+use crate::catalog::{self, DeleteRule, VersionRange};
 use crate::dialects::extract::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
@@ -47,9 +47,9 @@ async fn list(
     // The smallest text after a name is that name and a NUL, which no name contains.
     let from = params.get("after").map(|name| format!("{name}\0")).unwrap_or_default();
     let mut items = Vec::new();
-    let more = app.read(|catalog| {
-        catalog.list_layers(caller.tenant(), &filter, &from, limit, |row| {
-            items.push(LayerVersionBody::new(row.to_version()?, &links));
+    let more = app.read(|read| {
+        read.list_layers(caller.tenant(), &filter, &from, limit, |row| {
+            items.push(LayerVersionBody::new(catalog::version_of(row)?, &links));
             Ok(())
         })
     })?;

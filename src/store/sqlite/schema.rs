@@ -1,19 +1,19 @@
-//! Creates the catalog file, checks its schema version and migrates older files. Also the private
-//! permissions of the files and folders. Knows the tables only as SQL text.
+//! Creates the catalog file, checks its schema version and migrates older files. Knows the tables
+//! only as SQL text.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::sharded_directory::sync_folder;
-use super::{LOCK_ATTEMPTS, LOCK_PAUSE, OpenError};
 use crate::domain::{TenantId, Timestamp};
+use crate::store::OpenError;
+use crate::store::files::{make_private_file, sync_folder};
+use crate::store::lock::{LOCK_ATTEMPTS, LOCK_PAUSE};
 
 /// The whole schema as of [`VERSION`].
-const SCHEMA: &str = include_str!("../../schema.sql");
+const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// Migrations, each from one version to the next: the first from version 1 to 2. Never edited once
 /// released.
@@ -23,13 +23,10 @@ const MIGRATIONS: &[&str] =
 /// The `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
 
-/// The folders in a data folder, beside the catalog and the lock.
-const OUR_FOLDERS: [&str; 5] = ["buckets", "code", "inbox", "incoming", "quarantine"];
-
 /// Creates or migrates the file, if it does not have the current schema.
 ///
 /// Writes nothing, not even the journal mode, before the file is known to be ours.
-pub(super) fn prepare(
+pub(in crate::store) fn prepare(
     connection: &mut Connection,
     path: &Path,
     now: Timestamp,
@@ -47,7 +44,7 @@ pub(super) fn prepare(
 }
 
 /// Sets the pragmas of a connection that writes.
-pub(super) fn configure(connection: &Connection) -> Result<(), OpenError> {
+pub(in crate::store) fn configure(connection: &Connection) -> Result<(), OpenError> {
     // SQLite does not wait here for a process that reads the file's version.
     retry_busy(|| connection.pragma_update(None, "journal_mode", "wal"))?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -69,7 +66,10 @@ fn retry_busy(run: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
 }
 
 /// Returns whether the file has the current schema; refuses a newer one and a foreign file.
-pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+pub(in crate::store) fn is_current(
+    connection: &Connection,
+    path: &Path,
+) -> Result<bool, OpenError> {
     let known = 1 + MIGRATIONS.len() as i64;
     Ok(version_of_ours(connection, path, known)? == known)
 }
@@ -147,91 +147,12 @@ fn migrate(
     Ok(())
 }
 
-/// Creates an empty file that only its owner can read, unless it exists.
-///
-/// SQLite itself would create a file that every user can read. It uses an existing file as it is,
-/// and gives the files that it creates beside it the same permissions.
-pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(failure) if failure.kind() != io::ErrorKind::AlreadyExists => Err(failure),
-        _ => Ok(()),
-    }
-}
-
-/// Removes other users' permissions from a catalog that an earlier release created, and from its
-/// folder if the folder contains nothing else.
-///
-/// Logs a warning if other users can still enter the folder or read the catalog.
-pub(super) fn make_private(folder: &Path) -> io::Result<()> {
-    let (mut only_ours, mut narrowed) = (true, true);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name == "lock" || name.starts_with("catalog.") {
-            narrowed &= narrow(&entry.path()).is_ok();
-        } else if !OUR_FOLDERS.contains(&&*name) {
-            only_ours = false;
-        }
-    }
-    // A folder with other files is left to its users. Files of another owner cannot be changed.
-    narrowed &= !is_open(folder)? || only_ours && narrow(folder).is_ok();
-    if !narrowed {
-        tracing::warn!(
-            folder = %folder.display(),
-            "other users of this machine can enter the data folder or read the catalog: take their \
-             rights away (mode 0700), or name a folder with --data that is for the catalog alone"
-        );
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn is_open(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
-}
-
-/// Removes the permissions of all users but the owner.
-#[cfg(unix)]
-fn narrow(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    if !is_open(path)? {
-        return Ok(());
-    }
-    let mut permissions = fs::metadata(path)?.permissions();
-    permissions.set_mode(permissions.mode() & !0o077);
-    fs::set_permissions(path, permissions)
-}
-
-#[cfg(not(unix))]
-fn is_open(_path: &Path) -> io::Result<bool> {
-    Ok(false)
-}
-
-#[cfg(not(unix))]
-fn narrow(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Creates a folder that only its owner can enter, unless it exists.
-pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 #[cfg(test)]
 mod tests {
     use rusqlite::types::Value;
 
     use super::*;
+    use crate::store::files::is_open;
 
     fn catalog(folder: &Path) -> Connection {
         Connection::open(folder.join("catalog.sqlite")).unwrap()
