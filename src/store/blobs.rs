@@ -7,15 +7,15 @@
 //! ```
 //! Knows no rows: the caller decides whether a content has one.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::files::{make_private_folder, remove_if_there, sync_folder};
+use super::holds::{Hold, Holds};
 use super::sharded_directory::{INTENT, ShardedDirectory, announce};
 
 /// The code folder, and the folder for unfinished uploads.
@@ -28,30 +28,7 @@ struct Inner {
     code: ShardedDirectory,
     incoming: PathBuf,
     /// Contents between their file and their row.
-    pending: Mutex<HashMap<[u8; 32], PendingState>>,
-}
-
-/// The state of a content while it is pending.
-///
-/// All uploads of one content share this state and may write the same file at once. That is correct
-/// because:
-///
-/// - Only the last holder removes the file, under the lock. While the content has a holder, its
-///   file can appear but not disappear.
-/// - An upload sets `unreferenced` under the lock, only if the file is missing, and before its
-///   rename puts the file there. An upload commits after its rename: a missing file means that none
-///   has committed yet. The flag is therefore never set after the [`PendingBlob::committed`] that
-///   clears it. If the rename fails, the flag does no harm: removing a missing file succeeds.
-/// - An upload that finds another's file does not set the flag. The other upload has set it in this
-///   same state, where it stays until one of them commits or the last of them removes the file.
-/// - A rename over an existing file, which may have a row by then, replaces it by the same bytes.
-///   These are synced: it makes no difference which of the two files a crash leaves.
-#[derive(Default)]
-struct PendingState {
-    /// The number of pending uploads of this content.
-    holders: usize,
-    /// Whether one of them created the file, or is about to, and no row refers to it yet.
-    unreferenced: bool,
+    holds: Arc<Holds>,
 }
 
 /// A content that is synced to disk and whose row is not committed yet.
@@ -60,7 +37,7 @@ struct PendingState {
 /// unless it existed before or another upload of the same content needs it.
 pub struct PendingBlob {
     blobs: Arc<Inner>,
-    sha256: [u8; 32],
+    hold: Hold,
     /// Removed when this is dropped, unless the next start's sweep must decide.
     intent: TempPath,
 }
@@ -70,7 +47,7 @@ impl Blobs {
         let inner = Inner {
             code: ShardedDirectory::open(folder.join("code"))?,
             incoming: folder.join("incoming"),
-            pending: Mutex::default(),
+            holds: Arc::default(),
         };
         make_private_folder(&inner.incoming)?;
         sync_folder(folder)?;
@@ -113,16 +90,13 @@ impl Blobs {
         let inner = &self.inner;
         let target = inner.path(sha256);
         let intent = announce(&inner.incoming, &hex::encode(sha256))?;
-        inner.pending().entry(*sha256).or_default().holders += 1;
-        let blob = PendingBlob { blobs: Arc::clone(inner), sha256: *sha256, intent };
+        let blob = PendingBlob { blobs: Arc::clone(inner), hold: inner.holds.take(sha256), intent };
         let folder = inner.code.make(sha256[0])?;
         if !target.exists() {
             let file = file()?;
             file.as_file().sync_all()?;
-            // The rename is outside the lock, which all other uploads need; see `PendingState`.
-            if let Some(state) = inner.pending().get_mut(sha256) {
-                state.unreferenced |= !target.exists();
-            }
+            // The rename is outside the lock of the holds, which all other uploads need.
+            blob.hold.remove_if(|| !target.exists());
             file.persist(&target).map_err(|failure| failure.error)?;
         }
         sync_folder(&folder)?;
@@ -152,46 +126,25 @@ impl Inner {
     fn path(&self, sha256: &[u8; 32]) -> PathBuf {
         self.code.path(sha256[0], &format!("{}.zip", hex::encode(sha256)))
     }
-
-    fn pending(&self) -> MutexGuard<'_, HashMap<[u8; 32], PendingState>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl PendingBlob {
     /// Marks the content as one that a committed row refers to.
     pub(super) fn committed(self) {
-        self.set_referenced();
+        self.hold.keep();
     }
 
     /// Leaves the file and its intent in place, because it is unknown whether a row refers to the
     /// content. The next start's sweep decides by the row.
     pub(super) fn leave(mut self) {
         self.intent.disable_cleanup(true);
-        self.set_referenced();
-    }
-
-    fn set_referenced(&self) {
-        if let Some(state) = self.blobs.pending().get_mut(&self.sha256) {
-            state.unreferenced = false;
-        }
+        self.hold.keep();
     }
 }
 
 impl Drop for PendingBlob {
     fn drop(&mut self) {
-        let mut pending = self.blobs.pending();
-        let Some(state) = pending.get_mut(&self.sha256) else { return };
-        state.holders -= 1;
-        if state.holders > 0 {
-            return;
-        }
-        if state.unreferenced
-            && let Err(failure) = remove_if_there(&self.blobs.path(&self.sha256))
-        {
-            tracing::error!(%failure, "cannot remove code that got no version");
-        }
-        pending.remove(&self.sha256);
+        self.hold.end(|| remove_if_there(&self.blobs.path(self.hold.sha256())));
     }
 }
 
@@ -261,7 +214,7 @@ mod tests {
                 scope.spawn(|| drop(keep()));
             });
             assert_eq!(fs::read(blobs.path(&sha256)).unwrap(), b"code", "round {round}");
-            assert!(blobs.inner.pending().is_empty());
+            assert_eq!(blobs.inner.holds.len(), 0);
             drop(blobs.keep_bytes(&sha256, b"code").unwrap());
             assert!(blobs.path(&sha256).exists(), "it has a row");
         }

@@ -10,6 +10,7 @@ mod columns;
 mod engine;
 mod files;
 mod functions;
+mod holds;
 mod inbox;
 mod inbox_files;
 mod keys;
