@@ -20,6 +20,7 @@ use super::auth::{AuthHead, AuthRequest};
 use super::cache::{CacheEpoch, CacheKey, ResponseCache};
 use super::call::Call;
 use super::dialect::Dialect;
+use super::drain::Drains;
 use super::extract::Once;
 use super::operation::{BodyRule, Operation};
 use super::refusal::{Reason, Refused, Unserved};
@@ -39,6 +40,7 @@ pub(super) struct Gate {
     pub(super) dialect: &'static Dialect,
     pub(super) app: App,
     pub(super) cache: Arc<ResponseCache>,
+    pub(super) drains: Drains,
     pub(super) operations: Vec<Operation>,
 }
 
@@ -179,7 +181,8 @@ impl Gate {
         if let Err(refused) = self.check_head(head, &body, named) {
             // A client that waits for `100 Continue` has sent no body.
             if !head.headers.contains_key(EXPECT) {
-                self.app.drop_body(body).await;
+                // The caller is not verified, and not counted against its key's rate.
+                self.app.drop_body(self.drains.bound(body, 0)).await;
             }
             return Err(refused);
         }
@@ -189,7 +192,7 @@ impl Gate {
         if head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit {
             return Err(RequestError::body_size(limit, body.size_hint().lower()).into());
         }
-        Ok(self.app.spool(body, limit, measure).await?)
+        Ok(self.app.spool(self.drains.bound(body, limit), limit, measure).await?)
     }
 
     /// Requires credentials in the head, of a key whose role covers the operation, before a body of

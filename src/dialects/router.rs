@@ -8,6 +8,7 @@ use axum::routing::{MethodFilter, on};
 
 use super::cache::ResponseCache;
 use super::dialect::Dialect;
+use super::drain::Drains;
 use super::gate::Gate;
 use super::operation::Operation;
 use crate::app::App;
@@ -15,13 +16,13 @@ use crate::app::App;
 /// Builds the routes of one dialect. Sets no fallback: the server has one for all.
 ///
 /// Every path is also routed with a `/` at its end: vendors' documents show both.
-pub fn routes(dialect: &'static Dialect, app: &App) -> Router<App> {
+pub fn routes(dialect: &'static Dialect, app: &App, drains: &Drains) -> Router<App> {
     let cache = Arc::new(ResponseCache::default());
     let (actions, others): (Vec<_>, Vec<_>) =
         (dialect.operations)().into_iter().partition(|operation| operation.route.is_shared);
     let gate = |operations: Vec<Operation>| {
-        let (app, cache) = (app.clone(), Arc::clone(&cache));
-        Arc::new(Gate { dialect, app, cache, operations })
+        let (app, cache, drains) = (app.clone(), Arc::clone(&cache), drains.clone());
+        Arc::new(Gate { dialect, app, cache, drains, operations })
     };
     let router = others.into_iter().fold(Router::new(), |router, operation| {
         let (methods, paths) = (operation.route.methods, operation.route.paths.clone());

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::catalog::{Catalog, Clock, IdSource, InboxLimits};
 use crate::config::{Auth, Config};
-use crate::dialects::{self, DIALECTS, Dialect, Unserved};
+use crate::dialects::{self, DIALECTS, Dialect, Drains, Unserved};
 use crate::store::{OpenError, Store};
 use connections::{Connections, Limits};
 use signals::Hangups;
@@ -120,10 +120,18 @@ fn router(app: &App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(readyz))
         .route("/code/{sha256}/{file}", get(downloads::download));
+    // As many as uploads: the setting says how many large bodies the machine can take at once.
+    let drains = Drains::new(app.config().max_uploads);
+    let refusing = |unserved| {
+        let drains = drains.clone();
+        move |State(app): State<App>, request: Request| async move {
+            refuse(&app, &drains, request, unserved).await
+        }
+    };
     enabled(app.config())
-        .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app)))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method)
+        .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app, &drains)))
+        .fallback(refusing(Unserved::Path))
+        .method_not_allowed_fallback(refusing(Unserved::Method))
         .with_state(app.clone())
 }
 
@@ -132,21 +140,13 @@ fn enabled(config: &Config) -> impl Iterator<Item = &'static Dialect> {
     DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|name| name == dialect.name))
 }
 
-async fn unknown_path(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Unserved::Path).await
-}
-
-async fn unknown_method(State(app): State<App>, request: Request) -> Response {
-    refuse(&app, request, Unserved::Method).await
-}
-
 /// Refuses a request that no operation serves.
-async fn refuse(app: &App, request: Request, unserved: Unserved) -> Response {
+async fn refuse(app: &App, drains: &Drains, request: Request, unserved: Unserved) -> Response {
     let (head, body) = request.into_parts();
     // A client that is still sending would see its connection reset instead of the response. One
     // that sent `Expect` has sent no body yet.
     if !head.headers.contains_key(EXPECT) {
-        app.drop_body(body).await;
+        app.drop_body(drains.bound(body, 0)).await;
     }
     let refused = dialects::refuse_unserved(app, &head, &app.config().dialects, unserved);
     refused.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())

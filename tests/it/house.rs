@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that dialects share; each may import those above it.
-const SHARED: [&str; 23] = [
+const SHARED: [&str; 24] = [
     "answer",
     "params",
     "signing",
@@ -57,6 +57,7 @@ const SHARED: [&str; 23] = [
     "links",
     "dialect",
     "cache",
+    "drain",
     "upload",
     "stream",
     "gate",

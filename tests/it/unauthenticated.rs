@@ -1,6 +1,7 @@
 //! Requests without a valid key are refused by their head, before the body costs disk or memory.
 
 use std::fs;
+use std::io::Write;
 
 use layerbase::config::Auth;
 use layerbase::domain::Role;
@@ -88,4 +89,35 @@ fn expect_continue_without_a_key_is_answered_401() {
                 Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
     let mut stream = raw::sent(server.base(), head.as_bytes());
     assert_eq!(raw::answer(&mut stream).status, 401);
+}
+
+/// Sends a refused upload of 32 MiB; returns whether the server read all of it.
+fn is_drained(server: &TestServer, path: &str) -> bool {
+    let length = 32 << 20;
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    let mut stream = raw::sent(server.base(), head.as_bytes());
+    if stream.write_all(&vec![7; length]).is_err() {
+        return false;
+    }
+    let status = raw::answer(&mut stream).status;
+    assert!([401, 404, 413].contains(&status), "{path}: {status}");
+    true
+}
+
+#[test]
+fn long_refused_bodies_are_read_only_with_a_permit() {
+    let versions = "/api/v1/layers/demo/versions";
+    for permits in [1, 0] {
+        let unsigned = TestServer::start_with(|config| {
+            config.auth = Auth::On;
+            config.max_uploads = permits;
+        });
+        assert_eq!(is_drained(&unsigned, versions), permits > 0, "no key, {permits} permits");
+        assert_eq!(is_drained(&unsigned, "/nowhere"), permits > 0, "no path, {permits} permits");
+        let oversized = TestServer::start_with(|config| {
+            config.max_body = Some(100 << 10);
+            config.max_uploads = permits;
+        });
+        assert_eq!(is_drained(&oversized, versions), permits > 0, "too long, {permits} permits");
+    }
 }
