@@ -25,7 +25,7 @@ use super::extract::Once;
 use super::operation::{BodyRule, Operation};
 use super::refusal::{Reason, Refused, Unserved};
 use crate::app::App;
-use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError};
+use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError, RequestLimit};
 use crate::ingest::Spool;
 
 /// A body up to this many bytes is spooled before its credentials are checked: checking them twice
@@ -66,7 +66,8 @@ impl Gate {
                         with --auth on";
             return Err(CatalogError::invalid(Field::FetchSite, rule).into());
         }
-        let named = self.named(&head);
+        let choice = self.choose(&head);
+        let named = choice.operation();
         // Where the body is the code, the query holds text that is stored.
         if named.is_some_and(|named| named.body == BodyRule::Raw) && !is_utf8(head.uri.query()) {
             return Err(CatalogError::invalid(Field::Query, "must be UTF-8").into());
@@ -74,7 +75,7 @@ impl Gate {
         let spool = if body.is_end_stream() {
             Spool::empty()
         } else {
-            Box::pin(self.receive(&head, body, named).instrument(span(call))).await?
+            Box::pin(self.receive(call, &head, body, choice).instrument(span(call))).await?
         };
         // Taken after the body has arrived, so that a slow client holds no permit.
         let _permit = self.app.start_request()?;
@@ -104,11 +105,16 @@ impl Gate {
         Box::pin(run.instrument(span(call))).await
     }
 
-    /// Returns the operation that a request's head names.
-    fn named(&self, head: &Parts) -> Option<&Operation> {
-        match &self.dialect.actions {
-            Some(actions) => (actions.resolve)(head).and_then(|name| self.action(&name)),
-            None => self.operations.first(),
+    /// Chooses the operation by a request's head.
+    fn choose(&self, head: &Parts) -> Choice<'_> {
+        let Some(actions) = &self.dialect.actions else {
+            return self.operations.first().map_or(Choice::Unknown, Choice::Named);
+        };
+        match (actions.resolve)(head) {
+            Some(name) => self.action(&name).map_or(Choice::Unknown, Choice::Named),
+            // The body of a safe method has no meaning.
+            None if actions.parse.is_some() && !head.method.is_safe() => Choice::ByBody,
+            None => Choice::Unknown,
         }
     }
 
@@ -174,11 +180,12 @@ impl Gate {
     /// Spools the body, unless the head alone is refused.
     async fn receive(
         &self,
+        call: &Call,
         head: &Parts,
         body: HttpBody,
-        named: Option<&Operation>,
+        choice: Choice<'_>,
     ) -> Result<Spool, Refused> {
-        if let Err(refused) = self.check_head(head, &body, named) {
+        if let Err(refused) = self.check_head(head, &body, choice.operation()) {
             // A client that waits for `100 Continue` has sent no body.
             if !head.headers.contains_key(EXPECT) {
                 // The caller is not verified, and not counted against its key's rate.
@@ -186,13 +193,21 @@ impl Gate {
             }
             return Err(refused);
         }
-        let rule = self.body_rule(named);
+        let rule = self.body_rule(choice);
         let limit = rule.limit(self.dialect.upload_limit, &self.app);
         let measure = rule.measure(self.app.verifies_signatures(), head);
+        let refuse = |error: RequestError| match (&error, choice) {
+            // The limit is not that of the operation which the client means.
+            (RequestError::Limit { what: RequestLimit::BodySize, .. }, Choice::Unknown) => {
+                (self.dialect.unserved)(call, Unserved::Path)
+            }
+            _ => error.into(),
+        };
         if head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit {
-            return Err(RequestError::body_size(limit, body.size_hint().lower()).into());
+            return Err(refuse(RequestError::body_size(limit, body.size_hint().lower())));
         }
-        Ok(self.app.spool(self.drains.bound(body, limit), limit, measure).await?)
+        let body = self.drains.bound(body, limit);
+        self.app.spool(body, limit, measure).await.map_err(refuse)
     }
 
     /// Requires credentials in the head, of a key whose role covers the operation, before a body of
@@ -219,11 +234,37 @@ impl Gate {
         Ok(())
     }
 
-    /// Returns the rule for the body; the widest one when the body may name the action.
-    fn body_rule(&self, named: Option<&Operation>) -> BodyRule {
+    /// Returns the rule for the body: the widest one where the body names the action, and the
+    /// narrowest one where nothing names an action that exists.
+    fn body_rule(&self, choice: Choice<'_>) -> BodyRule {
         let limit = |rule: &BodyRule| rule.limit(self.dialect.upload_limit, &self.app);
-        let widest = || self.operations.iter().map(|operation| operation.body).max_by_key(limit);
-        named.map(|operation| operation.body).or_else(widest).unwrap_or(BodyRule::Small)
+        let rules = || self.operations.iter().map(|operation| operation.body);
+        match choice {
+            Choice::Named(operation) => operation.body,
+            Choice::ByBody => rules().max_by_key(limit).unwrap_or(BodyRule::Small),
+            Choice::Unknown => BodyRule::Small,
+        }
+    }
+}
+
+/// The operation of a request, as far as its head decides.
+#[derive(Clone, Copy)]
+enum Choice<'g> {
+    /// The head names this operation.
+    Named(&'g Operation),
+    /// The body names the operation.
+    ByBody,
+    /// The head names an operation that does not exist, or nothing names one.
+    Unknown,
+}
+
+impl<'g> Choice<'g> {
+    /// Returns the operation that the head names.
+    fn operation(self) -> Option<&'g Operation> {
+        match self {
+            Self::Named(operation) => Some(operation),
+            Self::ByBody | Self::Unknown => None,
+        }
     }
 }
 

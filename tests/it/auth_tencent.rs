@@ -1,5 +1,6 @@
 //! Tencent's v1 signature over a form too long for memory, and its v3 signature on requests without
-//! `X-TC-Action`, a header that it does not cover; roles and cached lists; against a whole server.
+//! `X-TC-Action`, a header that it does not cover; roles, unknown actions and cached lists; against
+//! a whole server.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -10,7 +11,7 @@ use sha1::Sha1;
 use crate::clouds;
 use crate::support::server::START;
 use crate::support::sign::TestKey;
-use crate::support::{Request, TestServer, zips};
+use crate::support::{Request, TestServer, raw, zips};
 
 const KEY_ID: &str = "AKIDLONGFORM0001";
 const SECRET: &str = "secret-of-a-long-form";
@@ -138,4 +139,25 @@ fn a_cached_list_has_each_request_s_id_and_ends_with_the_next_write() {
     );
     assert_eq!(ask(&server, "PublishLayerVersion", &publication)["LayerVersion"], 1);
     assert_eq!(list()["TotalCount"], 1);
+}
+
+/// A client that waits for `100 Continue` shows whether the server wants the body.
+#[test]
+fn a_large_body_for_an_unknown_action_is_not_received() {
+    let server = TestServer::start();
+    let ask = |action: &str, length: usize| {
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nX-TC-Action: {action}\r\nX-TC-Version: 2018-04-16\r\n\
+             Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        raw::answer(&mut raw::sent(server.base(), head.as_bytes()))
+    };
+    assert_eq!(ask("PublishLayerVersion", 9_000_000).status, 100);
+    assert_eq!(ask("RunInstances", 1000).status, 100);
+    let refusal = ask("RunInstances", 9_000_000);
+    assert_eq!(refusal.json()["Response"]["Error"]["Code"], "InvalidAction");
+    let body = vec![b' '; 3_000_000];
+    let request = Request::new("POST", "/").header("X-TC-Action", "RunInstances").body(body);
+    let refusal = server.send(&request).json();
+    assert_eq!(refusal["Response"]["Error"]["Code"], "InvalidAction");
 }
