@@ -22,7 +22,7 @@ use super::call::Call;
 use super::dialect::Dialect;
 use super::drain::Drains;
 use super::extract::Once;
-use super::operation::{BodyRule, Operation};
+use super::operation::{BodyRule, Effect, Operation};
 use super::refusal::{Reason, Refused, Unserved};
 use crate::app::App;
 use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError, RequestLimit};
@@ -34,6 +34,9 @@ const UNCHECKED_MAX: u64 = 16 << 10;
 
 /// `Retry-After` in seconds, for a client that met a limit or a full disk.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The header by which browsers say whether a page of another site sends a request.
+const FETCH_SITE: &str = "sec-fetch-site";
 
 /// The gate of one path and method: with one operation, or the actions that share them.
 pub(super) struct Gate {
@@ -61,13 +64,9 @@ impl Gate {
     /// Receiving a body and running the handler are boxed and have a span: their state would
     /// enlarge this future, and a span would cost, even for requests that need neither.
     async fn process(&self, call: &Call, head: Parts, body: HttpBody) -> Result<Response, Refused> {
-        if !self.app.verifies_signatures() && is_from_another_site(&head) {
-            let rule = "is another site's: its pages must change nothing here; ask for signatures \
-                        with --auth on";
-            return Err(CatalogError::invalid(Field::FetchSite, rule).into());
-        }
         let choice = self.choose(&head);
         let named = choice.operation();
+        self.check_site(&head, named)?;
         // Where the body is the code, the query holds text that is stored.
         if named.is_some_and(|named| named.body == BodyRule::Raw) && !is_utf8(head.uri.query()) {
             return Err(CatalogError::invalid(Field::Query, "must be UTF-8").into());
@@ -103,6 +102,22 @@ impl Gate {
         }
         let run = self.run(call, head, spool, caller, named, cache_key);
         Box::pin(run.instrument(span(call))).await
+    }
+
+    /// Refuses a request that a browser sends for a page of another site, whose visitors would then
+    /// change the catalog. Where signatures are required, such a request has none.
+    ///
+    /// The operation decides, since some clouds write by GET: a safe method is exempt only where the
+    /// operation does not write. Every other method is refused, before the body names an operation.
+    fn check_site(&self, head: &Parts, named: Option<&Operation>) -> Result<(), Refused> {
+        let writes = named.is_some_and(|operation| operation.effect == Effect::Write);
+        let is_checked = !self.app.verifies_signatures() && (writes || !head.method.is_safe());
+        if is_checked && head.headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
+            let rule = "is another site's: its pages must change nothing here; ask for signatures \
+                        with --auth on";
+            return Err(CatalogError::invalid(Field::FetchSite, rule).into());
+        }
+        Ok(())
     }
 
     /// Chooses the operation by a request's head.
@@ -157,6 +172,7 @@ impl Gate {
         };
         let is_named = named.is_some_and(|named| named.name == operation.name);
         if !is_named {
+            self.check_site(&head, Some(operation))?;
             caller.must_be(operation.effect.role())?;
         }
         let (dialect, name) = (self.dialect.name, operation.name);
@@ -293,13 +309,6 @@ fn finish(dialect: &Dialect, call: &Call, response: Response) -> Response {
 
 fn span(call: &Call) -> tracing::Span {
     tracing::info_span!("request", id = %call.request_id)
-}
-
-/// Whether a browser sends the request for a page of another site, whose visitors would then change
-/// the catalog.
-fn is_from_another_site(head: &Parts) -> bool {
-    !head.method.is_safe()
-        && head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 fn is_utf8(query: Option<&str>) -> bool {

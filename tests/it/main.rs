@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod auth_tencent;
 mod bounds;
+mod browsers;
 mod buckets;
 mod catalog;
 mod cli;
