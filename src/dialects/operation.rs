@@ -18,6 +18,7 @@ type Run =
     Arc<dyn Fn(Request, App) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
 /// One call of a cloud's API.
+#[derive(Clone)]
 pub struct Operation {
     /// In the vendor's own spelling.
     pub name: &'static str,
@@ -59,12 +60,14 @@ impl Effect {
 }
 
 /// The methods and paths of an operation.
+#[derive(Clone)]
 pub struct Route {
     /// The methods.
     pub(super) methods: MethodFilter,
     /// Every path.
     pub paths: Vec<String>,
-    /// Whether operations share the paths and methods, selected by the dialect's `Actions`.
+    /// Whether other operations may have the same paths and methods; the dialect's `Actions` then
+    /// select one.
     pub is_shared: bool,
 }
 
@@ -98,7 +101,7 @@ impl Route {
         Self::on(MethodFilter::DELETE, path)
     }
 
-    /// Shares methods and paths with the other actions of the dialect.
+    /// Answers on methods and paths that other actions of the dialect may have too.
     pub(super) fn action(methods: MethodFilter, paths: &[&str]) -> Self {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         Self { methods, paths, is_shared: true }
