@@ -113,6 +113,22 @@ struct Entries {
     answers: HashMap<Vec<u8>, Answer>,
 }
 
+impl Entries {
+    /// Inserts an answer. Without room for it, or in a newer epoch, all others are dropped first.
+    fn insert(&mut self, key: CacheKey, answer: Answer) {
+        let size = key.text.len() + answer.body.len();
+        if self.epoch != key.epoch || self.bytes + size > BYTES_MAX {
+            *self = Self { epoch: key.epoch, ..Self::default() };
+        }
+        self.bytes += size;
+        let key_len = key.text.len();
+        // Two requests for the same answer may run at once.
+        if let Some(replaced) = self.answers.insert(key.text, answer) {
+            self.bytes -= key_len + replaced.body.len();
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Answer {
     media_type: Option<HeaderValue>,
@@ -156,14 +172,9 @@ impl ResponseCache {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let media_type = head.headers.get(CONTENT_TYPE).cloned();
         let mut entries = self.entries();
-        if key.epoch < entries.epoch {
-            return Response::from_parts(head, Body::from(body));
+        if key.epoch >= entries.epoch {
+            entries.insert(key, Answer { media_type, body: body.clone() });
         }
-        if entries.epoch != key.epoch || entries.bytes + body.len() > BYTES_MAX {
-            *entries = Entries { epoch: key.epoch, ..Entries::default() };
-        }
-        entries.bytes += body.len() + key.text.len();
-        entries.answers.insert(key.text, Answer { media_type, body: body.clone() });
         drop(entries);
         Response::from_parts(head, Body::from(body))
     }
@@ -177,5 +188,48 @@ impl ResponseCache {
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(first: u8, len: usize) -> CacheKey {
+        CacheKey { epoch: CacheEpoch::default(), text: vec![first; len] }
+    }
+
+    fn answer(len: usize) -> Answer {
+        Answer { media_type: None, body: vec![b'x'; len].into() }
+    }
+
+    /// Returns the bytes of all keys and answers.
+    fn held(entries: &Entries) -> usize {
+        entries.answers.iter().map(|(key, answer)| key.len() + answer.body.len()).sum()
+    }
+
+    #[test]
+    fn capacity_counts_keys_and_answers() {
+        for (key_len, answer_len) in [(100_000, 10), (10, 100_000), (100_000, 100_000)] {
+            let mut entries = Entries::default();
+            for first in 0..200 {
+                entries.insert(key(first, key_len), answer(answer_len));
+                assert_eq!(entries.bytes, held(&entries));
+                assert!(entries.bytes <= BYTES_MAX, "{} after {first}", entries.bytes);
+            }
+            assert!(entries.bytes > 0);
+        }
+    }
+
+    #[test]
+    fn a_replaced_answer_is_counted_once() {
+        let mut entries = Entries::default();
+        for len in [1000, 10, 500] {
+            entries.insert(key(1, 20), answer(len));
+            assert_eq!((entries.bytes, entries.answers.len()), (20 + len, 1));
+        }
+        let next = CacheKey { epoch: CacheEpoch(1, 0, 0), ..key(2, 30) };
+        entries.insert(next, answer(40));
+        assert_eq!((entries.bytes, entries.answers.len()), (70, 1));
     }
 }
