@@ -34,6 +34,8 @@ const EXPIRES_MAX: i64 = 7 * 24 * 60 * 60;
 pub(super) enum Problem {
     /// As signatures of any scheme.
     Denied(Denied),
+    /// The credential is not of the service, for this reason.
+    WrongScope(String),
     /// A presigned URL has expired.
     Expired,
 }
@@ -126,18 +128,18 @@ impl Signature {
     }
 
     /// Reads the signature without checking its time.
-    pub(super) fn parse(head: &Parts, service: &str) -> Result<Self, Denied> {
+    pub(super) fn parse(head: &Parts, service: &str) -> Result<Self, Problem> {
         if let Some(sent) = signing::header(head, "authorization") {
             return Self::from_header(head, sent, service);
         }
         let query = Params::parse(head.uri.query().unwrap_or_default());
         match query.raw("X-Amz-Signature") {
             Some(_) => Self::from_query(&query, service),
-            None => Err(Denied::Missing),
+            None => Err(Denied::Missing.into()),
         }
     }
 
-    fn from_header(head: &Parts, sent: &str, service: &str) -> Result<Self, Denied> {
+    fn from_header(head: &Parts, sent: &str, service: &str) -> Result<Self, Problem> {
         let fields = sent.strip_prefix(ALGORITHM).filter(|fields| fields.starts_with(' '));
         let fields = fields.ok_or(Denied::Malformed("only AWS4-HMAC-SHA256 is known"))?;
         let required = |name: &str| {
@@ -150,11 +152,11 @@ impl Signature {
         Self::new(credential, time, names, required("Signature")?, None, service)
     }
 
-    fn from_query(query: &Params, service: &str) -> Result<Self, Denied> {
+    fn from_query(query: &Params, service: &str) -> Result<Self, Problem> {
         let required =
             |name: &str| query.raw(name).ok_or(Denied::Malformed("a part of X-Amz- is missing"));
         if required("X-Amz-Algorithm")? != ALGORITHM {
-            return Err(Denied::Malformed("only AWS4-HMAC-SHA256 is known"));
+            return Err(Denied::Malformed("only AWS4-HMAC-SHA256 is known").into());
         }
         let seconds = required("X-Amz-Expires")?.parse().ok();
         let seconds = seconds.filter(|seconds| (1..=EXPIRES_MAX).contains(seconds));
@@ -176,21 +178,22 @@ impl Signature {
         signature: &str,
         lifetime: Option<SignedDuration>,
         service: &str,
-    ) -> Result<Self, Denied> {
-        let (key_id, scope) = CredentialScope::split(credential)
-            .filter(|(_, scope)| CredentialScope::service(scope) == Some(service))
-            .ok_or(Denied::Malformed(
-                "the credential must be <key id>/<date>/<region>/s3/aws4_request",
-            ))?;
+    ) -> Result<Self, Problem> {
+        let parts = CredentialScope::split(credential)
+            .filter(|(_, scope)| CredentialScope::service(scope) == Some(service));
+        let Some((key_id, scope)) = parts else {
+            let form = format!("<key id>/<date>/<region>/{service}/{TERMINATION}");
+            return Err(Problem::WrongScope(format!("the credential must be {form}")));
+        };
         let signed = signing::basic_time(&time)
             .and_then(|signed| Offset::UTC.to_timestamp(signed).ok())
             .ok_or(Denied::Malformed("the time of signing must be like 20260102T030405Z"))?;
         if scope.split('/').next() != time.get(..8) {
-            return Err(Denied::Malformed("the credential is of another day than the time"));
+            return Err(Denied::Malformed("the credential is of another day than the time").into());
         }
         let names = signing::signed_names(signed_headers);
         if !names.is_some_and(|names| names.contains(&"host")) {
-            return Err(Denied::Malformed("the signed headers must be names and have host"));
+            return Err(Denied::Malformed("the signed headers must be names and have host").into());
         }
         Ok(Self {
             key_id: key_id.to_owned(),
@@ -297,6 +300,8 @@ pub(super) fn single_blanks(lines: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+
     use super::*;
 
     #[test]
@@ -315,5 +320,23 @@ mod tests {
         assert_eq!(service(&none, query), Some(Some("s3".to_owned())));
         assert_eq!(service(&none, "X-Amz-Signature=0"), Some(None));
         assert_eq!(service(&none, "list-type=2"), None);
+    }
+    #[test]
+    fn a_credential_of_another_service_is_refused_in_the_words_of_the_own_one() {
+        for (service, other) in [("s3", "lambda"), ("lambda", "s3")] {
+            let sent = format!(
+                "{ALGORITHM} Credential=AK/20260102/local/{other}/{TERMINATION}, \
+                 SignedHeaders=host, Signature=0"
+            );
+            let request = Request::builder().header(AUTHORIZATION, sent);
+            let request = request.header("x-amz-date", "20260102T000000Z").body(()).unwrap();
+            let (head, ()) = request.into_parts();
+            let Err(Problem::WrongScope(reason)) = Signature::parse(&head, service) else {
+                panic!("{other} is taken for {service}");
+            };
+            let form = format!("<key id>/<date>/<region>/{service}/aws4_request");
+            assert_eq!(reason, format!("the credential must be {form}"));
+            assert!(Signature::parse(&head, other).is_ok());
+        }
     }
 }

@@ -37,6 +37,12 @@ impl ApiError {
         Self { status: Some(status), ..Self::new(S3ErrorCode::Custom(code.into()), message) }
     }
 
+    /// The signature or its credential cannot be read.
+    fn unreadable(reason: &str) -> Self {
+        let message = format!("the signature cannot be read: {reason}");
+        Self::new(S3ErrorCode::AuthorizationHeaderMalformed, message)
+    }
+
     /// A parameter breaks a rule.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(S3ErrorCode::InvalidArgument, message)
@@ -200,6 +206,7 @@ impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::Denied(denied) => denied.into(),
+            Problem::WrongScope(reason) => Self::unreadable(&reason),
             Problem::Expired => Self::new(S3ErrorCode::AccessDenied, "Request has expired"),
         }
     }
@@ -212,10 +219,7 @@ impl From<Denied> for ApiError {
                 S3ErrorCode::AccessDenied,
                 "this server asks for a signature: AWS Signature Version 4 with a key of its own",
             ),
-            Denied::Malformed(reason) => Self::new(
-                S3ErrorCode::AuthorizationHeaderMalformed,
-                format!("the signature cannot be read: {reason}"),
-            ),
+            Denied::Malformed(reason) => Self::unreadable(reason),
             Denied::UnknownKey(id) => {
                 Self::new(S3ErrorCode::InvalidAccessKeyId, format!("there is no access key '{id}'"))
             }
