@@ -91,7 +91,7 @@ impl Named {
 /// Reads a bucket's name. No bucket is called `s3`: from the root its path would be the prefix.
 pub(super) fn read_bucket(name: String) -> Result<BucketName, CatalogError> {
     if name == PREFIX.trim_start_matches('/') {
-        let reason = format!("must not be '{name}' at this door");
+        let reason = format!("must not be '{name}', which is the path of this API");
         return Err(CatalogError::invalid(Field::Bucket, reason));
     }
     BucketName::parse(name)
