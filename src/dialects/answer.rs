@@ -9,6 +9,9 @@ use serde::Serialize;
 /// The media type of most clouds' answers, without parameters: some clients compare the full text.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// `Retry-After` in seconds: a limit, a full disk or a locked catalog may be gone by then.
+pub const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
 /// Initial capacity of an answer: enough for most; a page of rows grows from it in few steps.
 const ANSWER_USUAL: usize = 1024;
 

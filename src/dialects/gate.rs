@@ -9,13 +9,14 @@ use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::http::header::{EXPECT, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderValue, StatusCode};
+use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
+use super::answer::RETRY_SECONDS;
 use super::auth::{AuthHead, AuthRequest};
 use super::cache::{CacheEpoch, CacheKey, ResponseCache};
 use super::call::Call;
@@ -31,9 +32,6 @@ use crate::ingest::Spool;
 /// A body up to this many bytes is spooled before its credentials are checked: checking them twice
 /// would cost more.
 const UNCHECKED_MAX: u64 = 16 << 10;
-
-/// `Retry-After` in seconds, for a client that met a limit or a full disk.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// The header by which browsers say whether a page of another site sends a request.
 const FETCH_SITE: &str = "sec-fetch-site";

@@ -46,6 +46,7 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::domain::KnownDialects;
+pub use answer::RETRY_SECONDS;
 pub use call::Call;
 pub use dialect::Dialect;
 pub use drain::Drains;

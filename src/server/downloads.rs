@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
-    RANGE,
+    RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::app::App;
+use crate::dialects::RETRY_SECONDS;
 use crate::dialects::links::{self, LinkRefusal};
 use crate::domain::{Artifact, CatalogError};
 
@@ -58,8 +59,14 @@ fn gone() -> Response {
     refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
 }
 
-fn failed(failure: &dyn std::fmt::Debug) -> Response {
+fn failed(failure: &CatalogError) -> Response {
     tracing::error!(?failure, "a download failed");
+    if let CatalogError::Unavailable { .. } = failure {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = refuse(status, "ServiceUnavailable", &failure.to_string());
+        response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+        return response;
+    }
     refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "An internal error has occurred.")
 }
 
@@ -135,7 +142,7 @@ async fn serve_code(
                 Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
             response
         }
-        Err(failure) => failed(&failure),
+        Err(failure) => failed(&failure.into()),
     }
 }
 
@@ -169,6 +176,16 @@ fn one_range(header: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_locked_catalog_is_a_temporary_fault() {
+        let locked = CatalogError::Unavailable { what: "the catalog", source: "/path".into() };
+        for (failure, status) in [(locked, 503), (CatalogError::internal("/path"), 500)] {
+            let response = failed(&failure);
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        }
+    }
 
     #[test]
     fn ranges_are_parsed_as_in_rfc_9110() {

@@ -3,10 +3,13 @@
 //! Must not know what the catalog checks.
 
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::app::App;
+use crate::dialects::RETRY_SECONDS;
 
 /// How long the result of a check is reused: any client may ask, and each check writes.
 const CHECK_PERIOD: SignedDuration = SignedDuration::from_secs(1);
@@ -23,7 +26,7 @@ pub(super) async fn healthz() -> StatusCode {
 /// Returns 200 when rows can be read and written and uploads can be staged, 503 otherwise.
 ///
 /// The last check counts while it is less than a second old. Requests during a check wait for it.
-pub(super) async fn readyz(app: &App, last: &LastCheck) -> (StatusCode, &'static str) {
+pub(super) async fn readyz(app: &App, last: &LastCheck) -> Response {
     let mut last = last.0.lock().await;
     let now = app.clock().now();
     let is_fresh = |at: &Timestamp| {
@@ -37,9 +40,10 @@ pub(super) async fn readyz(app: &App, last: &LastCheck) -> (StatusCode, &'static
     };
     *last = known.or(Some((now, is_ready)));
     if is_ready {
-        (StatusCode::OK, "ready\n")
+        "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: see the log\n")
+        let wait = [(RETRY_AFTER, RETRY_SECONDS)];
+        (StatusCode::SERVICE_UNAVAILABLE, wait, "not ready: see the log\n").into_response()
     }
 }
 

@@ -163,7 +163,11 @@ fn oversized_upload_is_answered_413() {
 #[test]
 fn readiness_is_checked_once_per_second() {
     let server = TestServer::start();
-    let ready = || server.send(&Request::get("/readyz")).status;
+    let ready = || {
+        let answer = server.send(&Request::get("/readyz"));
+        assert_eq!(answer.header("Retry-After"), Some("1").filter(|_| answer.status == 503));
+        answer.status
+    };
     assert_eq!(ready(), 200);
     let (incoming, away) = (server.data().join("incoming"), server.data().join("away"));
     std::fs::rename(&incoming, &away).unwrap();
