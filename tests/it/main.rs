@@ -22,6 +22,7 @@ mod inbox;
 mod keys;
 mod lists;
 mod mutations;
+mod openyuanrong;
 mod oss;
 mod papers;
 mod readme;

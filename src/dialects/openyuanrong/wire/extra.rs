@@ -147,6 +147,12 @@ impl Extra {
         self.copied == hex::encode(code.digests.sha256)
     }
 
+    /// Whether a function's code is the copy of the object that the function names.
+    pub(crate) fn has_copy(state: &FunctionVersion) -> Result<bool, CatalogError> {
+        let Some(code) = &state.code else { return Ok(false) };
+        Ok(Self::of(state)?.is_copy(code))
+    }
+
     /// Clears all that is stored of the object.
     pub(crate) fn leave_bucket(&mut self) {
         self.copied.clear();
