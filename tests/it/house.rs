@@ -1,5 +1,7 @@
 //! The house rules that a program can check: arrows, names, lengths, nothing forgotten.
 
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use layerbase::dialects::{self, DIALECTS};
 
 use crate::golden;
+use source::{code, code_without_tests, module, names_crate, root, rust_files, words, words_after};
 
 /// Who may import whom: a module and the modules of ours that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -65,11 +68,30 @@ const SHARED: [&str; 24] = [
     "mod",
 ];
 
-/// Calls that read the wall clock or make something random, and the files that may have them: the
-/// sources of both, and the command line, which has no server to hand them in.
-const CHANCE: [&str; 5] =
-    ["SystemTime::now", "Timestamp::now", "Zoned::now", "Uuid::new_v4", "getrandom::"];
+/// Words of calls that read the wall clock or make something random, beside every `::now`; and the
+/// files that may have them: the sources of both, and the command line, which has no server to hand
+/// them in.
+const CHANCE: [&str; 15] = [
+    "elapsed",
+    "fastrand",
+    "getrandom",
+    "nanorand",
+    "new_v1",
+    "new_v4",
+    "new_v6",
+    "new_v7",
+    "OsRng",
+    "rand",
+    "rand_core",
+    "SysRng",
+    "SystemRandom",
+    "ThreadRng",
+    "thread_rng",
+];
 const CHANCE_FILES: [&str; 3] = ["src/catalog/mod.rs", "src/cli/mod.rs", "src/cli/folder.rs"];
+
+/// The files below `dialects` that may ask for a role: the effects have it, and the gate asks.
+const ROLE_FILES: [&str; 2] = ["dialects/gate.rs", "dialects/operation.rs"];
 
 /// Modules that wait for clients and storages, and so measure time.
 const TIMED: [&str; 2] = ["app", "server"];
@@ -78,105 +100,6 @@ const TIMED: [&str; 2] = ["app", "server"];
 const DIALECT_FILES: [&str; 6] = ["mod", "routes", "wire", "errors", "auth", "paging"];
 
 const LINES_MAX: usize = 500;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn rust_files(folder: &str) -> Vec<PathBuf> {
-    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, files);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    let mut files = Vec::new();
-    walk(&root().join(folder), &mut files);
-    files.sort();
-    files
-}
-
-/// The module right below `src` that a file is in.
-fn module(path: &Path) -> String {
-    let below = path.strip_prefix(root().join("src")).unwrap();
-    let first = below.components().next().unwrap().as_os_str().to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// The code of a file, without its comments.
-fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The code of a file that is compiled without tests; nothing for a file of tests.
-fn code_without_tests(path: &Path) -> String {
-    let below = path.strip_prefix(root()).unwrap();
-    let is_test = |part: &std::ffi::OsStr| {
-        let name = part.to_string_lossy();
-        ["tests", "mutations", "samples"].contains(&name.trim_end_matches(".rs"))
-    };
-    if below.iter().any(is_test) {
-        return String::new();
-    }
-    let code = code(path);
-    let end = code.find("#[cfg(test)]\nmod tests {");
-    code[..end.unwrap_or(code.len())].to_owned()
-}
-
-/// The words that follow `prefix` in a text; of a group in braces, the first word of each member.
-fn words_after<'t>(text: &'t str, prefix: &str) -> Vec<&'t str> {
-    let mut words = Vec::new();
-    for (start, _) in text.match_indices(prefix) {
-        let rest = &text[start + prefix.len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => words.extend(members(group).into_iter().map(first_word)),
-            None => words.push(first_word(rest)),
-        }
-    }
-    words
-}
-
-fn first_word(text: &str) -> &str {
-    let text = text.trim_start();
-    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    &text[..end.unwrap_or(text.len())]
-}
-
-/// The members of a group whose opening brace has been read.
-fn members(text: &str) -> Vec<&str> {
-    let (mut members, mut start, mut depth) = (Vec::new(), 0, 0);
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            '}' => {
-                members.push(&text[start..at]);
-                break;
-            }
-            ',' if depth == 0 => {
-                members.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    members
-}
-
-#[test]
-fn groups_do_not_hide_an_import() {
-    let text = "use crate::{app::App, catalog::{Catalog, DeleteRule},\n    store};\n\
-                use crate::dialects::{self, tencent::wire};\nlet x = crate::config::Config;";
-    let found = ["app", "catalog", "store", "dialects", "config"];
-    assert_eq!(words_after(text, "crate::"), found);
-    assert_eq!(words_after(text, "dialects::"), ["self", "tencent"]);
-}
 
 #[test]
 fn modules_import_only_what_they_may() {
@@ -208,14 +131,14 @@ fn crates_stay_where_they_belong() {
     for path in rust_files("src") {
         let (module, code) = (module(&path), code(&path));
         for (name, homes) in CRATES {
-            let named =
-                code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"));
-            if named && !homes.contains(&module.as_str()) {
+            if names_crate(&code, name) && !homes.contains(&module.as_str()) {
                 broken.push(format!("{}: {name}", path.display()));
             }
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("package = "), "a crate with another name escapes this check");
 }
 
 /// `super` leads at most to the parent, so that it never leaves the module below `src`.
@@ -345,25 +268,72 @@ fn only_auth_files_make_callers() {
     }
 }
 
+/// The words in a code that ask for a role or compare one.
+fn role_words(code: &str) -> Vec<&str> {
+    words(code).filter(|word| ["must_be", "must_cover", "role", "Role"].contains(word)).collect()
+}
+
 #[test]
 fn no_handler_asks_for_a_role() {
-    for path in rust_files("src/dialects") {
-        if code_without_tests(&path).contains("must_be(") {
-            assert!(path.ends_with("dialects/gate.rs"), "{}", path.display());
-        }
+    for text in
+        ["caller.must_be(x)", "key.role.must_cover(x)", "match caller.role() {", "Role::Write"]
+    {
+        assert!(!role_words(text).is_empty(), "{text}");
     }
+    for path in rust_files("src/dialects").into_iter().chain(rust_files("src/server")) {
+        let code = code_without_tests(&path);
+        let mut found = role_words(&code);
+        // A caller has its key's role.
+        if path.ends_with("auth.rs") {
+            found.retain(|word| *word != "role");
+        }
+        let may_ask = ROLE_FILES.iter().any(|file| path.ends_with(file));
+        assert!(may_ask || found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+/// The words in a code that read the wall clock or make something random.
+fn chance_words(code: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = words(code).filter(|word| CHANCE.contains(word)).collect();
+    // Whatever the type is called; `Instant` has a rule of its own.
+    for (at, _) in code.match_indices("::now") {
+        let kind = words(&code[..at]).last().unwrap_or_default();
+        found.extend(Some(kind).filter(|kind| *kind != "Instant"));
+    }
+    found
+}
+
+#[test]
+fn every_source_of_chance_is_known() {
+    for text in [
+        "Timestamp::now()",
+        "jiff::Zoned::now()",
+        "UNIX_EPOCH.elapsed()",
+        "Uuid::now_v7()",
+        "Uuid::new_v4",
+        "rand::random::<u8>()",
+        "use rand as chance;",
+        "OsRng.fill(&mut bytes)",
+        "SystemRandom::new()",
+        "getrandom::fill(&mut bytes)",
+        "fastrand::u8(..)",
+    ] {
+        assert!(!chance_words(text).is_empty(), "{text}");
+    }
+    assert_eq!(chance_words("app.clock().now(); Instant::now(); Uuid::new_v5(a, b)"), [""; 0]);
 }
 
 #[test]
 fn clock_and_chance_are_handed_in() {
     let mut broken = Vec::new();
     for path in rust_files("src") {
-        let code = code_without_tests(&path);
+        let (code, is_timed) = (code_without_tests(&path), TIMED.contains(&&*module(&path)));
         let is_source = CHANCE_FILES.iter().any(|file| path.ends_with(file));
-        for call in CHANCE.into_iter().filter(|call| code.contains(call) && !is_source) {
-            broken.push(format!("{}: {call}", path.display()));
+        let is_allowed = |word: &str| is_source || (word == "elapsed" && is_timed);
+        for word in chance_words(&code).into_iter().filter(|word| !is_allowed(word)) {
+            broken.push(format!("{}: {word}", path.display()));
         }
-        if code.contains("Instant::now") && !TIMED.contains(&&*module(&path)) {
+        if code.contains("Instant::now") && !is_timed {
             broken.push(format!("{}: Instant::now", path.display()));
         }
     }
