@@ -101,6 +101,8 @@ const DIALECT_FILES: [&str; 6] = ["mod", "routes", "wire", "errors", "auth", "pa
 
 const LINES_MAX: usize = 500;
 
+const COLUMNS_MAX: usize = 100;
+
 #[test]
 fn modules_import_only_what_they_may() {
     let mut broken = Vec::new();
@@ -353,6 +355,14 @@ fn files_have_a_front_line_and_an_end() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Code is held to its width by rustfmt.
+#[test]
+fn the_map_is_within_its_width() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let is_long = |line: &&str| line.chars().count() > COLUMNS_MAX;
+    assert_eq!(text.lines().filter(is_long).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
