@@ -8,7 +8,7 @@ use crate::domain::{
     Noun, Order, Page, Role, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{self, LayerVersionInsert, View};
+use crate::store::{LayerVersionInsert, View};
 
 /// Whether a layer version that a function is bound to may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,19 +107,30 @@ impl Catalog {
         name.ok_or_else(|| CatalogError::not_found(Noun::Layer, uid))
     }
 
-    /// Passes layers, each with its newest version, to `visit` while they are read, in the byte
-    /// order of their names, and returns the name of the next layer.
+    /// Lists layers, each with its newest version, in the byte order of their names.
     ///
-    /// `from` is the smallest name that may appear; it need not exist. At most `limit` are passed.
+    /// `from` is the smallest name that may appear; it need not exist. The page has no `total`.
     pub fn list_layers(
         &self,
         tenant: &TenantId,
         filter: &LayerFilter,
         from: &str,
         limit: u64,
-        visit: impl FnMut(&LayerVersionRow<'_>) -> Result<(), CatalogError>,
+    ) -> Result<Page<LayerVersion>, CatalogError> {
+        self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
+    }
+
+    /// Like [`Catalog::list_layers`], for lists that show only some columns: passes the rows to
+    /// `visit` while they are read, and returns the name of the next layer.
+    pub fn visit_layers(
+        &self,
+        tenant: &TenantId,
+        filter: &LayerFilter,
+        from: &str,
+        limit: u64,
+        visit: impl FnMut(&LayerVersionRow<'_>),
     ) -> Result<Option<LayerName>, CatalogError> {
-        self.store.read(|view| view.list_layers_by_name(tenant, filter, from, limit, visit))
+        self.store.read(|view| view.visit_layers_by_name(tenant, filter, from, limit, visit))
     }
 
     /// Lists layers, each with its newest version, most recently published first; ties by name.
@@ -183,12 +194,6 @@ impl Catalog {
             }
         })
     }
-}
-
-/// Makes the whole version of a row that [`Catalog::list_layers`] passes; `Internal` if the stored
-/// JSON cannot be read.
-pub fn version_of(row: &LayerVersionRow<'_>) -> Result<LayerVersion, CatalogError> {
-    store::version_of(row)
 }
 
 /// Refuses, with `InUse`, to delete a version (all versions without `number`) that a function is

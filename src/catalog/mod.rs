@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use functions::CodeInput;
 use inbox::Completing;
 pub use inbox::InboxLimits;
-pub use layers::{DeleteRule, VersionRange, version_of};
+pub use layers::{DeleteRule, VersionRange};
 
 use crate::domain::{
     Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,

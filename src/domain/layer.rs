@@ -45,48 +45,45 @@ pub struct LayerVersion {
     pub created: Timestamp,
 }
 
-/// A layer version's row, with its lists as the JSON text that the catalog stores.
+/// What lists show of a layer and its newest version, borrowed from the row that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerVersionRow<'r> {
     /// The layer's name.
     pub name: &'r str,
-    /// The layer's uid.
-    pub layer_uid: &'r str,
     /// The tenants that may read the layer.
     pub acl: Acl,
-    /// The layer's tags: a JSON array of pairs of key and value.
-    pub tags: &'r str,
     /// The version's number.
     pub number: VersionNumber,
-    /// The version's uid.
-    pub uid: &'r str,
     /// Empty when none was given.
     pub description: &'r str,
     /// Empty when none was given.
     pub license: &'r str,
-    /// The runtimes in the order given: a JSON array of texts.
+    /// The runtimes in the order given, as the JSON array that the catalog stores.
     pub runtimes: &'r str,
-    /// The uploaded code.
-    pub code: Artifact,
+    /// The content's SHA-256.
+    pub sha256: [u8; 32],
+    /// The content's CRC-64/XZ.
+    pub crc64: u64,
+    /// The content's length in bytes.
+    pub size: u64,
     /// When it was published.
     pub created: Timestamp,
 }
 
-impl<'r> LayerVersionRow<'r> {
-    /// Returns the row of a version; `runtimes` and `tags` are its lists as JSON text.
-    pub fn of(version: &'r LayerVersion, runtimes: &'r str, tags: &'r str) -> Self {
-        Self {
-            name: version.layer.name.as_str(),
-            layer_uid: &version.layer.uid,
-            acl: version.layer.acl,
-            tags,
-            number: version.number,
-            uid: &version.uid,
-            description: &version.description,
-            license: &version.license,
+impl LayerVersion {
+    /// Returns its row; `runtimes` are its runtimes as a JSON array.
+    pub fn row<'r>(&'r self, runtimes: &'r str) -> LayerVersionRow<'r> {
+        LayerVersionRow {
+            name: self.layer.name.as_str(),
+            acl: self.layer.acl,
+            number: self.number,
+            description: &self.description,
+            license: &self.license,
             runtimes,
-            code: version.code,
-            created: version.created,
+            sha256: self.code.digests.sha256,
+            crc64: self.code.digests.crc64,
+            size: self.code.size,
+            created: self.created,
         }
     }
 }

@@ -1,25 +1,23 @@
 //! All SQL that reads layers and their versions.
 //!
-//! `by_name` has the list by name, `row` reads a row, `changes` has the SQL that writes.
+//! `by_name` has the list by name, `changes` the SQL that writes.
 
 mod by_name;
 mod changes;
-mod row;
 
 pub use changes::LayerVersionInsert;
-pub use row::version_of;
 
 use super::columns::columns;
 use super::engine::{Row, Value, values};
 use super::pages::{after_prefix, cut};
 use super::{View, code};
 use crate::domain::{
-    Acl, CatalogError, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId, VersionNumber,
-    Window,
+    Acl, CatalogError, Layer, LayerFilter, LayerName, LayerVersion, Order, Page, TenantId,
+    VersionNumber, Window,
 };
 
 columns! {
-    /// The columns of a whole version, before those of its content; [`row::read`] reads both.
+    /// The columns of a whole version, before those of its content; [`layer_version`] reads both.
     mod columns {
         NAME: "l.name", LAYER_UID: "l.uid", ACL: "l.acl", TAGS: "l.tags", NUMBER: "v.number",
         UID: "v.uid", DESCRIPTION: "v.description", LICENSE: "v.license", RUNTIMES: "v.runtimes",
@@ -268,7 +266,25 @@ impl Conditions {
 }
 
 fn layer_version(row: &Row<'_>) -> Result<LayerVersion, CatalogError> {
-    version_of(&row::read(row)?)
+    Ok(LayerVersion {
+        layer: Layer {
+            name: LayerName::parse(row.text(columns::NAME)?)?,
+            uid: row.string(columns::LAYER_UID)?,
+            acl: acl(row, columns::ACL)?,
+            tags: row.json(columns::TAGS)?,
+        },
+        number: number(row, columns::NUMBER)?,
+        uid: row.string(columns::UID)?,
+        description: row.string(columns::DESCRIPTION)?,
+        license: row.string(columns::LICENSE)?,
+        runtimes: row.json(columns::RUNTIMES)?,
+        code: code::artifact(row, columns::COUNT)?,
+        created: row.time(columns::CREATED)?,
+    })
+}
+
+fn acl(row: &Row<'_>, column: usize) -> Result<Acl, CatalogError> {
+    Ok(if row.flag(column)? { Acl::Public } else { Acl::Private })
 }
 
 fn number(row: &Row<'_>, column: usize) -> Result<VersionNumber, CatalogError> {

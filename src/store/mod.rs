@@ -33,7 +33,7 @@ pub use engine::{Change, View};
 pub use inbox::Expired;
 pub use inbox_files::{InboxFiles, PendingObject};
 pub use keys::AuditInsert;
-pub use layers::{LayerVersionInsert, version_of};
+pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, TenantId, Timestamp};
 use change_counter::ChangeCounter;

@@ -212,7 +212,12 @@ fn run_layers(change: &Change<'_>) -> Result<(), CatalogError> {
     assert!(!change.is_code_of(&TenantId::parse("other")?, &[1; 32])?);
     assert_eq!(change.select_code_size(&tenant)?, 2);
     for filter in filters() {
-        change.list_layers_by_name(&tenant, &filter, "", 5, |_| Ok(()))?;
+        let page = change.select_layers_by_name(&tenant, &filter, "", 5)?;
+        let mut names = Vec::new();
+        change
+            .visit_layers_by_name(&tenant, &filter, "", 5, |row| names.push(row.name.to_owned()))?;
+        let names = names.iter().map(String::as_str);
+        assert!(names.eq(page.items.iter().map(|item| item.layer.name.as_str())));
         for offset in [0, 1] {
             change.select_layers_by_age(&tenant, &filter, Window { offset, limit: 5 })?;
         }

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use layerbase::catalog::{
-    Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange, version_of,
-};
+use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
 use layerbase::domain::{
     ArtifactLimits, Caller, CatalogError, FunctionChange, FunctionConfig, FunctionKey,
-    FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, LayerVersion,
-    NewFunction, NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId,
-    Timestamp, VersionName, VersionNumber, Window,
+    FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, NewFunction,
+    NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId, Timestamp,
+    VersionName, VersionNumber, Window,
 };
 use layerbase::ingest::{Staged, StagingWriter};
 use layerbase::store::{OpenError, Store};
@@ -49,22 +47,6 @@ impl Fixture {
         let upload = self.stage(&zips::vector("tencent"));
         let new = NewLayerVersion::default();
         self.catalog.publish_layer_version(&caller(), &layer(name), new, upload).unwrap().number
-    }
-
-    /// Returns a page of the layers by name, and the name of the layer after it.
-    fn layers(
-        &self,
-        tenant: &TenantId,
-        filter: &LayerFilter,
-        from: &str,
-        limit: u64,
-    ) -> (Vec<LayerVersion>, Option<LayerName>) {
-        let mut layers = Vec::new();
-        let next = self.catalog.list_layers(tenant, filter, from, limit, |row| {
-            layers.push(version_of(row)?);
-            Ok(())
-        });
-        (layers, next.unwrap())
     }
 
     fn tick(&self) {
@@ -165,8 +147,8 @@ fn version_numbers_are_not_reused_after_deletion() {
     }
     let missing = fixture.catalog.get_newest_layer_version(&tenant(), &layer("demo"));
     assert!(matches!(missing, Err(CatalogError::NotFound { what: Noun::Layer, .. })));
-    let (layers, _) = fixture.layers(&tenant(), &LayerFilter::default(), "", 10);
-    assert!(layers.is_empty(), "a layer without versions is not listed");
+    let page = fixture.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    assert!(page.items.is_empty(), "a layer without versions is not listed");
     assert_eq!(fixture.publish("demo"), number(3));
 }
 
@@ -177,8 +159,8 @@ fn deleting_the_newest_version_lists_the_previous_one() {
     fixture.publish("demo");
     let rule = DeleteRule::EvenIfUsed;
     fixture.catalog.delete_layer_version(&caller(), &layer("demo"), number(2), rule).unwrap();
-    let (layers, _) = fixture.layers(&tenant(), &LayerFilter::default(), "", 10);
-    assert_eq!(layers[0].number, number(1));
+    let page = fixture.catalog.list_layers(&tenant(), &LayerFilter::default(), "", 10).unwrap();
+    assert_eq!(page.items[0].number, number(1));
 }
 
 #[test]
@@ -197,15 +179,22 @@ fn pages_of_every_size_add_up_to_the_whole_list() {
     for size in 1..=10 {
         let (mut by_name, mut from) = (Vec::new(), String::new());
         loop {
-            let (layers, next) = fixture.layers(&tenant(), &LayerFilter::default(), &from, size);
-            assert!(layers.len() as u64 <= size);
-            for layer in layers {
-                let name = &layer.layer.name;
-                assert_eq!(catalog.get_newest_layer_version(&tenant(), name).unwrap(), layer);
-                by_name.push(name.to_string());
+            let page =
+                catalog.list_layers(&tenant(), &LayerFilter::default(), &from, size).unwrap();
+            assert!(page.items.len() as u64 <= size);
+            by_name.extend(page.items.iter().map(|item| item.layer.name.to_string()));
+            let mut items = page.items.iter();
+            let visit =
+                catalog.visit_layers(&tenant(), &LayerFilter::default(), &from, size, |row| {
+                    let item = items.next().unwrap();
+                    assert_eq!(*row, item.row(&serde_json::to_string(&item.runtimes).unwrap()));
+                });
+            assert_eq!(visit.unwrap(), page.next.map(|next| next.layer.name));
+            assert_eq!(items.next(), None);
+            if !page.more {
+                break;
             }
-            let Some(next) = next else { break };
-            from = next.to_string();
+            from = format!("{}\0", by_name.last().unwrap());
         }
         assert_eq!(by_name, names, "page size {size}");
 
@@ -252,8 +241,8 @@ fn filters_apply_together_with_the_position() {
         fixture.publish(name);
     }
     let filter = LayerFilter { prefix: Some("a".to_owned()), ..LayerFilter::default() };
-    let (layers, _) = fixture.layers(&tenant(), &filter, "ab", 10);
-    let names: Vec<_> = layers.iter().map(|item| item.layer.name.as_str()).collect();
+    let page = fixture.catalog.list_layers(&tenant(), &filter, "ab", 10).unwrap();
+    let names: Vec<_> = page.items.iter().map(|item| item.layer.name.as_str()).collect();
     assert_eq!(names, ["ab", "ac"]);
     let filter = LayerFilter { contains: Some("B".to_owned()), ..LayerFilter::default() };
     let window = Window { offset: 0, limit: 10 };
@@ -392,8 +381,8 @@ fn layers_are_invisible_to_other_tenants() {
     let other = TenantId::parse("other").unwrap();
     let missing = fixture.catalog.get_layer_version(&other, &layer("demo"), number(1));
     assert!(matches!(missing, Err(CatalogError::NotFound { .. })));
-    let (layers, next) = fixture.layers(&other, &LayerFilter::default(), "", 10);
-    assert!(layers.is_empty() && next.is_none());
+    let page = fixture.catalog.list_layers(&other, &LayerFilter::default(), "", 10).unwrap();
+    assert!(page.items.is_empty());
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl From<AuditEntry> for ChangeBody {
 /// One version of a layer.
 #[derive(Serialize)]
 pub(super) struct LayerVersionBody {
-    pub(super) name: String,
+    name: String,
     version: u64,
     uid: String,
     acl: &'static str,

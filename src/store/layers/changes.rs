@@ -1,8 +1,8 @@
 //! All SQL that writes layers and their versions. Checks no rule of the catalog.
 
-use super::number;
+use super::{acl, number};
 use crate::domain::{
-    Acl, Artifact, CatalogError, Layer, LayerName, LayerVersion, TenantId, Timestamp, VersionNumber,
+    Artifact, CatalogError, Layer, LayerName, LayerVersion, TenantId, Timestamp, VersionNumber,
 };
 use crate::store::Change;
 use crate::store::engine::values;
@@ -54,7 +54,7 @@ impl Change<'_> {
             let layer = Layer {
                 name: name.clone(),
                 uid: row.string(1)?,
-                acl: if row.flag(2)? { Acl::Public } else { Acl::Private },
+                acl: acl(row, 2)?,
                 tags: row.json(3)?,
             };
             Ok((layer, row.int(0)?, number(row, 4)?, row.count(5)?))

@@ -75,9 +75,8 @@ async fn list(
         None
     } else {
         app.read(|catalog| {
-            catalog.list_layers(caller.tenant(), &filter, from, limit, |row| {
+            catalog.visit_layers(caller.tenant(), &filter, from, limit, |row| {
                 layers::write(items.object(), &renderer, row, false);
-                Ok(())
             })
         })?
     };

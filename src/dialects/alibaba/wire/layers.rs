@@ -43,9 +43,9 @@ pub(in crate::dialects::alibaba) fn write_version(
     version: &LayerVersion,
     is_alone: bool,
 ) {
-    // Cannot fail: a list of texts. The answer shows no tags.
+    // Cannot fail: a list of texts.
     let runtimes = serde_json::to_string(&version.runtimes).unwrap_or_default();
-    write(layer, renderer, &LayerVersionRow::of(version, &runtimes, "[]"), is_alone);
+    write(layer, renderer, &version.row(&runtimes), is_alone);
 }
 
 /// Writes a version, without the members that its generation lacks.
@@ -63,16 +63,14 @@ pub(in crate::dialects::alibaba) fn write(
     layer.text("description", row.description);
     let mut code = layer.object("code");
     code.text("repositoryType", "OSS");
-    code.plain("location", |out| {
-        links.write(out, &row.code.digests.sha256, &[name, "_", &version, ".zip"])
-    });
+    code.plain("location", |out| links.write(out, &row.sha256, &[name, "_", &version, ".zip"]));
     code.end();
-    layer.number("codeSize", row.code.size);
+    layer.number("codeSize", row.size);
     if is_alone && !is_third {
         // The model of 2021 reads only this spelling after a publication.
-        layer.number("codesize", row.code.size);
+        layer.number("codesize", row.size);
     }
-    layer.digits("codeChecksum", row.code.digests.crc64);
+    layer.digits("codeChecksum", row.crc64);
     layer.plain("createTime", |out| write_seconds(out, row.created));
     let acl = match row.acl {
         Acl::Private => "0",

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use super::read_code;
 use crate::app::App;
-use crate::catalog::{self, DeleteRule, VersionRange};
+use crate::catalog::{DeleteRule, VersionRange};
 use crate::dialects::extract::{Body, Segments};
 use crate::dialects::links::Links;
 use crate::dialects::native::errors::ApiError;
@@ -46,15 +46,11 @@ async fn list(
     let limit = paging::limit(&params)?;
     // The smallest text after a name is that name and a NUL, which no name contains.
     let from = params.get("after").map(|name| format!("{name}\0")).unwrap_or_default();
-    let mut items = Vec::new();
-    let more = app.read(|read| {
-        read.list_layers(caller.tenant(), &filter, &from, limit, |row| {
-            items.push(LayerVersionBody::new(catalog::version_of(row)?, &links));
-            Ok(())
-        })
-    })?;
-    let next = more.and(items.last()).map(|last| last.name.clone());
-    Ok(Json(List { items, next }))
+    let page = app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit))?;
+    let next = page.items.last().filter(|_| page.more).map(|last| last.layer.name.to_string());
+    let items = page.items.into_iter();
+    let items = items.map(|version| LayerVersionBody::new(version, &links));
+    Ok(Json(List { items: items.collect(), next }))
 }
 
 async fn publish(
