@@ -21,8 +21,8 @@ const UNPERMITTED_MAX: u64 = 2 << 20;
 /// The permits for long refused bodies; cheap to clone.
 ///
 /// They are not the permits of uploads, since clients without a key could then use those up. A body
-/// does not wait for a permit: without one it breaks off after 2 MiB bytes, and the
-/// connection is closed. The client may then see a reset instead of the refusal.
+/// does not wait for a permit: without one it breaks off after 2 MiB, and the connection is closed.
+/// The client may then see a reset instead of the refusal.
 #[derive(Clone)]
 pub struct Drains(Arc<Semaphore>);
 
