@@ -6,6 +6,7 @@ mod admission;
 mod arriving;
 mod batches;
 mod stage;
+mod upkeep;
 
 use std::error::Error;
 use std::pin::pin;
@@ -24,6 +25,7 @@ use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
 use arriving::Arriving;
 use batches::Batches;
+use upkeep::Upkeep;
 
 /// The shared state of all handlers; cheap to clone.
 #[derive(Clone)]
@@ -40,6 +42,7 @@ struct Inner {
     port: u16,
     has_inbox: bool,
     admission: Admission,
+    upkeep: Upkeep,
 }
 
 impl App {
@@ -55,7 +58,9 @@ impl App {
     ) -> Self {
         let (catalog, admission) = (Arc::new(catalog), Admission::new(&config));
         let buckets = Buckets::new(&config);
-        let inner = Inner { catalog, buckets, clock, ids, config, port, has_inbox, admission };
+        let upkeep = Upkeep::default();
+        let inner =
+            Inner { catalog, buckets, clock, ids, config, port, has_inbox, admission, upkeep };
         Self { inner: Arc::new(inner) }
     }
 
@@ -103,6 +108,11 @@ impl App {
     /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.inner.port
+    }
+
+    /// Returns what the tasks of upkeep did.
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.inner.upkeep
     }
 
     /// Returns the clock.

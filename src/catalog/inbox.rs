@@ -18,16 +18,14 @@ use super::Catalog;
 use super::limits::check_object_info;
 use crate::domain::{
     BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
-    ObjectRange, ObjectRef, Page, Role, TenantId, Timestamp,
+    ObjectRange, ObjectRef, Page, Role, Tally, TenantId, Timestamp,
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Content, Spool};
-use crate::store::{Change, Expired, PendingFile, PendingObject};
+use crate::store::{Change, PendingFile, PendingObject};
 
-/// Most expired objects, parts and uploads (of each) that a put removes, and that a sweep removes
-/// in one commit.
+/// Most expired objects, parts and uploads (of each) that a put removes.
 const SWEPT_BY_PUT: u64 = 100;
-const SWEPT_TOGETHER: u64 = 500;
 
 /// Most buckets in a list, as in S3.
 const BUCKETS_MAX: u64 = 10_000;
@@ -212,33 +210,6 @@ impl Catalog {
         }
     }
 
-    /// Removes all expired objects and unfinished uploads, and files without a row; returns the
-    /// number of these objects and uploads.
-    pub fn sweep_inbox(&self) -> Result<u64, CatalogError> {
-        let mut removed = 0;
-        while let Some(expired) = self.sweep_inbox_once()? {
-            removed += expired.things;
-        }
-        Ok(removed)
-    }
-
-    /// Does one batch of [`Catalog::sweep_inbox`], in one commit; `None` when nothing is left.
-    pub fn sweep_inbox_once(&self) -> Result<Option<Expired>, CatalogError> {
-        let now = self.clock.now();
-        let expired = if self.store.read(|view| view.has_expired(now))? {
-            self.store.write(move |change| change.delete_expired(now, SWEPT_TOGETHER))?
-        } else {
-            Expired::default()
-        };
-        self.store.remove_gone_files()?;
-        if expired == Expired::default() {
-            return Ok(None);
-        }
-        let Expired { things, files, size } = expired;
-        tracing::info!(things, files, bytes = size, "removed what was expired from the inbox");
-        Ok(Some(expired))
-    }
-
     /// Stores a file of the inbox durably; its row must be committed before the result is dropped.
     fn keep_in_inbox(&self, content: Content) -> Result<PendingObject, CatalogError> {
         let (files, id) = (self.store.inbox(), self.ids.next());
@@ -301,16 +272,16 @@ impl Room {
 #[must_use]
 struct Taken<T> {
     done: T,
-    expired: Expired,
+    expired: Tally,
 }
 
 impl<T> Taken<T> {
     /// Logs the removal and returns the result. Call it after the commit: a change that is rolled
     /// back removes nothing.
     fn log(self) -> T {
-        if self.expired != Expired::default() {
-            let Expired { things, files, size } = self.expired;
-            tracing::info!(things, files, bytes = size, "expired things made room in the inbox");
+        if !self.expired.is_empty() {
+            let Tally { things, files, bytes } = self.expired;
+            tracing::info!(things, files, bytes, "expired things made room in the inbox");
         }
         self.done
     }

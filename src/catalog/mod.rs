@@ -8,6 +8,7 @@ mod functions;
 mod inbox;
 mod layers;
 mod limits;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -20,6 +20,7 @@ mod scripted;
 mod serve;
 mod source;
 mod tenant;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -105,6 +106,9 @@ enum Command {
     /// Show the audit log: who changed what
     #[command(after_help = log::HELP)]
     Log(log::Log),
+    /// Show what the server's tasks of upkeep did
+    #[command(after_help = upkeep::HELP)]
+    Upkeep(upkeep::Upkeep),
     /// Print the settings that point a cloud's SDK and CLI at the server
     #[command(after_help = env::HELP)]
     Env(env::Env),
@@ -154,6 +158,7 @@ fn dispatch(line: &CommandLine, output: &mut Output<'_>) -> Result<(), Failure> 
         Command::Key(arguments) => key::run(arguments, output),
         Command::Tenant(arguments) => tenant::run(arguments, output),
         Command::Log(log) => log::run(log, || Client::new(&access(line)?), output),
+        Command::Upkeep(upkeep::Upkeep {}) => upkeep::run(&Client::new(&access(line)?)?, output),
         Command::Env(env) => {
             // A valid id has no line break, so it cannot end the comment it is printed in.
             let id = key_in_environment().map(|key| {

@@ -19,6 +19,7 @@ pub mod object;
 pub mod page;
 pub mod request;
 pub mod tenant;
+pub mod upkeep;
 
 pub use access::{Access, AuditEntry};
 pub use artifact::{Artifact, ArtifactLimits, CodeSource, Digests};
@@ -41,6 +42,7 @@ pub use object::{BucketName, InboxObject, ObjectInfo, ObjectKey, ObjectRef};
 pub use page::{Order, Page, Window};
 pub use request::{RequestError, RequestLimit};
 pub use tenant::{CloudIdField, CloudIds, KnownDialects};
+pub use upkeep::{Tally, TaskReport, TaskRun};
 
 /// A time in UTC, stored to the microsecond: the catalog's one time type. Each dialect has its own
 /// spelling.

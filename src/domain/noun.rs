@@ -29,6 +29,8 @@ pub enum Noun {
     Multipart,
     /// A change: one line of the audit log.
     Change,
+    /// A task of upkeep.
+    Task,
 }
 
 impl fmt::Display for Noun {
@@ -46,6 +48,7 @@ impl fmt::Display for Noun {
             Self::Object => "object",
             Self::Multipart => "multipart upload",
             Self::Change => "change",
+            Self::Task => "task",
         })
     }
 }

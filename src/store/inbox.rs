@@ -1,6 +1,6 @@
-//! All SQL about the inbox's objects, its expired rows and its files to be removed.
+//! All SQL about the inbox's objects; `multiparts` has the SQL about uploads in parts.
 //!
-//! `multiparts` has the SQL about uploads in parts. Knows no clock.
+//! What is expired is deleted by `upkeep`. Knows no clock.
 
 mod multiparts;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::columns::columns;
 use super::engine::{Row, values};
 use super::pages::{after_prefix, cut};
-use super::{Change, Store, View};
+use super::{Change, View};
 use crate::domain::{
     BucketName, CatalogError, Digests, InboxObject, ObjectFrom, ObjectInfo, ObjectRange, ObjectRef,
     Page, TenantId, Timestamp,
@@ -22,20 +22,6 @@ columns! {
         MD5: "md5", CRC64: "crc64", PARTS: "parts", ETAG: "etag", MEDIA_TYPE: "media_type",
         METADATA: "metadata", STORED: "stored", EXPIRES: "expires", FILE: "file",
     }
-}
-
-/// Names of files that `inbox_gone` is read for at once.
-const GONE_BATCH: u64 = 500;
-
-/// Counts of the expired things that were deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// Objects and unfinished uploads.
-    pub things: u64,
-    /// Files: one for each object and each part.
-    pub files: u64,
-    /// Bytes of the files.
-    pub size: u64,
 }
 
 impl View<'_> {
@@ -131,19 +117,6 @@ impl View<'_> {
         let sql = "SELECT inbox_size FROM state WHERE id = 1";
         Ok(self.one(sql, &[], |row| row.count(0))?.unwrap_or_default())
     }
-
-    /// Returns whether any object or upload is expired.
-    pub fn has_expired(&self, now: Timestamp) -> Result<bool, CatalogError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM inbox_objects WHERE expires <= ?1)
-                       OR EXISTS (SELECT 1 FROM inbox_multiparts WHERE expires <= ?1)";
-        Ok(self.one(sql, values![now], |row| row.flag(0))?.unwrap_or_default())
-    }
-
-    /// Returns names of files to be removed, in their order, after `after`.
-    pub(super) fn select_gone(&self, after: &str) -> Result<Vec<String>, CatalogError> {
-        let sql = "SELECT file FROM inbox_gone WHERE file > ? ORDER BY file LIMIT ?";
-        self.all(sql, values![after, GONE_BATCH], |row| row.string(0))
-    }
 }
 
 impl Change<'_> {
@@ -214,75 +187,6 @@ impl Change<'_> {
         self.all(sql, values![tenant, &pairs, now], |row| {
             Ok((ObjectRef::parse(row.text(0)?, row.text(1)?)?, file(row, 2)?))
         })
-    }
-
-    /// Deletes up to `max` expired objects, up to `max` parts of expired uploads, and up to `max`
-    /// expired uploads without parts.
-    pub fn delete_expired(&self, now: Timestamp, max: u64) -> Result<Expired, CatalogError> {
-        let mut done = Expired::default();
-        let objects = "DELETE FROM inbox_objects WHERE (tenant, bucket, key) IN
-                       (SELECT tenant, bucket, key FROM inbox_objects WHERE expires <= ? LIMIT ?)
-                       RETURNING size";
-        self.each(objects, values![now, max], |row| done.add_file(row))?;
-        done.things = done.files;
-        let parts = "DELETE FROM inbox_parts WHERE (upload, number) IN
-                     (SELECT p.upload, p.number FROM inbox_multiparts u
-                      CROSS JOIN inbox_parts p ON p.upload = u.id WHERE u.expires <= ? LIMIT ?)
-                     RETURNING size";
-        self.each(parts, values![now, max], |row| done.add_file(row))?;
-        let uploads = "DELETE FROM inbox_multiparts WHERE id IN
-                       (SELECT u.id FROM inbox_multiparts u WHERE u.expires <= ?
-                        AND NOT EXISTS (SELECT 1 FROM inbox_parts p WHERE p.upload = u.id)
-                        LIMIT ?)";
-        done.things += self.count(uploads, values![now, max])?;
-        Ok(done)
-    }
-
-    /// Deletes the rows of `inbox_gone` whose files are removed. No answer shows them, so that the
-    /// generation stays.
-    pub(super) fn delete_gone(&self, files: &[String]) -> Result<(), CatalogError> {
-        self.keep_generation();
-        let files = serde_json::to_string(files).map_err(CatalogError::internal)?;
-        let sql = "DELETE FROM inbox_gone WHERE file IN (SELECT value FROM json_each(?))";
-        self.run(sql, values![&files])
-    }
-}
-
-impl Store {
-    /// Removes the files of the inbox that no row refers to any longer.
-    ///
-    /// A failure to remove a file is logged, and the next call tries again.
-    pub fn remove_gone_files(&self) -> Result<(), CatalogError> {
-        let mut after = String::new();
-        loop {
-            let files = self.read(|view| view.select_gone(&after))?;
-            let Some(last) = files.last() else { return Ok(()) };
-            after.clone_from(last);
-            let removed: Vec<String> =
-                files.into_iter().filter(|file| self.is_removed(file)).collect();
-            if !removed.is_empty() {
-                self.write(move |change| change.delete_gone(&removed))?;
-            }
-        }
-    }
-
-    fn is_removed(&self, file: &str) -> bool {
-        match Uuid::parse_str(file) {
-            Ok(id) => self.inbox().remove(id),
-            Err(failure) => {
-                tracing::error!(%failure, file, "a file of the inbox has a strange name");
-                false
-            }
-        }
-    }
-}
-
-impl Expired {
-    /// Counts a deleted file, whose size is the row's only column.
-    fn add_file(&mut self, row: &Row<'_>) -> Result<(), CatalogError> {
-        self.files += 1;
-        self.size += row.count(0)?;
-        Ok(())
     }
 }
 

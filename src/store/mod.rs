@@ -21,6 +21,7 @@ mod pages;
 mod plans;
 mod sharded_directory;
 mod sqlite;
+mod upkeep;
 mod writer;
 
 use std::fs::File;
@@ -30,7 +31,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use blobs::{Blobs, PendingBlob};
 pub use engine::{Change, View};
-pub use inbox::Expired;
 pub use inbox_files::{InboxFiles, PendingObject};
 pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;

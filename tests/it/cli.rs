@@ -247,6 +247,7 @@ fn every_command_has_a_help_text() {
         &["key", "add", "--help"],
         &["tenant", "set", "--help"],
         &["log", "--help"],
+        &["upkeep", "--help"],
     ] {
         let output = process::run(command);
         assert_eq!(output.status.code(), Some(0), "{command:?}");

@@ -7,6 +7,7 @@ use layerbase::catalog::{Catalog, Clock, IdSource, InboxLimits};
 use layerbase::domain::{Caller, ObjectInfo, ObjectRef, TenantId, Timestamp};
 use layerbase::ingest::Spool;
 use layerbase::store::Store;
+use serde_json::{Value, json};
 
 use crate::support::Request;
 use crate::support::process::Process;
@@ -46,6 +47,22 @@ fn server_removes_objects_that_expired_while_it_was_down() {
         files(folder.path()) == 1
     });
     assert!(is_swept);
+    // A task's report follows its last step.
+    let reports = (0..20_000).map(|_| {
+        let answer = server.send(&Request::get("/api/v1/upkeep"));
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["items"].clone()
+    });
+    let is_whole =
+        |tasks: &Value| tasks.as_array().unwrap().iter().all(|task| !task["last_work"].is_null());
+    let tasks = reports.into_iter().find(is_whole).unwrap();
+    assert_eq!(tasks[0]["name"], "expire-inbox");
+    assert_eq!(tasks[0]["did"], json!({ "things": 3, "files": 3, "bytes": 3 }));
+    assert_eq!(tasks[1]["name"], "remove-files");
+    assert_eq!(tasks[1]["did"], json!({ "things": 0, "files": 3, "bytes": 0 }));
+    for task in tasks.as_array().unwrap() {
+        assert_eq!(task["last_work"]["failure"], Value::Null);
+        assert!(task["last_work"]["ended_at"].as_str() >= task["last_work"]["started_at"].as_str());
+    }
     drop(server);
     let left = catalog(folder.path(), None);
     let tenant = TenantId::default_tenant();

@@ -16,7 +16,7 @@ use crate::domain::{ArchiveProblem, Field, Limit, Noun, RequestLimit};
 use crate::ingest::json::JsonError;
 use Noun::{
     Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Multipart,
-    Object, Tenant,
+    Object, Task, Tenant,
 };
 use generation::Generation;
 
@@ -81,7 +81,7 @@ impl Wording for ApiError {
             LayerVersion => Self::not_found("LayerVersionNotFound", text),
             Function => Self::not_found("FunctionNotFound", text),
             FunctionVersion => Self::not_found("VersionNotFound", text),
-            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change => {
+            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change | Task => {
                 Self::invalid(text)
             }
         }
@@ -91,7 +91,7 @@ impl Wording for ApiError {
         match what {
             Function => Self::new(StatusCode::CONFLICT, "FunctionAlreadyExists", text),
             Layer | LayerVersion | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
-            | Object | Multipart | Change => Self::invalid(text),
+            | Object | Multipart | Change | Task => Self::invalid(text),
         }
     }
 
@@ -99,7 +99,7 @@ impl Wording for ApiError {
         match what {
             Function => Self::new(StatusCode::CONFLICT, "FunctionNotEmpty", text),
             Layer | LayerVersion | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
-            | Object | Multipart | Change => Self::invalid(text),
+            | Object | Multipart | Change | Task => Self::invalid(text),
         }
     }
 

@@ -49,7 +49,7 @@ impl Wording for ApiError {
     fn missing(what: Noun, Missing { name, of, text }: Missing) -> Self {
         use Noun::{
             Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion,
-            Multipart, Object, Tenant,
+            Multipart, Object, Task, Tenant,
         };
         let message = match (what, of) {
             (Noun::LayerVersion, Some(layer)) => {
@@ -57,7 +57,7 @@ impl Wording for ApiError {
             }
             (
                 Layer | LayerVersion | Function | FunctionVersion | Code | Key | Tenant | CloudId
-                | Bucket | Object | Multipart | Change,
+                | Bucket | Object | Multipart | Change | Task,
                 _,
             ) => text,
         };

@@ -15,7 +15,7 @@ use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_fro
 use crate::domain::{ArchiveProblem, CatalogError, Field, Limit, Noun, RequestError, RequestLimit};
 use Noun::{
     Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Multipart,
-    Object, Tenant,
+    Object, Task, Tenant,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -162,7 +162,7 @@ impl Wording for ApiError {
                 let sentence = "The function app does not exist in OBS.";
                 Self::explained(StatusCode::NOT_FOUND, "FSS.1054", sentence, text)
             }
-            Code | Key | Tenant | CloudId | Multipart | Change => {
+            Code | Key | Tenant | CloudId | Multipart | Change | Task => {
                 Self::explained(StatusCode::NOT_FOUND, "FSS.0404", "Not found.", text)
             }
         }
@@ -173,7 +173,7 @@ impl Wording for ApiError {
             Function => ("FSS.1061", "The function already exists."),
             FunctionVersion => ("FSS.1062", "The version already exists."),
             Layer | LayerVersion => ("FSS.1065", "The dependency already exists."),
-            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change => {
+            Code | Key | Tenant | CloudId | Bucket | Object | Multipart | Change | Task => {
                 return Self::conflict(&text);
             }
         };
@@ -187,7 +187,7 @@ impl Wording for ApiError {
                 Self::new(StatusCode::PRECONDITION_FAILED, "FSS.1033", message)
             }
             Function | FunctionVersion | Code | Key | Tenant | CloudId | Bucket | Object
-            | Multipart | Change => Self::conflict(&text),
+            | Multipart | Change | Task => Self::conflict(&text),
         }
     }
 

@@ -3,6 +3,7 @@
 mod functions;
 mod layers;
 mod log;
+mod upkeep;
 
 use axum::extract::State;
 use axum::response::Redirect;
@@ -25,6 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
     operations.extend(functions::operations());
     operations.push(Operation::read("GetCode", Noun::Code, code, get_code));
     operations.extend(log::operations());
+    operations.extend(upkeep::operations());
     operations
 }
 

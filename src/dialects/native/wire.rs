@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::dialects::links::Links;
-use crate::domain::{Acl, Artifact, AuditEntry, FunctionVersion, LayerVersion, Timestamp};
+use crate::domain::{
+    Acl, Artifact, AuditEntry, FunctionVersion, LayerVersion, Tally, TaskReport, TaskRun, Timestamp,
+};
 
 /// One page of a list.
 #[derive(Serialize)]
@@ -67,6 +69,53 @@ impl From<AuditEntry> for ChangeBody {
             operation: entry.operation,
             subject: entry.subject,
             request_id: entry.request,
+        }
+    }
+}
+
+/// What a task of upkeep did since the server's start.
+#[derive(Serialize)]
+pub(super) struct TaskBody {
+    name: &'static str,
+    period_seconds: u64,
+    runs: u64,
+    did: TallyBody,
+    last: Option<TaskRunBody>,
+    last_work: Option<TaskRunBody>,
+}
+
+#[derive(Serialize)]
+struct TaskRunBody {
+    started_at: String,
+    ended_at: String,
+    did: TallyBody,
+    failure: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TallyBody {
+    things: u64,
+    files: u64,
+    bytes: u64,
+}
+
+impl From<TaskReport> for TaskBody {
+    fn from(report: TaskReport) -> Self {
+        let tally =
+            |did: Tally| TallyBody { things: did.things, files: did.files, bytes: did.bytes };
+        let run = |run: TaskRun| TaskRunBody {
+            started_at: time(run.started),
+            ended_at: time(run.ended),
+            did: tally(run.did),
+            failure: run.failure,
+        };
+        Self {
+            name: report.name,
+            period_seconds: report.period,
+            runs: report.runs,
+            did: tally(report.did),
+            last: report.last.map(run),
+            last_work: report.last_work.map(run),
         }
     }
 }

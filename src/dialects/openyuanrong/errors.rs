@@ -16,7 +16,7 @@ use crate::dialects::refusal::{Refusal, Refused, Unserved};
 use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_from_catalog};
 use crate::domain::Noun::{
     self, Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion,
-    Multipart, Object, Tenant,
+    Multipart, Object, Task, Tenant,
 };
 use crate::domain::{
     ArchiveProblem, CatalogError, Field, LayerName, Limit, RequestError, RequestLimit,
@@ -139,7 +139,7 @@ impl Wording for ApiError {
             Function => Self::no_function(&name),
             FunctionVersion => Self::no_function(&of.unwrap_or(name)),
             Layer | LayerVersion => Self::new(4113, "this layer version does not exist"),
-            Code | Key | Tenant | CloudId | Change => Self::no_key(),
+            Code | Key | Tenant | CloudId | Change | Task => Self::no_key(),
             Bucket | Object | Multipart => Self::invalid(text),
         }
     }
@@ -149,7 +149,7 @@ impl Wording for ApiError {
             Function => Self::new(4101, "the function name already exists. rename your function"),
             FunctionVersion => Self::duplicate(),
             Layer | LayerVersion | Code | Key | Tenant | CloudId | Bucket | Object | Multipart
-            | Change => Self::invalid(text),
+            | Change | Task => Self::invalid(text),
         }
     }
 
@@ -165,7 +165,7 @@ impl Wording for ApiError {
                 Self::new(4105, "this version is occupied by an alias. remove the mapping first")
             }
             Layer | Function | Code | Key | Tenant | CloudId | Bucket | Object | Multipart
-            | Change => Self::invalid(used.text),
+            | Change | Task => Self::invalid(used.text),
         }
     }
 

@@ -105,14 +105,15 @@ worded_from_catalog!(ApiError);
 impl Wording for ApiError {
     fn missing(what: Noun, Missing { text, .. }: Missing) -> Self {
         use Noun::{
-            Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Tenant,
+            Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Task,
+            Tenant,
         };
         let code = match what {
             Noun::Bucket => S3ErrorCode::NoSuchBucket,
             Noun::Object => S3ErrorCode::NoSuchKey,
             Noun::Multipart => S3ErrorCode::NoSuchUpload,
             Layer | LayerVersion | Function | FunctionVersion | Code | Key | Tenant | CloudId
-            | Change => S3ErrorCode::NoSuchResource,
+            | Change | Task => S3ErrorCode::NoSuchResource,
         };
         Self::new(code, text)
     }

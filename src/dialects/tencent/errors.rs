@@ -107,7 +107,7 @@ worded_from_catalog!(ApiError);
 
 impl Wording for ApiError {
     fn missing(what: Noun, missing: Missing) -> Self {
-        use Noun::{Change, CloudId, Code, Key, Tenant};
+        use Noun::{Change, CloudId, Code, Key, Task, Tenant};
         match what {
             Noun::Layer => Self::new("ResourceNotFound.Layer", "The layer does not exist."),
             Noun::LayerVersion => Self::no_version(),
@@ -121,13 +121,16 @@ impl Wording for ApiError {
             // tencent.md section 3.1: a bucket that is not configured.
             Noun::Bucket => Self::new("UnsupportedOperation.Cos", missing.text),
             Noun::Object | Noun::Multipart => Self::new("ResourceNotFound.CosObject", missing.text),
-            Code | Key | Tenant | CloudId | Change => Self::new("ResourceNotFound", missing.text),
+            Code | Key | Tenant | CloudId | Change | Task => {
+                Self::new("ResourceNotFound", missing.text)
+            }
         }
     }
 
     fn exists(what: Noun, text: String) -> Self {
         use Noun::{
-            Bucket, Change, CloudId, Code, Key, Layer, LayerVersion, Multipart, Object, Tenant,
+            Bucket, Change, CloudId, Code, Key, Layer, LayerVersion, Multipart, Object, Task,
+            Tenant,
         };
         match what {
             Noun::Function => {
@@ -135,19 +138,19 @@ impl Wording for ApiError {
             }
             Noun::FunctionVersion => Self::new("FailedOperation.PublishVersion", text),
             Layer | LayerVersion | Code | Key | Tenant | CloudId | Bucket | Object | Multipart
-            | Change => Self::new("FailedOperation", text),
+            | Change | Task => Self::new("FailedOperation", text),
         }
     }
 
     fn in_use(what: Noun, used: Used) -> Self {
         use Noun::{
             Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, Multipart,
-            Object, Tenant,
+            Object, Task, Tenant,
         };
         match what {
             Noun::LayerVersion => Self::new("ResourceInUse.LayerVersion", used.text),
             Layer | Function | FunctionVersion | Code | Key | Tenant | CloudId | Bucket
-            | Object | Multipart | Change => Self::new("FailedOperation", used.text),
+            | Object | Multipart | Change | Task => Self::new("FailedOperation", used.text),
         }
     }
 

@@ -105,7 +105,7 @@ fn the_unfinished_uploads_of_a_tenant_are_limited() {
     start("b").unwrap();
     desk.pass(DAY);
     start("a").unwrap();
-    assert_eq!(desk.catalog.sweep_inbox().unwrap(), 901, "a hundred made room for the last");
+    assert_eq!(desk.sweep(), 901, "a hundred made room for the last");
 }
 
 /// The name of a part's file.

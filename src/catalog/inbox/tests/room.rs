@@ -51,7 +51,7 @@ fn a_full_inbox_accepts_a_replacement_that_is_not_larger() {
     let (size, files, _) = desk.traces();
     assert_eq!(size, 10 + ROW, "the expired objects were removed first");
     assert_eq!(files.len(), 3, "the sweep removes their files");
-    desk.catalog.sweep_inbox().unwrap();
+    desk.sweep();
     assert_eq!(desk.files().len(), 1);
 }
 
@@ -87,7 +87,7 @@ fn empty_objects_and_parts_count() {
     assert_eq!(desk.traces().0, 0, "all of it comes back");
     desk.start("code/part");
     desk.pass(DAY);
-    desk.catalog.sweep_inbox().unwrap();
+    desk.sweep();
     assert_eq!(desk.traces().0, 0);
 }
 

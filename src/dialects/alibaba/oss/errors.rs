@@ -12,7 +12,7 @@ use crate::dialects::wording::{Cause, Excess, Missing, Used, Wording, worded_fro
 use crate::domain::{ArchiveProblem, Field, Limit, Noun, RequestLimit};
 use Noun::{
     Bucket, Change, CloudId, Code, Function, FunctionVersion, Key, Layer, LayerVersion, Multipart,
-    Object, Tenant,
+    Object, Task, Tenant,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-oss-request-id");
@@ -79,7 +79,7 @@ impl Wording for StoreError {
             Object => Self::not_found("NoSuchKey", "The specified key does not exist."),
             Multipart => Self::not_found("NoSuchUpload", text),
             Layer | LayerVersion | Function | FunctionVersion | Code | Key | Tenant | CloudId
-            | Change => Self::invalid(text),
+            | Change | Task => Self::invalid(text),
         }
     }
 
@@ -88,7 +88,7 @@ impl Wording for StoreError {
             Bucket => Self::new(StatusCode::CONFLICT, "BucketAlreadyExists", text),
             Object => Self::new(StatusCode::CONFLICT, "FileAlreadyExists", text),
             Layer | LayerVersion | Function | FunctionVersion | Code | Key | Tenant | CloudId
-            | Multipart | Change => Self::invalid(text),
+            | Multipart | Change | Task => Self::invalid(text),
         }
     }
 
