@@ -338,6 +338,24 @@ fn log_command_reads_the_audit_log_from_the_server() {
 }
 
 #[test]
+fn upkeep_command_shows_the_tasks_to_administrators() {
+    let folder = Folder::new();
+    let server = Process::serve(&folder.data, &["--auth", "on"]);
+    let (admin, writer) = (folder.add(&["--role", "admin"]), folder.add(&[]));
+    let upkeep = |token: &str, arguments: &[&str]| {
+        let mut command = process::binary();
+        command.args(["upkeep", "--server", server.base()]).args(arguments);
+        command.env("LAYERBASE_KEY", token).output().unwrap()
+    };
+    let printed = String::from_utf8(upkeep(&admin.token, &[]).stdout).unwrap();
+    assert!(printed.starts_with("TASK"), "{printed}");
+    assert!(printed.contains("expire-inbox") && printed.contains("remove-files"), "{printed}");
+    let tasks: Value = serde_json::from_slice(&upkeep(&admin.token, &["--json"]).stdout).unwrap();
+    assert_eq!(tasks[1]["name"], "remove-files");
+    assert_eq!(upkeep(&writer.token, &[]).status.code(), Some(4));
+}
+
+#[test]
 fn log_command_on_the_data_folder_shows_all_tenants() {
     let folder = Folder::new();
     folder.fails(&["log"], 3, "no catalog");
