@@ -154,7 +154,10 @@ impl App {
 
     /// Runs a short, indexed read on this thread: a switch of threads costs more than the read
     /// (limits.md).
-    pub fn read<T>(
+    ///
+    /// It is async because a catalog on another machine has to be waited for (scale.md section 3).
+    /// On SQLite the future is ready at once: it allocates nothing and awaits nothing.
+    pub async fn read<T>(
         &self,
         read: impl FnOnce(&Catalog) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {

@@ -118,7 +118,7 @@ impl App {
         match self.inner.buckets.open(object, tenant).await {
             // The inbox has the bucket, so that only the object is missing.
             Err(CatalogError::NotFound { what: Noun::Bucket, .. })
-                if self.read(|catalog| catalog.has_bucket(&owner, &object.bucket))? =>
+                if self.read(|catalog| catalog.has_bucket(&owner, &object.bucket)).await? =>
             {
                 Err(absent)
             }

@@ -68,12 +68,14 @@ where
     T: Serialize + 'static,
 {
     let mut reading = Reading { fetch: Box::new(fetch), is_empty: true, more: true, rows: ROWS };
-    let (mut text, after) = app.read(|catalog| {
-        let page = (reading.fetch)(catalog, ROWS_FIRST)?;
-        let Frame { before: mut text, after } = around(page.total);
-        reading.append(page, &mut text);
-        Ok((text, after))
-    })?;
+    let (mut text, after) = app
+        .read(|catalog| {
+            let page = (reading.fetch)(catalog, ROWS_FIRST)?;
+            let Frame { before: mut text, after } = around(page.total);
+            reading.append(page, &mut text);
+            Ok((text, after))
+        })
+        .await?;
     while reading.more && text.len() < WHOLE_MAX {
         let (further, rows) = reading.next(app).await?;
         reading = further;

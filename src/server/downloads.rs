@@ -48,7 +48,7 @@ pub(super) async fn download(
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", message);
         }
     };
-    match app.read(|catalog| catalog.get_code(&sha256)) {
+    match app.read(|catalog| catalog.get_code(&sha256)).await {
         Ok((code, path)) => serve_code(&code, &path, &method, &headers).await,
         Err(CatalogError::NotFound { .. }) => gone(),
         Err(failure) => failed(&failure),

@@ -111,6 +111,7 @@ async fn get_layer_version(
 ) -> Result<Response, Refused> {
     let place = Place::of(&app, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
-    let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?;
+    let version =
+        app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;
     Ok(wire::success(Some(&LayerVersion::new(version, &place))))
 }

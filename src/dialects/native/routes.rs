@@ -71,7 +71,7 @@ async fn get_code(
     let mut sha256 = [0; 32];
     hex::decode_to_slice(&stated, &mut sha256)
         .map_err(|_| ApiError::invalid("sha256", "must be 64 hexadecimal digits"))?;
-    app.read(|catalog| catalog.find_code(caller.tenant(), &sha256))?;
+    app.read(|catalog| catalog.find_code(caller.tenant(), &sha256)).await?;
     let link = links.code(&sha256, &format!("{stated}.zip"));
     Ok(Redirect::temporary(&link))
 }

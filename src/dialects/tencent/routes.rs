@@ -62,7 +62,8 @@ async fn get_layer_version(
     Parameters { input, .. }: Parameters,
 ) -> Result<Response, Refused> {
     let (name, number) = (layer_name(&input)?, layer_version(&input)?);
-    let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number));
+    let version =
+        app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await;
     let version = version.map_err(no_version_of_anything)?;
     Ok(answer(&call, wire::LayerVersionBody::with_code(version, &links)))
 }

@@ -54,7 +54,7 @@ async fn get_object(
     caller: Caller,
     Target(at): Target,
 ) -> Result<Response, Refused> {
-    let (object, file) = app.read(|catalog| catalog.open_object(caller.tenant(), &at))?;
+    let (object, file) = app.read(|catalog| catalog.open_object(caller.tenant(), &at)).await?;
     let bytes = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK);
     Ok(described(&object, HttpBody::from_stream(bytes)))
 }
@@ -64,7 +64,7 @@ async fn head_object(
     caller: Caller,
     Target(at): Target,
 ) -> Result<Response, Refused> {
-    let object = app.read(|catalog| catalog.get_object(caller.tenant(), &at))?;
+    let object = app.read(|catalog| catalog.get_object(caller.tenant(), &at)).await?;
     Ok(described(&object, HttpBody::empty()))
 }
 

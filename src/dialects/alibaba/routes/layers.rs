@@ -78,7 +78,8 @@ async fn list(
             catalog.visit_layers(caller.tenant(), &filter, from, limit, |row| {
                 layers::write(items.object(), &renderer, row, false);
             })
-        })?
+        })
+        .await?
     };
     items.end();
     if let Some(next) = next {
@@ -114,7 +115,8 @@ async fn get_version(
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, Refused> {
     let (name, number) = (LayerName::parse(name)?, version_number(&version)?);
-    let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?;
+    let version =
+        app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;
     Ok(single(&renderer, &version))
 }
 
@@ -125,7 +127,8 @@ async fn get_by_arn(
     Segments([arn]): Segments<1>,
 ) -> Result<Response, Refused> {
     let (name, number) = renderer.parse_arn(&arn)?;
-    let version = app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?;
+    let version =
+        app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;
     Ok(single(&renderer, &version))
 }
 
@@ -139,7 +142,8 @@ async fn list_versions(
     let name = LayerName::parse(name)?;
     let (from, limit) = (paging::first_version(&params)?, paging::limit(&params)?);
     let range = VersionRange { order: Order::Ascending, from, limit };
-    let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
+    let page =
+        app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range)).await?;
     let mut text = layers::room_for(limit);
     let mut list = JsonObject::begin(&mut text);
     let mut items = list.array("layers");

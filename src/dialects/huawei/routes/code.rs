@@ -85,11 +85,11 @@ impl NewCode {
         self,
         app: &App,
         caller: &Caller,
-        check: impl FnOnce(&Catalog) -> Result<(), CatalogError>,
+        check: impl FnOnce(&Catalog) -> Result<(), CatalogError> + Send,
     ) -> Result<Upload, ApiError> {
         let Self { field, origin } = self;
         if matches!(origin, Origin::Named(_)) {
-            app.read(check)?;
+            app.read(check).await?;
         }
         let source = match origin {
             Origin::Sent(source) => source,

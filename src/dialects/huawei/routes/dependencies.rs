@@ -104,10 +104,12 @@ async fn delete_version(asked: Asked<3>) -> Result<StatusCode, Refused> {
 async fn show_version(asked: Asked<3>) -> Result<Response, Refused> {
     let Asked { app, project, path: [_, id, number], .. } = asked;
     let number = read_number(&number)?;
-    let version = app.read(|catalog| {
-        let name = catalog.get_layer_name(&project.tenant, &id)?;
-        catalog.get_layer_version(&project.tenant, &name, number)
-    })?;
+    let version = app
+        .read(|catalog| {
+            let name = catalog.get_layer_name(&project.tenant, &id)?;
+            catalog.get_layer_version(&project.tenant, &name, number)
+        })
+        .await?;
     Ok(answer(|record| write(record, &version, &project, Shape::Detail)))
 }
 

@@ -138,7 +138,7 @@ async fn delete_function(asked: Asked<2>) -> Result<StatusCode, Refused> {
                 "latest cannot be deleted alone: leave the version out to delete the function";
             return Err(ApiError::invalid("version", rule).into());
         }
-        Suffix::Alias => return Err(no_alias(&app, &key).into()),
+        Suffix::Alias => return Err(no_alias(&app, &key).await.into()),
     };
     let delete = move |catalog: &Catalog| match version {
         Some(version) => catalog.delete_function_version(&caller, &key, &version),
@@ -149,30 +149,30 @@ async fn delete_function(asked: Asked<2>) -> Result<StatusCode, Refused> {
 }
 
 async fn show_config(asked: Asked<2>) -> Result<Response, Refused> {
-    let state = select(&asked)?;
+    let state = select(&asked).await?;
     Ok(answer(|record| write_function(record, &state, &asked.project)))
 }
 
 async fn show_code(asked: Asked<2>) -> Result<Response, Refused> {
-    let state = select(&asked)?;
+    let state = select(&asked).await?;
     Ok(answer(|record| write_function_code(record, &state, &asked.project)))
 }
 
-fn select(asked: &Asked<2>) -> Result<Bound, ApiError> {
+async fn select(asked: &Asked<2>) -> Result<Bound, ApiError> {
     let Asked { app, project, path: [_, urn], .. } = asked;
     let urn = Urn::parse(urn)?;
     let key = urn.key(project)?;
     let qualifier = match urn.suffix {
         Suffix::Absent | Suffix::Latest => Qualifier::Head,
         Suffix::Version(name) => Qualifier::Name(name),
-        Suffix::Alias => return Err(no_alias(app, &key)),
+        Suffix::Alias => return Err(no_alias(app, &key).await),
     };
-    Ok(app.read(|catalog| bound(catalog, catalog.get_function(&key, &qualifier)?))?)
+    Ok(app.read(|catalog| bound(catalog, catalog.get_function(&key, &qualifier)?)).await?)
 }
 
 /// Refuses an alias, or its function if that does not exist: no alias can be created yet.
-fn no_alias(app: &App, key: &FunctionKey) -> ApiError {
-    match app.read(|catalog| catalog.get_function(key, &Qualifier::Head)) {
+async fn no_alias(app: &App, key: &FunctionKey) -> ApiError {
+    match app.read(|catalog| catalog.get_function(key, &Qualifier::Head)).await {
         Ok(_) => ApiError::not_found("FSS.1053", "The alias does not exist."),
         Err(error) => error.into(),
     }

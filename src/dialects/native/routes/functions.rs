@@ -61,8 +61,9 @@ async fn list(
     let limit = paging::limit(&params)?;
     let group = params.get("group").map(Group::parse).transpose()?;
     let after = paging::group_and_name(&params)?;
-    let page =
-        app.read(|catalog| catalog.list_functions(caller.tenant(), group.as_ref(), after, limit))?;
+    let page = app
+        .read(|catalog| catalog.list_functions(caller.tenant(), group.as_ref(), after, limit))
+        .await?;
     let next = page.items.last().filter(|_| page.more).map(|last| {
         let key = &last.function.key;
         format!("{}/{}", key.group, key.name)
@@ -124,7 +125,7 @@ async fn get_head(
     params: Params,
 ) -> Result<Json<FunctionBody>, Refused> {
     let key = key(&caller, name, &params)?;
-    let head = app.read(|catalog| catalog.get_function(&key, &Qualifier::Head))?;
+    let head = app.read(|catalog| catalog.get_function(&key, &Qualifier::Head)).await?;
     Ok(Json(FunctionBody::new(head, &links)))
 }
 
@@ -174,7 +175,7 @@ async fn list_versions(
         Some(number) => FunctionOrder::HeadFirstAfter(VersionNumber::new(number)),
     };
     let window = Window { offset: 0, limit: paging::limit(&params)? };
-    let page = app.read(|catalog| catalog.list_function_versions(&key, order, window))?;
+    let page = app.read(|catalog| catalog.list_function_versions(&key, order, window)).await?;
     let last = page.items.last().filter(|_| page.more);
     let next = last.map(|last| last.number.map_or(0, VersionNumber::get).to_string());
     let items = page.items.into_iter().map(|state| FunctionBody::new(state, &links)).collect();
@@ -190,7 +191,7 @@ async fn get_version(
 ) -> Result<Json<FunctionBody>, Refused> {
     let key = key(&caller, name, &params)?;
     let qualifier = qualifier(&version)?;
-    let state = app.read(|catalog| catalog.get_function(&key, &qualifier))?;
+    let state = app.read(|catalog| catalog.get_function(&key, &qualifier)).await?;
     Ok(Json(FunctionBody::new(state, &links)))
 }
 

@@ -46,7 +46,8 @@ async fn list(
     let limit = paging::limit(&params)?;
     // The smallest text after a name is that name and a NUL, which no name contains.
     let from = params.get("after").map(|name| format!("{name}\0")).unwrap_or_default();
-    let page = app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit))?;
+    let page =
+        app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit)).await?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.layer.name.to_string());
     let items = page.items.into_iter();
     let items = items.map(|version| LayerVersionBody::new(version, &links));
@@ -87,7 +88,8 @@ async fn list_versions(
     let limit = paging::limit(&params)?;
     let from = paging::position(&params)?.map(|last| last.saturating_sub(1));
     let range = VersionRange { order: Order::Descending, from, limit };
-    let page = app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range))?;
+    let page =
+        app.read(|catalog| catalog.list_layer_versions(caller.tenant(), &name, range)).await?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.number.to_string());
     let items = page.items.into_iter();
     let items = items.map(|version| LayerVersionBody::new(version, &links));
@@ -102,10 +104,12 @@ async fn get_version(
 ) -> Result<Json<LayerVersionBody>, Refused> {
     let name = LayerName::parse(name)?;
     let version = match version.as_str() {
-        "latest" => app.read(|catalog| catalog.get_newest_layer_version(caller.tenant(), &name))?,
+        "latest" => {
+            app.read(|catalog| catalog.get_newest_layer_version(caller.tenant(), &name)).await?
+        }
         number => {
             let number = parse_number(number)?;
-            app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number))?
+            app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?
         }
     };
     Ok(Json(LayerVersionBody::new(version, &links)))

@@ -24,7 +24,7 @@ async fn list(
 ) -> Result<Json<List<ChangeBody>>, Refused> {
     let after = paging::position(&params)?.unwrap_or_default();
     let limit = paging::limit(&params)?;
-    let page = app.read(|catalog| catalog.list_audit(&caller, after, limit))?;
+    let page = app.read(|catalog| catalog.list_audit(&caller, after, limit)).await?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.sequence.to_string());
     Ok(Json(List { items: page.items.into_iter().map(ChangeBody::from).collect(), next }))
 }

@@ -59,14 +59,14 @@ async fn register(
         Ok((settings, named))
     };
     let (settings, named) = parse().map_err(ApiError::bad_request)?;
-    let layers = bind_layers(&app, &account, &settings.layers, &settings.runtime)?;
+    let layers = bind_layers(&app, &account, &settings.layers, &settings.runtime).await?;
     let mut config = FunctionConfig { layers, ..FunctionConfig::default() };
     settings.apply(&mut config);
     config.runtime = settings.runtime;
     let mut extra = settings.extra;
     let head_name = VersionName::parse(head_name(&extra.kind))?;
     if extra.object().is_some() {
-        app.read(|catalog| catalog.check_new_function(&named.key))?;
+        app.read(|catalog| catalog.check_new_function(&named.key)).await?;
     }
     let code = copy_object(&app, &account, &extra).await?;
     extra.note_copy(code.as_ref().map(|code| &code.artifact));
@@ -92,12 +92,12 @@ async fn update(
     let named = FunctionRef::parse_path(&account, &name)?;
     settings.check()?;
     let missing = || ApiError::no_function(named.shown());
-    let head = get_state(&app, &named, &Qualifier::Head, missing)?;
+    let head = get_state(&app, &named, &Qualifier::Head, missing).await?;
     if head.name.as_str() != head_name(&settings.extra.kind) {
         return Err(missing().into());
     }
     check_revision(&head, &settings.revision_id)?;
-    let layers = bind_layers(&app, &account, &settings.layers, &head.config.runtime)?;
+    let layers = bind_layers(&app, &account, &settings.layers, &head.config.runtime).await?;
     let copied = copy_object(&app, &account, &settings.extra).await?;
     // Code that was copied from a bucket is deleted together with the bucket's name.
     let removes_copy = copied.is_none() && !settings.extra.has_object() && Extra::has_copy(&head)?;
@@ -195,11 +195,13 @@ async fn get_function(
     let kind = params.get("kind").unwrap_or_default();
     let is_admin = params.get("isAdmin").is_some();
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
-    let found = app.read(|catalog| {
-        let state = find(catalog, &named, &wanted, kind)?;
-        let extra = Extra::of(&state)?;
-        FunctionBody::new(catalog, &account, state, extra, form)
-    });
+    let found = app
+        .read(|catalog| {
+            let state = find(catalog, &named, &wanted, kind)?;
+            let extra = Extra::of(&state)?;
+            FunctionBody::new(catalog, &account, state, extra, form)
+        })
+        .await;
     let missing = ApiError::no_function(named.shown());
     let body = found.map_err(|error| ApiError::unless_missing(missing)(error).or_404())?;
     Ok(function_answer(body, is_admin))
@@ -257,10 +259,10 @@ async fn upload_code(
     let named = FunctionRef::parse_path(&account, &name)?;
     let version = header(&headers, "x-version");
     let version = if version.is_empty() { OTHER_HEAD } else { &version };
-    let head = get_state(&app, &named, &Qualifier::Head, ApiError::no_key)?;
+    let head = get_state(&app, &named, &Qualifier::Head, ApiError::no_key).await?;
     if head.name.as_str() != version {
         let name = VersionName::parse(version).map_err(|_| ApiError::no_key())?;
-        get_state(&app, &named, &Qualifier::Name(name), ApiError::no_key)?;
+        get_state(&app, &named, &Qualifier::Name(name), ApiError::no_key).await?;
         let rule = "is published and cannot take new code, upload to";
         let message = format!("X-Version: {version} {rule} {} and publish it", head.name);
         return Err(ApiError::invalid(message).into());
@@ -287,13 +289,13 @@ async fn upload_code(
     Ok(outcome(uploaded.await.map_err(ApiError::unless_missing(ApiError::no_key()))?))
 }
 
-fn get_state(
+async fn get_state(
     app: &App,
     named: &FunctionRef,
     qualifier: &Qualifier,
     missing: impl FnOnce() -> ApiError,
 ) -> Result<FunctionVersion, ApiError> {
-    let found = app.read(|catalog| catalog.get_function(&named.key, qualifier));
+    let found = app.read(|catalog| catalog.get_function(&named.key, qualifier)).await;
     found.map_err(ApiError::unless_missing(missing()))
 }
 
@@ -379,7 +381,7 @@ async fn copy_object(
 
 /// Finds the layer versions of some URNs; refuses two of one layer, and one that is not compatible
 /// with the runtime.
-fn bind_layers(
+async fn bind_layers(
     app: &App,
     account: &Account,
     urns: &[String],
@@ -393,6 +395,7 @@ fn bind_layers(
         }
         let version = app
             .read(|catalog| catalog.get_layer_version(&account.owner, &layer.layer, layer.number))
+            .await
             .map_err(ApiError::unless_missing(ApiError::no_key()))?;
         let fits = |name: &String| plain_runtime(name) == plain_runtime(runtime);
         if !version.runtimes.is_empty() && !version.runtimes.iter().any(fits) {

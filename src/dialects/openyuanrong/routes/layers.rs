@@ -88,10 +88,12 @@ async fn get_version(
 ) -> Result<Response, Refused> {
     let name = parse_layer(&account, &layer)?;
     let (owner, number) = (&account.owner, parse_number(&number)?);
-    let found = app.read(|catalog| match number {
-        Some(number) => catalog.get_layer_version(owner, &name, number),
-        None => catalog.get_newest_layer_version(owner, &name),
-    });
+    let found = app
+        .read(|catalog| match number {
+            Some(number) => catalog.get_layer_version(owner, &name, number),
+            None => catalog.get_newest_layer_version(owner, &name),
+        })
+        .await;
     let missing = match number {
         Some(number) => ApiError::no_layer_version(&name, number),
         None => ApiError::new(4113, "can not find this layer"),

@@ -121,7 +121,7 @@ async fn publish(
     if body.version_number.is_empty() {
         body.version_number = version_name(app.clock().now());
     }
-    let publication = app.read(|catalog| Ok(check(catalog, &named.key, body)))??;
+    let publication = app.read(|catalog| Ok(check(catalog, &named.key, body))).await??;
     let (key, is_admin) = (named.key, params.get("isAdmin").is_some());
     let form = if is_admin { Form::WholeForAdmin } else { Form::Whole };
     let published = app.blocking(move |catalog| {

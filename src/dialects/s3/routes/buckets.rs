@@ -49,7 +49,7 @@ pub(super) async fn delete(
     input: dto::DeleteBucketInput,
 ) -> Result<dto::DeleteBucketOutput, ApiError> {
     let name = wire::read_bucket(input.bucket)?;
-    if endpoint.app.read(|catalog| catalog.has_bucket(endpoint.caller.tenant(), &name))? {
+    if endpoint.app.read(|catalog| catalog.has_bucket(endpoint.caller.tenant(), &name)).await? {
         let message = format!("the bucket {name} has objects");
         return Err(ApiError::new(S3ErrorCode::BucketNotEmpty, message));
     }

@@ -94,7 +94,8 @@ pub(super) async fn head(
     input: dto::HeadObjectInput,
 ) -> Result<dto::HeadObjectOutput, ApiError> {
     let (wanted, at) = wanted!(input);
-    let object = endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at))?;
+    let object =
+        endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at)).await?;
     wanted.check(&object)?;
     Ok(described!(HeadObjectOutput, object, object.size))
 }
