@@ -19,7 +19,9 @@ use tokio::time::Instant;
 use crate::buckets::Buckets;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
-use crate::domain::{ArtifactLimits, CatalogError, CloudIds, Key, KeyId, RequestError, TenantId};
+use crate::domain::{
+    Access, ArtifactLimits, CatalogError, CloudIds, Key, KeyId, RequestError, Stamp, TenantId,
+};
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
@@ -91,10 +93,9 @@ impl App {
         self.inner.admission.count(key, self.clock().now())
     }
 
-    /// Records in the background that a key was accepted.
-    pub fn note_use(&self, key: &Key) {
-        let catalog = self.catalog();
-        if !catalog.is_use_due(key, self.clock().now()) {
+    /// Records in the background that a key of this snapshot was accepted.
+    pub fn note_use(&self, access: &Access, key: &Key) {
+        if !self.inner.catalog.is_use_due(access, key, self.clock().now()) {
             return;
         }
         let (catalog, id) = (Arc::clone(&self.inner.catalog), key.id.clone());
@@ -125,15 +126,16 @@ impl App {
         &self.inner.ids
     }
 
-    /// Returns the catalog, for calls that never wait: its counters and keys.
-    pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
+    /// Returns the catalog's generation and access snapshot as of now, for one request that has
+    /// arrived. Async like [`App::read`], and as ready at once on SQLite.
+    pub async fn stamp(&self) -> Result<Stamp, CatalogError> {
+        self.inner.catalog.stamp()
     }
 
-    /// Returns a tenant's ids in the clouds from the catalog, else from the configuration; each
-    /// dialect derives the others.
-    pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
-        let ids = self.catalog().cloud_ids(tenant);
+    /// Returns a tenant's ids in the clouds from a request's snapshot, else from the configuration;
+    /// each dialect derives the others.
+    pub fn cloud_ids(&self, stamp: &Stamp, tenant: &TenantId) -> CloudIds {
+        let ids = stamp.access.cloud_ids.get(tenant).cloned().unwrap_or_default();
         match self.config().tenants.get(tenant.as_str()) {
             Some(configured) => ids.or(configured),
             None => ids,

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::Catalog;
 use crate::domain::{
     Access, AuditEntry, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page, Role, Secret,
-    TenantId, Timestamp,
+    Stamp, TenantId, Timestamp,
 };
 use crate::store::{AuditInsert, Change};
 
@@ -20,11 +20,18 @@ const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
 const LOCAL: &str = "local";
 
 impl Catalog {
-    /// Returns the current snapshot of keys, cloud ids and the link secret, including changes by
-    /// other processes.
-    pub fn access(&self) -> Result<Arc<Access>, CatalogError> {
+    /// Returns the generation and the access snapshot as of now, including changes by other
+    /// processes.
+    pub fn stamp(&self) -> Result<Stamp, CatalogError> {
+        // Counted before any row is read: the rows are then at least as new as the count.
+        let generation = self.store.generation();
+        Ok(Stamp { generation, access: self.access()? })
+    }
+
+    fn access(&self) -> Result<Arc<Access>, CatalogError> {
         let stamp = self.store.access_stamp()?;
-        if let Some(known) = self.known_access()
+        let known = self.access.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known
             && known.stamp == stamp
         {
             return Ok(known);
@@ -42,20 +49,9 @@ impl Catalog {
         }
     }
 
-    /// Returns a tenant's cloud ids as of the last [`Catalog::access`].
-    pub fn cloud_ids(&self, tenant: &TenantId) -> CloudIds {
-        let known = self.known_access();
-        known.and_then(|access| access.cloud_ids.get(tenant).cloned()).unwrap_or_default()
-    }
-
-    /// Returns the snapshot of the last [`Catalog::access`] without reading the store; for requests
-    /// that passed the gate, which called it.
-    pub fn known_access(&self) -> Option<Arc<Access>> {
-        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Tells whether a key's last use must be recorded now; returns true once per period.
-    pub fn is_use_due(&self, key: &Key, now: Timestamp) -> bool {
+    /// Tells whether the last use of a key of this snapshot must be recorded now; returns true once
+    /// per period.
+    pub fn is_use_due(&self, access: &Access, key: &Key, now: Timestamp) -> bool {
         let old = |at: Timestamp| now.duration_since(at) >= USE_PERIOD;
         if !key.last_used.is_none_or(old) {
             return false;
@@ -66,9 +62,7 @@ impl Catalog {
         if due {
             noted.insert(key.id.clone(), (key.created, now));
             // Deleted keys are removed before they outnumber the existing ones.
-            if let Some(access) = self.known_access()
-                && noted.len() > 2 * access.keys.len()
-            {
+            if noted.len() > 2 * access.keys.len() {
                 noted.retain(|id, _| access.keys.contains_key(id));
             }
         }
@@ -229,7 +223,7 @@ mod tests {
         let newer = catalog.access().unwrap();
         assert!(newer.stamp > late.stamp);
         catalog.remember_access(late);
-        assert_eq!(catalog.known_access().unwrap().stamp, newer.stamp);
+        assert_eq!(catalog.access.read().unwrap().as_ref().unwrap().stamp, newer.stamp);
     }
 
     #[test]
@@ -243,8 +237,9 @@ mod tests {
             let secret = Secret::parse("a-secret-of-ours").unwrap();
             let tenant = TenantId::default_tenant();
             let key = catalog.add_key(id, secret, tenant, Role::Read).unwrap();
-            catalog.access().unwrap();
-            assert!(catalog.is_use_due(&key, now) && !catalog.is_use_due(&key, now));
+            let access = catalog.access().unwrap();
+            assert!(catalog.is_use_due(&access, &key, now));
+            assert!(!catalog.is_use_due(&access, &key, now));
             catalog.delete_key(&key.id).unwrap();
         }
         assert!(catalog.noted.lock().unwrap().len() <= 2);

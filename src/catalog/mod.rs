@@ -112,11 +112,6 @@ impl Catalog {
         self.store.blobs().incoming()
     }
 
-    /// Returns a number that changes with every write; see `Store::generation`.
-    pub fn generation(&self) -> u64 {
-        self.store.generation()
-    }
-
     /// Finds a content by its SHA-256 and returns its artifact and its file.
     ///
     /// `NotFound` when the catalog has no such content.

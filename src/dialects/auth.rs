@@ -123,7 +123,7 @@ pub(super) fn anonymous() -> Caller {
 
 /// Returns the caller that proved possession of a key, and records the key's use.
 pub(super) fn caller(request: AuthHead<'_>, key: &Key) -> Caller {
-    request.app.note_use(key);
+    request.app.note_use(request.access, key);
     Caller::new(key.tenant.clone(), key.role, key.id.clone())
 }
 

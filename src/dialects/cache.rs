@@ -20,8 +20,7 @@ use http_body_util::BodyExt;
 use super::call::Call;
 use super::links::period_of;
 use super::operation::Operation;
-use crate::app::App;
-use crate::domain::{Access, Caller};
+use crate::domain::{Caller, Stamp};
 use crate::ingest::Spool;
 
 /// Bytes of answers and keys that one dialect caches.
@@ -45,9 +44,9 @@ const REQUEST_MAX: usize = 16 << 10;
 pub(super) struct CacheEpoch(u64, u64, i64);
 
 impl CacheEpoch {
-    /// Must be taken before any read, so that an answer is never older than its epoch.
-    pub(super) fn new(app: &App, access: &Access, call: &Call) -> Self {
-        Self(app.catalog().generation(), access.stamp, period_of(call.received))
+    /// The stamp is taken before any read, so that an answer is never older than its epoch.
+    pub(super) fn new(stamp: &Stamp, call: &Call) -> Self {
+        Self(stamp.generation, stamp.access.stamp, period_of(call.received))
     }
 }
 

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::call::Call;
 use super::refusal::Refused;
-use crate::domain::{Caller, CatalogError, Field};
+use crate::domain::{Caller, CatalogError, Field, Stamp};
 use crate::ingest::Spool;
 
 /// Unwraps an extension that the gate always inserts; its absence is a bug.
@@ -25,6 +25,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        required(head.extensions.get().cloned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Stamp {
     type Rejection = Refused;
 
     async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Refused> {

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use http_body::Body as _;
+use http_body::{Body as _, SizeHint};
 use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
@@ -26,7 +26,7 @@ use super::extract::Once;
 use super::operation::{BodyRule, Effect, Operation};
 use super::refusal::{Reason, Refused, Unserved};
 use crate::app::App;
-use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError, RequestLimit};
+use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError, RequestLimit, Stamp};
 use crate::ingest::Spool;
 
 /// A body up to this many bytes is spooled before its credentials are checked: checking them twice
@@ -76,9 +76,9 @@ impl Gate {
         };
         // Taken after the body has arrived, so that a slow client holds no permit.
         let _permit = self.app.start_request()?;
-        // Read once for each request, so that a change by another process applies at once.
-        let access = self.app.catalog().access()?;
-        let auth_head = AuthHead { app: &self.app, access: &access, parts: &head };
+        // Taken once for each request, so that a change by another process applies at once.
+        let stamp = self.app.stamp().await?;
+        let auth_head = AuthHead { app: &self.app, access: &stamp.access, parts: &head };
         let caller = if self.app.verifies_signatures() {
             (self.dialect.authenticate)(AuthRequest { head: auth_head, body: &spool })?
         } else {
@@ -90,7 +90,7 @@ impl Gate {
         let mut cache_key = None;
         if let Some(operation) = named {
             caller.must_be(operation.effect.role())?;
-            let epoch = CacheEpoch::new(&self.app, &access, call);
+            let epoch = CacheEpoch::new(&stamp, call);
             cache_key = CacheKey::new(epoch, operation, &head, &spool, &caller);
         }
         if let Some(key) = &cache_key
@@ -98,7 +98,7 @@ impl Gate {
         {
             return Ok(response);
         }
-        let run = self.run(call, head, spool, caller, named, cache_key);
+        let run = self.run(call, head, spool, (stamp, caller), named, cache_key);
         Box::pin(run.instrument(span(call))).await
     }
 
@@ -148,7 +148,7 @@ impl Gate {
         call: &Call,
         head: Parts,
         body: Spool,
-        caller: Caller,
+        (stamp, caller): (Stamp, Caller),
         named: Option<&Operation>,
         cache_key: Option<CacheKey>,
     ) -> Result<Response, Refused> {
@@ -177,6 +177,7 @@ impl Gate {
         let context = AuditContext { dialect, operation: name, request_id: call.request_id };
         extensions.insert(caller.in_context(context));
         extensions.insert(call.clone());
+        extensions.insert(stamp);
         let mut request = Request::from_parts(head, HttpBody::empty());
         request.extensions_mut().extend(extensions);
         let mut response = operation.run(request, self.app.clone()).await;
@@ -199,7 +200,7 @@ impl Gate {
         body: HttpBody,
         choice: Choice<'_>,
     ) -> Result<Spool, Refused> {
-        if let Err(refused) = self.check_head(head, &body, choice.operation()) {
+        if let Err(refused) = self.check_head(head, body.size_hint(), choice.operation()).await {
             // A client that waits for `100 Continue` has sent no body.
             if !head.headers.contains_key(EXPECT) {
                 // The caller is not verified, and not counted against its key's rate.
@@ -229,18 +230,19 @@ impl Gate {
     ///
     /// The signature is not verified yet: a client with only a key's id learns here whether that
     /// key's role covers the operation.
-    fn check_head(
+    async fn check_head(
         &self,
         head: &Parts,
-        body: &HttpBody,
+        body: SizeHint,
         named: Option<&Operation>,
     ) -> Result<(), Refused> {
-        let is_small = body.size_hint().upper().is_some_and(|most| most <= UNCHECKED_MAX);
+        let is_small = body.upper().is_some_and(|most| most <= UNCHECKED_MAX);
         if is_small || !self.app.verifies_signatures() {
             return Ok(());
         }
-        let access = self.app.catalog().access()?;
-        let auth_head = AuthHead { app: &self.app, access: &access, parts: head };
+        // The body may take an hour: the whole request then gets a stamp of its own.
+        let stamp = self.app.stamp().await?;
+        let auth_head = AuthHead { app: &self.app, access: &stamp.access, parts: head };
         let claimed = (self.dialect.claimed_key)(auth_head)?;
         if let (Some(key), Some(operation)) = (claimed, named) {
             key.role.must_cover(operation.effect.role())?;

@@ -13,12 +13,11 @@ use axum::http::uri::Authority;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::extract::required;
 use super::params::Params;
 use super::refusal::Refused;
 use super::signing::ESCAPED;
 use crate::app::App;
-use crate::domain::{Caller, TenantId, Timestamp};
+use crate::domain::{Caller, Stamp, TenantId, Timestamp};
 
 /// Shortest lifetime of a link, in seconds (tencent.md section 3.3 has the longest: 10,000).
 const LIFETIME: i64 = 10_000;
@@ -158,7 +157,7 @@ where
             }
         };
         let now = app.clock().now();
-        let access = required(app.catalog().known_access())?;
+        let Stamp { access, .. } = Stamp::from_request_parts(head, state).await?;
         Ok(Self::new(&access.link_secret, &base, caller.tenant(), now))
     }
 }

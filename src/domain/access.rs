@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{CloudIds, Key, KeyId, TenantId};
 
@@ -23,6 +24,16 @@ impl fmt::Debug for Access {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Access").field("stamp", &self.stamp).finish_non_exhaustive()
     }
+}
+
+/// The state of the catalog that a request is answered by: taken once, after the request arrived
+/// and before its first read.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// Grows with each commit that changed a row. Rows that are read later are at least as new.
+    pub generation: u64,
+    /// Keys, cloud ids and the link secret.
+    pub access: Arc<Access>,
 }
 
 /// One line of the audit log.

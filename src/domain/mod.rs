@@ -21,7 +21,7 @@ pub mod request;
 pub mod tenant;
 pub mod upkeep;
 
-pub use access::{Access, AuditEntry};
+pub use access::{Access, AuditEntry, Stamp};
 pub use artifact::{Artifact, ArtifactLimits, CodeSource, Digests};
 pub use caller::{AuditContext, Caller, Role};
 pub use error::{ArchiveProblem, CatalogError, Limit};

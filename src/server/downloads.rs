@@ -34,11 +34,11 @@ pub(super) async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let access = match app.catalog().access() {
-        Ok(access) => access,
+    let stamp = match app.stamp().await {
+        Ok(stamp) => stamp,
         Err(failure) => return failed(&failure),
     };
-    let sha256 = match links::verify(&access.link_secret, &uri, app.clock().now()) {
+    let sha256 = match links::verify(&stamp.access.link_secret, &uri, app.clock().now()) {
         Ok(sha256) => sha256,
         Err(LinkRefusal::Expired) => {
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");

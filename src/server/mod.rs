@@ -78,7 +78,9 @@ impl Server {
         let catalog = Catalog::new(store, clock.clone(), ids.clone())
             .with_tenant_code_max(config.max_tenant_code)
             .with_inbox(InboxLimits { lifetime: config.inbox_lifetime, size: config.inbox_max });
-        if config.auth == Auth::On && catalog.access().is_ok_and(|access| access.keys.is_empty()) {
+        if config.auth == Auth::On
+            && catalog.stamp().is_ok_and(|stamp| stamp.access.keys.is_empty())
+        {
             tracing::warn!(
                 "there is no key yet, so every client is refused: `layerbase key add` makes one"
             );

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::dialects::links::Links;
 use crate::dialects::refusal::Refused;
 use crate::dialects::tenants;
-use crate::domain::{Caller, CatalogError, CloudIdField, LayerName, Noun, VersionNumber};
+use crate::domain::{Caller, CatalogError, CloudIdField, LayerName, Noun, Stamp, VersionNumber};
 
 /// The account in ARNs.
 pub(super) const ACCOUNT: CloudIdField = CloudIdField {
@@ -46,7 +46,9 @@ where
         let caller = Caller::from_request_parts(head, state).await?;
         let tenant = caller.tenant();
         let derived = || tenants::decimal(tenant, "alibaba account", 16).to_string();
-        let account = app.cloud_ids(tenant).get(ACCOUNT.name).map_or_else(derived, str::to_owned);
+        let stamp = Stamp::from_request_parts(head, state).await?;
+        let ids = app.cloud_ids(&stamp, tenant);
+        let account = ids.get(ACCOUNT.name).map_or_else(derived, str::to_owned);
         let account_hash = hex::encode(Md5::digest(account.as_bytes()));
         let generation = Generation::of(head.uri.path());
         Ok(Self { app, generation, links, account, account_hash })

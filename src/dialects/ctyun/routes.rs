@@ -16,7 +16,7 @@ use crate::dialects::params::Params;
 use crate::dialects::refusal::Refused;
 use crate::dialects::stream;
 use crate::dialects::upload::{self, CodeField};
-use crate::domain::{Caller, CatalogError, CodeSource, Noun, RequestError};
+use crate::domain::{Caller, CatalogError, CodeSource, Noun, RequestError, Stamp};
 use crate::ingest::Leniency;
 
 /// Where a request carries code, if it names no object (ctyun.md section 3).
@@ -45,12 +45,13 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn list_layer_versions(
     State(app): State<App>,
+    stamp: Stamp,
     caller: Caller,
     headers: HeaderMap,
     Segments([name]): Segments<1>,
     params: Params,
 ) -> Result<Response, Refused> {
-    let place = Place::of(&app, &caller, &headers)?;
+    let place = Place::of(&app, &stamp, &caller, &headers)?;
     let (name, acl) = (wire::read_name(&name)?, paging::acl(&params)?);
     let mut versions = paging::versions(caller.tenant().clone(), name, acl);
     let fetch = move |catalog: &Catalog, limit| {
@@ -62,12 +63,13 @@ async fn list_layer_versions(
 
 async fn create_layer_version(
     State(app): State<App>,
+    stamp: Stamp,
     caller: Caller,
     headers: HeaderMap,
     Segments([name]): Segments<1>,
     Body(body): Body,
 ) -> Result<Response, Refused> {
-    let place = Place::of(&app, &caller, &headers)?;
+    let place = Place::of(&app, &stamp, &caller, &headers)?;
     let name = wire::read_new_name(&name)?;
     let upload = upload::read_json(&app, body, CODE).await.map_err(ApiError::from)?;
     let (new, source) = wire::read_version(upload)?;
@@ -91,11 +93,12 @@ async fn create_layer_version(
 
 async fn delete_layer_version(
     State(app): State<App>,
+    stamp: Stamp,
     caller: Caller,
     headers: HeaderMap,
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, Refused> {
-    Place::of(&app, &caller, &headers)?;
+    Place::of(&app, &stamp, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     // A function that uses the version keeps its code (ctyun.md section 8).
     let rule = DeleteRule::EvenIfUsed;
@@ -105,11 +108,12 @@ async fn delete_layer_version(
 
 async fn get_layer_version(
     State(app): State<App>,
+    stamp: Stamp,
     caller: Caller,
     headers: HeaderMap,
     Segments([name, version]): Segments<2>,
 ) -> Result<Response, Refused> {
-    let place = Place::of(&app, &caller, &headers)?;
+    let place = Place::of(&app, &stamp, &caller, &headers)?;
     let (name, number) = (wire::read_name(&name)?, wire::read_number(&version)?);
     let version =
         app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;

@@ -15,7 +15,7 @@ use crate::dialects::stream::Frame;
 use crate::dialects::{answer, tenants};
 use crate::domain::{
     self, Acl, ArchiveProblem, Caller, CatalogError, CodeSource, LayerName, NewLayerVersion,
-    ObjectRef, Timestamp, VersionNumber,
+    ObjectRef, Stamp, Timestamp, VersionNumber,
 };
 use crate::ingest::Staging;
 use crate::ingest::json::UploadJson;
@@ -41,14 +41,19 @@ pub(super) struct Place {
 
 impl Place {
     /// Reads the header `regionId`, which every operation must have.
-    pub(super) fn of(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<Self, ApiError> {
+    pub(super) fn of(
+        app: &App,
+        stamp: &Stamp,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<Self, ApiError> {
         let refuse = |reason| ApiError::invalid("regionId", reason);
         let sent = headers.get("regionid").filter(|region| !region.is_empty());
         let sent = sent.ok_or_else(|| refuse("the header is required"))?;
         let region = std::str::from_utf8(sent.as_bytes());
         let region = region.map_err(|_| refuse("the header must be UTF-8"))?.to_owned();
         let tenant = caller.tenant();
-        let ids = app.cloud_ids(tenant);
+        let ids = app.cloud_ids(stamp, tenant);
         let number = ids.get(TENANT.name).and_then(|number| number.parse().ok());
         let account = ids.get(ACCOUNT.name).map(str::to_owned);
         Ok(Self {

@@ -17,7 +17,7 @@ use crate::dialects::extract::Segments;
 use crate::dialects::links::Links;
 use crate::dialects::operation::Operation;
 use crate::dialects::refusal::Refused;
-use crate::domain::{Caller, CatalogError, FunctionVersion, LayerRef, TenantId};
+use crate::domain::{Caller, CatalogError, FunctionVersion, LayerRef, Stamp, TenantId};
 
 /// Returns the operations, the seed operation's noun first.
 pub(super) fn operations() -> Vec<Operation> {
@@ -42,7 +42,8 @@ impl<const N: usize> FromRequestParts<App> for Asked<N> {
         let links = Links::from_request_parts(head, app).await?;
         let Segments(path) = Segments::<N>::from_request_parts(head, app).await?;
         let id = path.first().cloned().unwrap_or_default();
-        let project = Project::new(app, &caller, links, id)?;
+        let stamp = Stamp::from_request_parts(head, app).await?;
+        let project = Project::new(app, &stamp, &caller, links, id)?;
         Ok(Self { app: app.clone(), caller, project, path })
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn anonymous(head: &Parts) -> Result<Caller, Refused> {
 /// one. `X-Tenant-Id` is not read.
 pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
     let (tenant, key) = owner(request.head)?;
-    request.head.app.note_use(key);
+    request.head.app.note_use(request.head.access, key);
     Ok(Caller::new(tenant, key.role, key.id.clone()))
 }
 

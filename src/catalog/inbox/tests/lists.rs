@@ -107,7 +107,7 @@ fn deleting_several_objects_logs_each() {
         let objects: Vec<ObjectRef> = names.iter().map(|name| at(name)).collect();
         desk.catalog.delete_objects(by, &objects)
     };
-    let before = (desk.traces(), desk.catalog.generation());
+    let before = (desk.traces(), desk.catalog.store.generation());
     let none = ["code/none", "code/old", "none/a"];
     assert_eq!(delete(&caller("a"), &none).unwrap(), [false; 3]);
     assert_eq!(delete(&caller("a"), &[]).unwrap(), [false; 0]);
@@ -117,7 +117,7 @@ fn deleting_several_objects_logs_each() {
         let refused = delete(&reader, names).unwrap_err();
         assert!(matches!(refused, CatalogError::Forbidden { needed: Role::Write, .. }));
     }
-    assert_eq!((desk.traces(), desk.catalog.generation()), before);
+    assert_eq!((desk.traces(), desk.catalog.store.generation()), before);
 
     let deleted = delete(&caller("a"), &["code/none", "code/b", "z/a", "code/b"]).unwrap();
     assert_eq!(deleted, [false, true, true, false]);

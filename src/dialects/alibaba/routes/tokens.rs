@@ -11,8 +11,7 @@ use crate::dialects::answer;
 use crate::dialects::json_writer::JsonObject;
 use crate::dialects::operation::{Operation, Route};
 use crate::dialects::params::Params;
-use crate::dialects::refusal::Refused;
-use crate::domain::{Caller, CatalogError, Noun};
+use crate::domain::{Caller, Noun, Stamp};
 
 /// The paths of the first generation; no client uses another date.
 const PREFIXES: [&str; 2] = ["", "/2016-08-15"];
@@ -29,23 +28,19 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn temp_bucket_token(State(app): State<App>, caller: Caller) -> Result<Response, Refused> {
-    Ok(token(&app, &caller, None)?)
+async fn temp_bucket_token(State(app): State<App>, stamp: Stamp, caller: Caller) -> Response {
+    token(&app, &stamp, &caller, None)
 }
 
 /// Returns credentials for a function's code; neither service nor function must exist.
-async fn temp_code_bucket_token(
-    State(app): State<App>,
-    caller: Caller,
-) -> Result<Response, Refused> {
-    Ok(token(&app, &caller, Some(app.upload_limits(OBJECT_MAX).size))?)
+async fn temp_code_bucket_token(State(app): State<App>, stamp: Stamp, caller: Caller) -> Response {
+    token(&app, &stamp, &caller, Some(app.upload_limits(OBJECT_MAX).size))
 }
 
-fn token(app: &App, caller: &Caller, limit: Option<u64>) -> Result<Response, CatalogError> {
-    let access = app.catalog().access()?;
-    let credentials = oss::issue(&access, caller.key(), app.clock().now());
+fn token(app: &App, stamp: &Stamp, caller: &Caller, limit: Option<u64>) -> Response {
+    let credentials = oss::issue(&stamp.access, caller.key(), app.clock().now());
     let token = tokens::write(&credentials, &app.ids().next().to_string(), limit);
-    Ok(answer::written(StatusCode::OK, token))
+    answer::written(StatusCode::OK, token)
 }
 
 /// Returns the settings among the parameters `config` that this server knows, all as texts; without

@@ -13,7 +13,7 @@ use crate::dialects::huawei::{CODE_MAX, DEPENDENCY_MAX, OBJECT_MAX};
 use crate::dialects::json_fields::{Fields, KeyCase};
 use crate::dialects::links::{self, LinkRefusal};
 use crate::dialects::upload::{self, CodeField};
-use crate::domain::{ArtifactLimits, Caller, CatalogError, CodeSource};
+use crate::domain::{ArtifactLimits, Caller, CatalogError, CodeSource, Stamp};
 use crate::ingest::json::JsonError;
 use crate::ingest::{Leniency, Spool, Staged, Staging, StagingWriter};
 
@@ -84,6 +84,7 @@ impl NewCode {
     pub(super) async fn stage(
         self,
         app: &App,
+        stamp: &Stamp,
         caller: &Caller,
         check: impl FnOnce(&Catalog) -> Result<(), CatalogError> + Send,
     ) -> Result<Upload, ApiError> {
@@ -95,8 +96,7 @@ impl NewCode {
             Origin::Sent(source) => source,
             Origin::Named(Address::Object(object)) => CodeSource::Object(object),
             Origin::Named(Address::Link(uri)) => {
-                let secret = app.catalog().access()?.link_secret;
-                let verified = links::verify(&secret, &uri, app.clock().now());
+                let verified = links::verify(&stamp.access.link_secret, &uri, app.clock().now());
                 let rule = |refusal| match refusal {
                     LinkRefusal::Expired => "is a download link that has expired",
                     LinkRefusal::Invalid => {

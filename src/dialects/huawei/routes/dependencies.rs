@@ -20,7 +20,7 @@ use crate::dialects::params::Params;
 use crate::dialects::refusal::Refused;
 use crate::domain::{
     Acl, CatalogError, CodeSource, LayerFilter, LayerName, LayerVersion, NewLayerVersion, Noun,
-    Order, Page, TenantId, VersionNumber, Window,
+    Order, Page, Stamp, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staging;
 
@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn publish(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused> {
+async fn publish(asked: Asked<1>, stamp: Stamp, Body(body): Body) -> Result<Response, Refused> {
     let Asked { app, caller, project, .. } = asked;
     let (document, staging) = code::read(&app, body, DEPENDENCY_CODE).await?;
     let fields = input::fields(&document)?;
@@ -59,7 +59,7 @@ async fn publish(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused>
         runtimes: vec![read_runtime(&fields)?],
         ..NewLayerVersion::default()
     };
-    let upload = read_code(&fields, staging)?.stage(&app, &caller, |_| Ok(())).await?;
+    let upload = read_code(&fields, staging)?.stage(&app, &stamp, &caller, |_| Ok(())).await?;
     let publish = move |catalog: &Catalog| {
         let code = upload.finish()?;
         Ok::<_, ApiError>(catalog.publish_layer_version(&caller, &name, new, code)?)

@@ -21,7 +21,7 @@ use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::refusal::Refused;
 use crate::domain::{
     ArchiveProblem, CatalogError, FunctionChange, FunctionConfig, FunctionKey, FunctionName,
-    FunctionVersion, Group, LayerRef, NewFunction, Noun, Qualifier, VersionName,
+    FunctionVersion, Group, LayerRef, NewFunction, Noun, Qualifier, Stamp, VersionName,
 };
 use crate::ingest::Staging;
 
@@ -48,7 +48,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn create(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused> {
+async fn create(asked: Asked<1>, stamp: Stamp, Body(body): Body) -> Result<Response, Refused> {
     let Asked { app, caller, project, .. } = asked;
     let (document, staging) = code::read(&app, body, FUNCTION_CODE).await?;
     let fields = input::fields(&document)?;
@@ -69,7 +69,7 @@ async fn create(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused> 
         resolve(catalog, &key.tenant, &dependencies).map(drop)
     };
     let upload = match code {
-        Some(code) => Some(code.stage(&app, &caller, is_free).await?),
+        Some(code) => Some(code.stage(&app, &stamp, &caller, is_free).await?),
         None => None,
     };
     let create = move |catalog: &Catalog| {
@@ -89,7 +89,7 @@ async fn create(asked: Asked<1>, Body(body): Body) -> Result<Response, Refused> 
     Ok(answer(|record| write_function(record, &head, &project)))
 }
 
-async fn update_code(asked: Asked<2>, Body(body): Body) -> Result<Response, Refused> {
+async fn update_code(asked: Asked<2>, stamp: Stamp, Body(body): Body) -> Result<Response, Refused> {
     let Asked { app, caller, project, path: [_, urn] } = asked;
     let urn = Urn::parse(&urn)?;
     if !matches!(urn.suffix, Suffix::Absent | Suffix::Latest) {
@@ -106,7 +106,7 @@ async fn update_code(asked: Asked<2>, Body(body): Body) -> Result<Response, Refu
     };
     let is_image = update.code_type.as_deref() == Some(IMAGE_TYPE);
     let upload = match code {
-        Some(code) => Some(code.stage(&app, &caller, is_there).await?),
+        Some(code) => Some(code.stage(&app, &stamp, &caller, is_there).await?),
         None => None,
     };
     let change = move |catalog: &Catalog| {

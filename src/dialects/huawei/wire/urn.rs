@@ -6,7 +6,7 @@ use crate::dialects::huawei::{DOMAIN, ID};
 use crate::dialects::links::Links;
 use crate::dialects::tenants;
 use crate::domain::{
-    Caller, CatalogError, FunctionKey, FunctionName, FunctionVersion, Group, Noun, TenantId,
+    Caller, CatalogError, FunctionKey, FunctionName, FunctionVersion, Group, Noun, Stamp, TenantId,
     VersionName,
 };
 
@@ -28,6 +28,7 @@ impl Project {
     /// Checks the project of a path.
     pub(crate) fn new(
         app: &App,
+        stamp: &Stamp,
         caller: &Caller,
         links: Links,
         id: String,
@@ -43,7 +44,7 @@ impl Project {
             return Err(ApiError::invalid("project_id", rule));
         }
         let tenant = caller.tenant().clone();
-        let domain_id = match app.cloud_ids(&tenant).get(DOMAIN.name) {
+        let domain_id = match app.cloud_ids(stamp, &tenant).get(DOMAIN.name) {
             Some(id) => id.to_owned(),
             None => tenants::hexadecimal(&tenant, "huawei domain"),
         };
