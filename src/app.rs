@@ -6,6 +6,7 @@ mod admission;
 mod arriving;
 mod batches;
 mod stage;
+mod streaming;
 mod upkeep;
 
 use std::error::Error;
@@ -219,7 +220,7 @@ impl App {
             return Ok(Spool::empty());
         }
         let mut arriving = Arriving::new(body, self.body_deadline());
-        let mut writer = SpoolWriter::new(self.inner.catalog.incoming(), limit, measure);
+        let mut writer = self.inner.catalog.spool(limit, measure);
         let mut room = MEMORY_MAX;
         while let Some(chunk) = arriving.next().await? {
             if chunk.len() > room {

@@ -1,7 +1,6 @@
 //! Code that a request names or sends, made one [`Staging`]: objects and stored contents are
 //! copied.
 
-use std::fs::File;
 use std::io::Read;
 
 use bytes::Bytes;
@@ -10,10 +9,12 @@ use tokio::time::Instant;
 use super::App;
 use super::batches::{BATCH, Batches};
 use crate::buckets::{ObjectBody, OpenObject, RemoteBody};
+use crate::catalog::Content;
 use crate::domain::{
     ArchiveProblem, ArtifactLimits, Caller, CatalogError, CodeSource, Limit, Noun, ObjectRef,
     RequestError, Role, TenantId,
 };
+use crate::ingest::spool::PIECE;
 use crate::ingest::{Measure, Spool, SpoolWriter, Staging, next_piece};
 
 /// Why a copy ends before its storage ends it.
@@ -59,10 +60,10 @@ impl App {
         by.must_be(Role::Write)?;
         let _permit = self.start_upload().await?;
         self.blocking(move |catalog| {
-            let (code, path) = catalog.get_code(&sha256)?;
+            let (code, content) = catalog.get_code(&sha256)?;
             check_size(code.size, limit)?;
-            let mut writer = SpoolWriter::new(catalog.incoming(), code.size, Measure::All);
-            writer.write_file(&mut File::open(path)?)?;
+            let mut writer = catalog.spool(code.size, Measure::All);
+            writer.write_all(content.open()?)?;
             Ok(writer.finish()?)
         })
         .await
@@ -80,25 +81,28 @@ impl App {
         let _permit = self.start_upload().await?;
         let deadline = self.config().fetch_timeout.map(|length| Instant::now() + length);
         let copy = ObjectCopy { object: object.clone(), deadline };
-        let OpenObject { size, body } = copy.in_time(self.find_object(by.tenant(), object)).await?;
+        let (size, found) = copy.in_time(self.find_object(by.tenant(), object)).await?;
         check_size(size, limit)?;
-        let writer = SpoolWriter::new(self.inner.catalog.incoming(), size, Measure::All);
-        match body {
-            ObjectBody::File(file) => {
-                self.blocking(move |_| copy.read_file(file, size, writer)).await
+        let writer = self.inner.catalog.spool(size, Measure::All);
+        match found {
+            Found::Inbox(content) => {
+                self.blocking(move |_| copy.read_from(content.open()?, size, writer)).await
             }
-            ObjectBody::Remote(body) => {
+            Found::Bucket(ObjectBody::File(file)) => {
+                self.blocking(move |_| copy.read_from(file, size, writer)).await
+            }
+            Found::Bucket(ObjectBody::Remote(body)) => {
                 self.spool_batches(writer, Vec::new(), &mut RemoteCopy { copy, body }).await
             }
         }
     }
 
-    /// Finds an object in the tenant's inbox, else in the bucket map.
+    /// Finds an object in the tenant's inbox, else in the bucket map, and returns its size.
     async fn find_object(
         &self,
         tenant: &TenantId,
         object: &ObjectRef,
-    ) -> Result<OpenObject, CatalogError> {
+    ) -> Result<(u64, Found), CatalogError> {
         // A subtenant, openYuanrong's product, has no inbox of its own.
         let owner = TenantId::parse(tenant.root())?;
         // Objects that no client can see or delete must not be used.
@@ -109,9 +113,7 @@ impl App {
             Err(CatalogError::not_found(Noun::Object, &object.key))
         };
         let absent = match found {
-            Ok((about, file)) => {
-                return Ok(OpenObject { size: about.size, body: ObjectBody::File(file) });
-            }
+            Ok((about, content)) => return Ok((about.size, Found::Inbox(content))),
             Err(absent @ CatalogError::NotFound { .. }) => absent,
             Err(failure) => return Err(failure),
         };
@@ -122,9 +124,17 @@ impl App {
             {
                 Err(absent)
             }
-            outcome => outcome,
+            outcome => outcome.map(|OpenObject { size, body }| (size, Found::Bucket(body))),
         }
     }
+}
+
+/// An object that is open for copying.
+enum Found {
+    /// One of the inbox.
+    Inbox(Content),
+    /// One of the bucket map.
+    Bucket(ObjectBody),
 }
 
 fn check_size(size: u64, limit: u64) -> Result<(), CatalogError> {
@@ -178,21 +188,21 @@ impl ObjectCopy {
         }
     }
 
-    /// Copies a file of `size` bytes, for a blocking thread.
-    fn read_file(
+    /// Copies `size` bytes that are on this machine, for a blocking thread.
+    fn read_from(
         &self,
-        file: File,
+        bytes: impl Read,
         size: u64,
         mut writer: SpoolWriter,
     ) -> Result<Spool, RequestError> {
         let mut left = size;
         // One byte more than there should be shows a file that grew.
-        let mut file = file.take(left.saturating_add(1));
+        let mut bytes = bytes.take(left.saturating_add(1));
         loop {
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(self.unavailable(TOO_LONG).into());
             }
-            let piece = next_piece(&mut file).map_err(|error| {
+            let piece = next_piece(&mut bytes, PIECE).map_err(|error| {
                 tracing::warn!(object = %self.object, %error, "an object cannot be read");
                 self.unavailable("its file cannot be read")
             })?;
@@ -230,7 +240,7 @@ mod tests {
             file.write_all(&vec![b'x'; bytes as usize]).unwrap();
             std::io::Seek::rewind(&mut file).unwrap();
             let writer = SpoolWriter::new(incoming.path(), said, Measure::All);
-            match copy.read_file(file, said, writer) {
+            match copy.read_from(file, said, writer) {
                 Ok(spool) => assert_eq!((spool.len(), reason), (bytes, "")),
                 Err(refusal) => assert_eq!(
                     refusal.to_string(),

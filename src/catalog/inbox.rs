@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Catalog;
 use super::limits::check_object_info;
+use super::{Catalog, Content};
 use crate::domain::{
     BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
     ObjectRange, ObjectRef, Page, Role, Tally, TenantId, Timestamp,
 };
 use crate::ingest::digests::digest;
-use crate::ingest::{Content, Spool};
+use crate::ingest::{Payload, Spool};
 use crate::store::{Change, PendingFile, PendingObject};
 
 /// Most expired objects, parts and uploads (of each) that a put removes.
@@ -64,7 +64,7 @@ impl Catalog {
         by.must_be(Role::Write)?;
         check_object_info(&about)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
-        let pending = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_payload())?;
         let etag = hex::encode(digests.md5);
         let (stored, expires) = self.lifetime()?;
         let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
@@ -107,18 +107,18 @@ impl Catalog {
         Ok(self.find_object(tenant, at)?.0)
     }
 
-    /// Opens an object at its start; `NotFound` when it does not exist or is expired.
+    /// Returns an object with its bytes; `NotFound` when it does not exist or is expired.
     ///
-    /// The open file can be read to its end even if the object is replaced or deleted meanwhile.
+    /// The bytes can be read to their end even if the object is replaced or deleted meanwhile.
     pub fn open_object(
         &self,
         tenant: &TenantId,
         at: &ObjectRef,
-    ) -> Result<(InboxObject, File), CatalogError> {
+    ) -> Result<(InboxObject, Content), CatalogError> {
         let (mut object, mut name) = self.find_object(tenant, at)?;
         for _ in 1..OPEN_ATTEMPTS {
             match self.store.inbox().open_file(name) {
-                Ok(file) => return Ok((object, file)),
+                Ok(file) => return Ok(opened(object, file)),
                 Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
                     return Err(failure.into());
                 }
@@ -126,8 +126,7 @@ impl Catalog {
                 Err(_) => (object, name) = self.find_object(tenant, at)?,
             }
         }
-        let file = self.store.inbox().open_file(name)?;
-        Ok((object, file))
+        Ok(opened(object, self.store.inbox().open_file(name)?))
     }
 
     fn find_object(
@@ -211,11 +210,11 @@ impl Catalog {
     }
 
     /// Stores a file of the inbox durably; its row must be committed before the result is dropped.
-    fn keep_in_inbox(&self, content: Content) -> Result<PendingObject, CatalogError> {
+    fn keep_in_inbox(&self, payload: Payload) -> Result<PendingObject, CatalogError> {
         let (files, id) = (self.store.inbox(), self.ids.next());
-        Ok(match content {
-            Content::Memory(bytes) => files.keep_bytes(id, &bytes),
-            Content::File(file) => files.keep_file(id, file),
+        Ok(match payload {
+            Payload::Memory(bytes) => files.keep_bytes(id, &bytes),
+            Payload::File(file) => files.keep_file(id, file),
         }?)
     }
 
@@ -305,6 +304,11 @@ fn no_object(at: &ObjectRef) -> CatalogError {
 /// Names an object in the audit log.
 fn subject(at: &ObjectRef) -> String {
     format!("object/{at}")
+}
+
+fn opened(object: InboxObject, file: File) -> (InboxObject, Content) {
+    let content = Content::of(file, object.size);
+    (object, content)
 }
 
 #[cfg(test)]

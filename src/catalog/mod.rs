@@ -4,6 +4,7 @@
 //! know HTTP, JSON or SQL.
 
 mod access;
+mod content;
 mod functions;
 mod inbox;
 mod layers;
@@ -12,20 +13,21 @@ mod upkeep;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
 use uuid::Uuid;
 
+pub use content::{Content, ContentReader};
 pub use functions::CodeInput;
 use inbox::Completing;
 pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
 
 use crate::domain::{
-    Access, Artifact, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId, Timestamp,
+    Access, Artifact, ArtifactLimits, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId,
+    Timestamp,
 };
-use crate::ingest::{Content, Staged};
+use crate::ingest::{Measure, Payload, SpoolWriter, Staged, StagingWriter};
 use crate::store::{AuditInsert, Change, PendingFile, Store};
 
 /// The clock; the catalog's only source of time.
@@ -107,21 +109,23 @@ impl Catalog {
         self
     }
 
-    /// Returns the folder for incoming uploads.
-    pub fn incoming(&self) -> &Path {
-        self.store.blobs().incoming()
+    /// Starts a spool of at most `limit` bytes, which is a file on the store's disk when it is long.
+    pub fn spool(&self, limit: u64, measure: Measure) -> SpoolWriter {
+        SpoolWriter::new(self.store.blobs().incoming(), limit, measure)
     }
 
-    /// Finds a content by its SHA-256 and returns its artifact and its file.
+    /// Starts a staging, which is a file on the store's disk when its code is long.
+    pub fn staging(&self, limits: ArtifactLimits) -> StagingWriter {
+        StagingWriter::new(self.store.blobs().incoming(), limits)
+    }
+
+    /// Finds a content by its SHA-256 and returns its artifact and its bytes.
     ///
     /// `NotFound` when the catalog has no such content.
-    pub fn get_code(
-        &self,
-        sha256: &[u8; 32],
-    ) -> Result<(Artifact, std::path::PathBuf), CatalogError> {
+    pub fn get_code(&self, sha256: &[u8; 32]) -> Result<(Artifact, Content), CatalogError> {
         let code = self.store.read(|view| view.select_code(sha256))?;
         let code = code.ok_or_else(|| CatalogError::not_found(Noun::Code, hex::encode(sha256)))?;
-        Ok((code, self.store.blobs().path(sha256)))
+        Ok((code, Content::at(self.store.blobs().path(sha256), code.size)))
     }
 
     /// Checks that a version, a head or a bound layer of the tenant has this content.
@@ -139,7 +143,7 @@ impl Catalog {
     pub fn check(&self) -> Result<(), CatalogError> {
         self.store.read(|view| view.check())?;
         self.store.write(|change| change.check())?;
-        tempfile::NamedTempFile::new_in(self.incoming())?;
+        tempfile::NamedTempFile::new_in(self.store.blobs().incoming())?;
         Ok(())
     }
 
@@ -202,9 +206,9 @@ impl Catalog {
     /// Stores an upload's file durably; its row must be committed before the result is dropped.
     fn keep(&self, staged: Staged) -> Result<(Artifact, PendingFile), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
-        let blob = match staged.content {
-            Content::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
-            Content::File(file) => self.store.blobs().keep_file(sha256, file),
+        let blob = match staged.payload {
+            Payload::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
+            Payload::File(file) => self.store.blobs().keep_file(sha256, file),
         };
         Ok((staged.artifact, PendingFile::Code(blob?)))
     }

@@ -6,7 +6,7 @@ use super::params::Params;
 use crate::app::App;
 use crate::domain::RequestError;
 use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
-use crate::ingest::{Leniency, Spool, Staging, StagingWriter, form, json};
+use crate::ingest::{Leniency, Spool, Staging, form, json};
 
 /// Bytes of a body beside the code's text.
 pub(super) const FIELDS_MAX: usize = 1 << 20;
@@ -33,7 +33,7 @@ pub(super) async fn read_json(
     let limits = app.upload_limits(code.vendor_limit);
     let options = JsonOptions { fold_keys: code.fold_keys, leniency: code.leniency };
     let read = app.spawn_blocking(move |catalog| {
-        let staging = StagingWriter::new(catalog.incoming(), limits);
+        let staging = catalog.staging(limits);
         let reader = body.reader().map_err(RequestError::from)?;
         json::read_json(reader, code.paths, options, staging, FIELDS_MAX)
     });
@@ -48,7 +48,7 @@ pub(super) async fn read_form(
 ) -> Result<(Params, Option<Staging>), RequestError> {
     let limits = app.upload_limits(code.vendor_limit);
     app.blocking(move |catalog| {
-        let staging = StagingWriter::new(catalog.incoming(), limits);
+        let staging = catalog.staging(limits);
         let keys: Vec<String> = code.paths.iter().map(|path| path.join(".")).collect();
         let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
         let form = form::read_form(body.reader()?, &wanted, code.leniency, staging, FIELDS_MAX)?;

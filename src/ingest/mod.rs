@@ -9,11 +9,11 @@
 
 pub mod archive;
 pub mod base64;
-pub mod content;
 pub mod digests;
 pub mod form;
 pub mod json;
 pub mod multipart;
+pub mod payload;
 #[cfg(test)]
 mod samples;
 mod skeleton;
@@ -21,6 +21,6 @@ pub mod spool;
 pub mod staging;
 
 pub use base64::Leniency;
-pub use content::Content;
+pub use payload::Payload;
 pub use spool::{Measure, Spool, SpoolWriter, next_piece};
 pub use staging::{Staged, Staging, StagingWriter};

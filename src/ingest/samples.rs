@@ -7,16 +7,16 @@ use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::domain::Digests;
-use crate::ingest::{Content, Staging};
+use crate::ingest::{Payload, Staging};
 
 /// Returns the bytes of an upload, which may be none and no archive.
 pub(crate) fn bytes_of(staging: Staging) -> Vec<u8> {
     if staging.is_empty() {
         return Vec::new();
     }
-    match &staging.as_text().finish().unwrap().content {
-        Content::Memory(bytes) => bytes.to_vec(),
-        Content::File(file) => std::fs::read(file.path()).unwrap(),
+    match &staging.as_text().finish().unwrap().payload {
+        Payload::Memory(bytes) => bytes.to_vec(),
+        Payload::File(file) => std::fs::read(file.path()).unwrap(),
     }
 }
 

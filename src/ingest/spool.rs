@@ -9,13 +9,13 @@ use bytes::Bytes;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-pub use super::content::MEMORY_MAX;
-use super::content::{Content, ContentReader, ContentWriter};
 use super::digests::Digester;
+pub use super::payload::MEMORY_MAX;
+use super::payload::{Payload, PayloadReader, PayloadWriter};
 use crate::domain::{CatalogError, Digests, RequestError};
 
-/// Bytes of a file that are copied at a time.
-const PIECE: u64 = 256 << 10;
+/// Bytes that are copied into a spool at a time.
+pub const PIECE: u64 = 256 << 10;
 
 /// The digests that a spool computes while the bytes arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Measure {
 /// A received body; its temporary file is deleted when the spool is dropped.
 #[derive(Debug)]
 pub struct Spool {
-    content: Content,
+    payload: Payload,
     len: u64,
     md5: Option<[u8; 16]>,
     sha256: Option<[u8; 32]>,
@@ -49,7 +49,7 @@ impl Spool {
     /// Creates a spool from bytes in memory; it has no digests.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
-        Self { content: Content::Memory(bytes), len, md5: None, sha256: None, digests: None }
+        Self { payload: Payload::Memory(bytes), len, md5: None, sha256: None, digests: None }
     }
 
     /// Returns the length of the body in bytes.
@@ -64,17 +64,17 @@ impl Spool {
 
     /// Returns the bytes, if they are in memory.
     pub fn bytes(&self) -> Option<&Bytes> {
-        match &self.content {
-            Content::Memory(bytes) => Some(bytes),
-            Content::File(_) => None,
+        match &self.payload {
+            Payload::Memory(bytes) => Some(bytes),
+            Payload::File(_) => None,
         }
     }
 
     /// Opens a reader at the start of the body, with its own position.
     ///
     /// Fails with `Internal` when the temporary file cannot be opened again.
-    pub fn reader(&self) -> Result<ContentReader, CatalogError> {
-        Ok(self.content.reader()?)
+    pub fn reader(&self) -> Result<PayloadReader, CatalogError> {
+        Ok(self.payload.reader()?)
     }
 
     /// Returns the MD5 of the body, if it was computed.
@@ -99,28 +99,28 @@ impl Spool {
         if self.len > max {
             return Err(RequestError::body_size(max, self.len));
         }
-        match &self.content {
-            Content::Memory(bytes) => Ok(bytes.clone()),
-            Content::File(file) => Ok(std::fs::read(file.path())?.into()),
+        match &self.payload {
+            Payload::Memory(bytes) => Ok(bytes.clone()),
+            Payload::File(file) => Ok(std::fs::read(file.path())?.into()),
         }
     }
 
     /// Returns the bytes, for a body that is itself the code or object to be stored.
-    pub fn into_content(self) -> Content {
-        self.content
+    pub fn into_payload(self) -> Payload {
+        self.payload
     }
 }
 
-/// Reads the next piece of a file that is copied into a spool, up to 256 KiB; empty at its end.
-pub fn next_piece(file: &mut impl Read) -> io::Result<Bytes> {
-    let mut piece = Vec::with_capacity(PIECE as usize);
-    file.take(PIECE).read_to_end(&mut piece)?;
+/// Reads the next piece of stored bytes, up to `most` bytes; empty at their end.
+pub fn next_piece(reader: &mut impl Read, most: u64) -> io::Result<Bytes> {
+    let mut piece = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+    reader.take(most).read_to_end(&mut piece)?;
     Ok(piece.into())
 }
 
 /// Receives a body into a spool; a writer that is dropped unfinished deletes its file.
 pub struct SpoolWriter {
-    content: ContentWriter,
+    payload: PayloadWriter,
     len: u64,
     limit: u64,
     meter: Meter,
@@ -143,7 +143,7 @@ impl SpoolWriter {
             Measure::Md5AndSha256 => Meter::Md5AndSha256(Md5::new(), Sha256::new()),
             Measure::All => Meter::All(Box::default()),
         };
-        Self { content: ContentWriter::new(incoming), len: 0, limit, meter }
+        Self { payload: PayloadWriter::new(incoming), len: 0, limit, meter }
     }
 
     /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
@@ -157,7 +157,7 @@ impl SpoolWriter {
             return Err(RequestError::body_size(self.limit, len));
         }
         self.len = len;
-        self.content.write(&chunk)?;
+        self.payload.write(&chunk)?;
         match &mut self.meter {
             Meter::Nothing => {}
             Meter::Sha256(sha256) => sha256.update(&chunk),
@@ -170,10 +170,10 @@ impl SpoolWriter {
         Ok(())
     }
 
-    /// Appends a file from its current position to its end; fails like [`SpoolWriter::write`].
-    pub fn write_file(&mut self, file: &mut impl Read) -> Result<(), RequestError> {
+    /// Appends the bytes of a reader up to its end; fails like [`SpoolWriter::write`].
+    pub fn write_all(&mut self, mut reader: impl Read) -> Result<(), RequestError> {
         loop {
-            let piece = next_piece(file)?;
+            let piece = next_piece(&mut reader, PIECE)?;
             if piece.is_empty() {
                 return Ok(());
             }
@@ -194,7 +194,7 @@ impl SpoolWriter {
                 (Some(digests.md5), Some(digests.sha256), Some(digests))
             }
         };
-        Ok(Spool { content: self.content.finish(), len: self.len, md5, sha256, digests })
+        Ok(Spool { payload: self.payload.finish(), len: self.len, md5, sha256, digests })
     }
 }
 
@@ -261,16 +261,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_copied_within_the_limit() {
+    fn a_reader_is_copied_within_the_limit() {
         let incoming = Incoming::new();
         let piece = PIECE as usize;
         for len in [0, 1, piece, piece + 1, 1 << 20] {
             let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
-            writer.write_file(&mut noise(len).as_slice()).unwrap();
+            writer.write_all(noise(len).as_slice()).unwrap();
             assert!(writer.finish().unwrap().to_bytes(1 << 20).unwrap() == noise(len));
         }
         let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
-        let refused = writer.write_file(&mut noise((1 << 20) + 1).as_slice()).unwrap_err();
+        let refused = writer.write_all(noise((1 << 20) + 1).as_slice()).unwrap_err();
         assert!(matches!(refused, RequestError::Limit { what: RequestLimit::BodySize, .. }));
         drop(writer);
         assert_eq!(incoming.files(), 0);

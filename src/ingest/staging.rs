@@ -11,8 +11,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::archive::{self, Inspection};
-use super::content::{Content, ContentWriter};
 use super::digests::{Digester, digest};
+use super::payload::{Payload, PayloadWriter};
 use super::spool::Spool;
 use crate::domain::{ArchiveProblem, Artifact, ArtifactLimits, CatalogError, Digests, Limit};
 
@@ -25,13 +25,13 @@ pub struct Staged {
     /// Size, digests and archive totals.
     pub artifact: Artifact,
     /// The bytes; a file is in `incoming/`, is not synced, and can be renamed into the code folder.
-    pub content: Content,
+    pub payload: Payload,
 }
 
 /// All bytes of one upload, before the inspection; dropping it deletes its temporary file.
 #[derive(Debug)]
 pub struct Staging {
-    content: Content,
+    payload: Payload,
     size: u64,
     /// `None`: the bytes are digested when the staging is finished.
     digests: Option<Digests>,
@@ -52,7 +52,7 @@ impl Staging {
     /// Takes a spool that is itself the code: its file becomes the code without a copy.
     pub fn of_spool(spool: Spool, limits: ArtifactLimits) -> Self {
         let (size, digests) = (spool.len(), spool.digests().copied());
-        Self { content: spool.into_content(), size, digests, limits, kind: Kind::Archive }
+        Self { payload: spool.into_payload(), size, digests, limits, kind: Kind::Archive }
     }
 
     /// Marks the bytes as one source file that is not an archive.
@@ -75,7 +75,7 @@ impl Staging {
     /// Fails with `Internal` when the temporary file cannot be read.
     pub fn looks_like_zip(&self) -> Result<bool, CatalogError> {
         let mut start = Vec::with_capacity(4);
-        self.content.reader()?.take(4).read_to_end(&mut start)?;
+        self.payload.reader()?.take(4).read_to_end(&mut start)?;
         Ok(ZIP_STARTS.iter().any(|zip| *zip == *start))
     }
 
@@ -84,20 +84,20 @@ impl Staging {
     /// Fails with `BadArchive` (`Missing` without any byte) or `LimitExceeded` when the archive
     /// breaks a rule. A text has no entries and is unpacked as large as it is.
     pub fn finish(self) -> Result<Staged, CatalogError> {
-        let Self { content, size, digests, limits, kind } = self;
+        let Self { payload, size, digests, limits, kind } = self;
         if size == 0 {
             return Err(ArchiveProblem::Missing.into());
         }
         check_size(size, &limits)?;
         let digests = match digests {
             Some(digests) => digests,
-            None => digest(content.reader()?)?.1,
+            None => digest(payload.reader()?)?.1,
         };
         let Inspection { entries, unpacked } = match kind {
-            Kind::Archive => archive::inspect(content.reader()?, &limits)?,
+            Kind::Archive => archive::inspect(payload.reader()?, &limits)?,
             Kind::Text => Inspection { entries: 0, unpacked: size },
         };
-        Ok(Staged { artifact: Artifact { digests, size, entries, unpacked }, content })
+        Ok(Staged { artifact: Artifact { digests, size, entries, unpacked }, payload })
     }
 }
 
@@ -111,7 +111,7 @@ fn check_size(size: u64, limits: &ArtifactLimits) -> Result<(), CatalogError> {
 
 /// Collects code while it is decoded; a writer that is dropped unfinished deletes its file.
 pub struct StagingWriter {
-    content: ContentWriter,
+    payload: PayloadWriter,
     digester: Digester,
     limits: ArtifactLimits,
     len: u64,
@@ -120,8 +120,8 @@ pub struct StagingWriter {
 impl StagingWriter {
     /// Creates an empty writer; code that does not fit in memory goes to a file in `incoming`.
     pub fn new(incoming: &Path, limits: ArtifactLimits) -> Self {
-        let (content, digester) = (ContentWriter::new(incoming), Digester::new());
-        Self { content, digester, limits, len: 0 }
+        let (payload, digester) = (PayloadWriter::new(incoming), Digester::new());
+        Self { payload, digester, limits, len: 0 }
     }
 
     /// Appends the next bytes of code. It may write to disk, so it belongs on a blocking thread.
@@ -132,7 +132,7 @@ impl StagingWriter {
         let len = self.len + chunk.len() as u64;
         check_size(len, &self.limits)?;
         self.len = len;
-        self.content.write(&chunk)?;
+        self.payload.write(&chunk)?;
         self.digester.update(chunk);
         Ok(())
     }
@@ -140,8 +140,8 @@ impl StagingWriter {
     /// Ends the upload.
     pub fn end(self) -> Staging {
         let (size, digests) = self.digester.finish();
-        let (content, limits, kind) = (self.content.finish(), self.limits, Kind::Archive);
-        Staging { content, size, digests: Some(digests), limits, kind }
+        let (payload, limits, kind) = (self.payload.finish(), self.limits, Kind::Archive);
+        Staging { payload, size, digests: Some(digests), limits, kind }
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         let before = incoming.names();
         let staged = Staging::of_spool(body, ArtifactLimits::default()).finish().unwrap();
         assert_eq!(incoming.names(), before);
-        let Content::File(file) = &staged.content else { panic!("not a file") };
+        let Payload::File(file) = &staged.payload else { panic!("not a file") };
         assert!(std::fs::read(file.path()).unwrap() == zip);
         assert_eq!(staged.artifact.unpacked, 5 << 20);
         drop(staged);

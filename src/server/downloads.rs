@@ -2,9 +2,6 @@
 //!
 //! Knows HTTP ranges and `ETag`. Must not know keys or tenants: the link is the permission.
 
-use std::io::SeekFrom;
-use std::path::Path;
-
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::header::{
@@ -13,16 +10,12 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
 use crate::app::App;
+use crate::catalog::Content;
 use crate::dialects::RETRY_SECONDS;
 use crate::dialects::links::{self, LinkRefusal};
 use crate::domain::{Artifact, CatalogError};
-
-/// Bytes of one read from the file.
-const CHUNK: usize = 128 << 10;
 
 /// Serves `/code/{sha256}/{file}?tenant=…&expires=…&signature=…`.
 ///
@@ -49,7 +42,7 @@ pub(super) async fn download(
         }
     };
     match app.read(|catalog| catalog.get_code(&sha256)).await {
-        Ok((code, path)) => serve_code(&code, &path, &method, &headers).await,
+        Ok((code, content)) => serve_code(&app, &code, content, &method, &headers).await,
         Err(CatalogError::NotFound { .. }) => gone(),
         Err(failure) => failed(&failure),
     }
@@ -85,8 +78,9 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
 ///
 /// The content of a digest never changes, so its SHA-256 is a strong `ETag`.
 async fn serve_code(
+    app: &App,
     code: &Artifact,
-    path: &Path,
+    content: Content,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
@@ -129,17 +123,9 @@ async fn serve_code(
     if method == Method::HEAD {
         return response;
     }
-    let opened = async {
-        let mut file = tokio::fs::File::open(path).await?;
-        if first > 0 {
-            file.seek(SeekFrom::Start(first)).await?;
-        }
-        Ok::<_, std::io::Error>(file)
-    };
-    match opened.await {
-        Ok(file) => {
-            *response.body_mut() =
-                Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
+    match app.stream(content, first..first + length).await {
+        Ok(bytes) => {
+            *response.body_mut() = Body::from_stream(bytes);
             response
         }
         Err(failure) => failed(&failure.into()),

@@ -11,7 +11,7 @@ use layerbase::domain::{
     NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId, Timestamp,
     VersionName, VersionNumber, Window,
 };
-use layerbase::ingest::{Staged, StagingWriter};
+use layerbase::ingest::Staged;
 use layerbase::store::{OpenError, Store};
 use tempfile::TempDir;
 
@@ -68,7 +68,7 @@ impl Fixture {
 }
 
 fn stage(catalog: &Catalog, bytes: &[u8]) -> Staged {
-    let mut staging = StagingWriter::new(catalog.incoming(), ArtifactLimits::default());
+    let mut staging = catalog.staging(ArtifactLimits::default());
     staging.write(bytes.to_vec().into()).unwrap();
     staging.end().finish().unwrap()
 }

@@ -17,7 +17,7 @@ use crate::domain::{
     BucketName, Caller, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
     ObjectInfo, ObjectRef, Page, Part, RequestError, Role, TenantId, Timestamp,
 };
-use crate::ingest::{Measure, Spool, SpoolWriter};
+use crate::ingest::{Measure, Spool};
 use crate::store::{PendingFile, View};
 
 /// Most uploads of one tenant that are neither completed nor expired.
@@ -77,7 +77,7 @@ impl Catalog {
         };
         let (size, stored, etag) = (body.len(), self.clock.now(), hex::encode(md5));
         let part = Part { number, size, md5, etag, stored };
-        let pending = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_payload())?;
         let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
         let (file, room) = (pending.id(), self.room());
         let (part, taken) =
@@ -147,7 +147,7 @@ impl Catalog {
         }
         let body = self.join(&chosen, limit)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
-        let pending = self.keep_in_inbox(body.into_content())?;
+        let pending = self.keep_in_inbox(body.into_payload())?;
         let etag = tag(chosen.iter().map(|(part, _)| part));
         let (stored, expires) = self.lifetime()?;
         let (at, count) = (at.clone(), chosen.len() as u64);
@@ -168,9 +168,9 @@ impl Catalog {
 
     /// Copies parts one after the other into a spool of at most `limit` bytes.
     fn join(&self, parts: &[(Part, Uuid)], limit: u64) -> Result<Spool, CatalogError> {
-        let mut spool = SpoolWriter::new(self.incoming(), limit, Measure::All);
+        let mut spool = self.spool(limit, Measure::All);
         for (part, name) in parts {
-            let mut file = match self.store.inbox().open_file(*name) {
+            let file = match self.store.inbox().open_file(*name) {
                 Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
                     let number = part.number;
                     let reason = format!("{number} was put again or removed while it was copied");
@@ -178,7 +178,7 @@ impl Catalog {
                 }
                 opened => opened?,
             };
-            spool.write_file(&mut file).map_err(past_limit)?;
+            spool.write_all(file).map_err(past_limit)?;
         }
         spool.finish()
     }

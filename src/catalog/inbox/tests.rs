@@ -16,7 +16,7 @@ use sha2::Digest;
 use super::*;
 use crate::catalog::{Clock, IdSource};
 use crate::domain::{Field, KeyId, MultipartFrom, MultipartRange, Part};
-use crate::ingest::{Measure, SpoolWriter};
+use crate::ingest::Measure;
 use crate::store::Store;
 
 const DAY: i64 = 86_400;
@@ -56,7 +56,7 @@ impl Desk {
     }
 
     fn body(&self, bytes: &[u8]) -> Spool {
-        let mut writer = SpoolWriter::new(self.catalog.incoming(), u64::MAX, Measure::All);
+        let mut writer = self.catalog.spool(u64::MAX, Measure::All);
         writer.write(bytes.to_vec().into()).unwrap();
         writer.finish().unwrap()
     }
@@ -66,9 +66,9 @@ impl Desk {
     }
 
     fn get(&self, name: &str) -> Result<Vec<u8>, CatalogError> {
-        let (object, mut file) = self.catalog.open_object(&tenant("a"), &at(name))?;
+        let (object, content) = self.catalog.open_object(&tenant("a"), &at(name))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).unwrap();
+        content.open().unwrap().read_to_end(&mut bytes).unwrap();
         assert_eq!(object.size, bytes.len() as u64);
         assert_eq!(self.catalog.get_object(&tenant("a"), &at(name)).unwrap(), object);
         Ok(bytes)
@@ -127,7 +127,7 @@ impl Desk {
                 files.push(file.unwrap().file_name().into_string().unwrap());
             }
         }
-        for file in fs::read_dir(self.catalog.incoming()).unwrap() {
+        for file in fs::read_dir(self.catalog.store.blobs().incoming()).unwrap() {
             files.push(file.unwrap().file_name().into_string().unwrap());
         }
         files.sort();
@@ -182,13 +182,13 @@ fn an_object_is_put_replaced_and_deleted() {
     assert_eq!((put.size, put.parts, &*put.etag), (5, 1, "8b04d5e3775d298e78455efc5ca404d5"));
     assert_eq!(put.about, about);
     assert_eq!(put.expires.unwrap().duration_since(put.stored).as_hours(), 24);
-    let (_, mut open) = desk.catalog.open_object(&tenant("a"), &at("code/a.zip")).unwrap();
+    let (_, open) = desk.catalog.open_object(&tenant("a"), &at("code/a.zip")).unwrap();
     assert_eq!(desk.get("code/a.zip").unwrap(), b"first");
 
     desk.put("code/a.zip", b"the second one").unwrap();
     assert_eq!(desk.get("code/a.zip").unwrap(), b"the second one");
     let mut old = String::new();
-    open.read_to_string(&mut old).unwrap();
+    open.open().unwrap().read_to_string(&mut old).unwrap();
     assert_eq!(old, "first", "an open file stays readable");
     let (size, files, audit) = desk.traces();
     assert_eq!((size, files.len()), (14 + ROW, 1));
@@ -398,15 +398,15 @@ fn a_restart_removes_files_of_a_killed_process() {
     let Desk { folder, catalog: first, seconds } = desk;
     // The process is killed between storing a file and committing its row, between that commit and
     // removing the intent file, and between deleting a row and removing its file.
-    let pending = first.keep_in_inbox(Content::Memory(b"no row".as_slice().into())).unwrap();
+    let pending = first.keep_in_inbox(Payload::Memory(b"no row".as_slice().into())).unwrap();
     std::mem::forget(pending);
-    let pending = first.keep_in_inbox(Content::Memory(b"with a row".as_slice().into())).unwrap();
+    let pending = first.keep_in_inbox(Payload::Memory(b"with a row".as_slice().into())).unwrap();
     let file = pending.id();
     std::mem::forget(pending);
     let (_, expires) = first.lifetime().unwrap();
     let object = InboxObject { at: at("code/b"), size: 10, expires, ..put };
     first.store.write(move |store| store.replace_object(&tenant("a"), &object, file)).unwrap();
-    let pending = first.keep_in_inbox(Content::Memory(b"gone".as_slice().into())).unwrap();
+    let pending = first.keep_in_inbox(Payload::Memory(b"gone".as_slice().into())).unwrap();
     let (file, object) = (pending.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
     first
         .store
@@ -443,9 +443,9 @@ fn an_object_opened_while_it_is_replaced_is_complete() {
             is_done.store(true, Ordering::SeqCst);
         });
         while !is_done.load(Ordering::SeqCst) {
-            let (object, mut file) = desk.catalog.open_object(&tenant("a"), &at("code/a")).unwrap();
+            let (object, content) = desk.catalog.open_object(&tenant("a"), &at("code/a")).unwrap();
             let mut read = Vec::new();
-            file.read_to_end(&mut read).unwrap();
+            content.open().unwrap().read_to_end(&mut read).unwrap();
             assert_eq!(read.len() as u64, object.size);
         }
     });

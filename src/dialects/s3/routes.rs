@@ -35,7 +35,7 @@ use crate::dialects::params::Params;
 use crate::dialects::refusal::Refused;
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{ArchiveProblem, Caller, CatalogError, Limit, Noun, RequestError};
-use crate::ingest::{Measure, Spool, SpoolWriter};
+use crate::ingest::{Measure, Spool};
 
 /// Bytes of an XML body at most, as the gate reads of a POST: a thousand keys to delete, or ten
 /// thousand parts.
@@ -228,10 +228,9 @@ impl Endpoint {
         let is_chunked = is_chunked(&headers, self.app.verifies_signatures());
         let file = self.app.blocking(move |catalog| {
             let (file, trailers) = if is_chunked {
-                chunked::unwrap(&body, catalog.incoming(), limit)?
+                chunked::unwrap(&body, catalog.spool(limit, Measure::All))?
             } else if body.is_empty() {
-                let nothing = SpoolWriter::new(catalog.incoming(), limit, Measure::All);
-                (nothing.finish()?, Vec::new())
+                (catalog.spool(limit, Measure::All).finish()?, Vec::new())
             } else {
                 (body, Vec::new())
             };

@@ -7,7 +7,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use jiff::fmt::rfc2822;
 use md5::{Digest, Md5};
-use tokio_util::io::ReaderStream;
 
 use super::wire::{self, OBJECT, Said, Target};
 use crate::app::App;
@@ -18,9 +17,6 @@ use crate::dialects::refusal::Refused;
 use crate::domain::{Caller, InboxObject, Noun};
 
 const CRC64: HeaderName = HeaderName::from_static("x-oss-hash-crc64ecma");
-
-/// Bytes of a file that are read at a time.
-const CHUNK: usize = 128 << 10;
 
 /// Returns the operations on one object.
 pub(super) fn operations() -> Vec<Operation> {
@@ -54,8 +50,8 @@ async fn get_object(
     caller: Caller,
     Target(at): Target,
 ) -> Result<Response, Refused> {
-    let (object, file) = app.read(|catalog| catalog.open_object(caller.tenant(), &at)).await?;
-    let bytes = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK);
+    let (object, content) = app.read(|catalog| catalog.open_object(caller.tenant(), &at)).await?;
+    let bytes = app.stream(content, 0..object.size).await?;
     Ok(described(&object, HttpBody::from_stream(bytes)))
 }
 

@@ -15,7 +15,7 @@ use crate::dialects::links::{self, LinkRefusal};
 use crate::dialects::upload::{self, CodeField};
 use crate::domain::{ArtifactLimits, Caller, CatalogError, CodeSource, Stamp};
 use crate::ingest::json::JsonError;
-use crate::ingest::{Leniency, Spool, Staged, Staging, StagingWriter};
+use crate::ingest::{Leniency, Spool, Staged, Staging};
 
 /// Where a function's code is.
 pub(super) const FUNCTION_CODE: CodeField = CodeField {
@@ -164,7 +164,7 @@ pub(super) fn default_filename(is_source: bool, runtime: &str) -> String {
 pub(super) fn placeholder(catalog: &Catalog, runtime: &str) -> Result<Staged, CatalogError> {
     let text = family(runtime).placeholder;
     let bytes = base64_simd::STANDARD.decode_to_vec(text).map_err(CatalogError::internal)?;
-    let mut staging = StagingWriter::new(catalog.incoming(), ArtifactLimits::default());
+    let mut staging = catalog.staging(ArtifactLimits::default());
     staging.write(Bytes::from(bytes))?;
     staging.end().finish()
 }
@@ -218,6 +218,7 @@ static OTHERS: Family = Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::StagingWriter;
 
     #[test]
     fn placeholders_are_archives_of_one_file() {

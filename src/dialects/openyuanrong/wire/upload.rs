@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::dialects::openyuanrong::ZIP_MAX;
 use crate::dialects::openyuanrong::errors::ApiError;
 use crate::domain::{ArtifactLimits, NewLayerVersion};
-use crate::ingest::{Spool, Staged, StagingWriter, multipart};
+use crate::ingest::{Spool, Staged, multipart};
 
 const TOKENS_MAX: usize = 100;
 
@@ -54,7 +54,7 @@ impl UploadHead {
     /// Reads the zip, which is the part `file` of the body, and checks it.
     pub(crate) async fn read(self, app: &App, body: Spool) -> Result<Staged, ApiError> {
         let staged = app.blocking(move |catalog| {
-            let staging = StagingWriter::new(catalog.incoming(), self.limits);
+            let staging = catalog.staging(self.limits);
             let (reader, size) = (body.reader()?, self.file_size);
             multipart::read_multipart(reader, &self.boundary, "file", size, staging)?.finish()
         });

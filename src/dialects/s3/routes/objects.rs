@@ -1,19 +1,12 @@
 //! Objects: put, get, head, delete.
 
-use std::io::SeekFrom;
-
 use jiff::SignedDuration;
 use s3s::{S3ErrorCode, dto};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
 use super::Endpoint;
 use crate::dialects::s3::errors::ApiError;
 use crate::dialects::s3::wire;
-use crate::domain::{CatalogError, InboxObject};
-
-/// Bytes read from a file at a time.
-const CHUNK: usize = 64 << 10;
+use crate::domain::InboxObject;
 
 /// Reads the object that GetObject or HeadObject asks for, and the conditions.
 macro_rules! wanted {
@@ -72,7 +65,7 @@ pub(super) async fn get(
 ) -> Result<dto::GetObjectOutput, ApiError> {
     let (wanted, at) = wanted!(input);
     let open = endpoint.blocking(move |catalog, by| catalog.open_object(by.tenant(), &at));
-    let (object, file) = open.await?;
+    let (object, content) = open.await?;
     wanted.check(&object)?;
     let range = input.range.map(|range| range.check(object.size)).transpose().map_err(|_| {
         ApiError::new(S3ErrorCode::InvalidRange, "the requested range is not satisfiable")
@@ -80,11 +73,7 @@ pub(super) async fn get(
     let (start, end) = range.as_ref().map_or((0, object.size), |range| (range.start, range.end));
     let content_range = range.map(|_| format!("bytes {start}-{}/{}", end - 1, object.size));
     let length = end - start;
-    let mut file = tokio::fs::File::from_std(file);
-    if start > 0 {
-        file.seek(SeekFrom::Start(start)).await.map_err(CatalogError::from)?;
-    }
-    let stream = ReaderStream::with_capacity(file.take(length), CHUNK);
+    let stream = endpoint.app.stream(content, start..end).await?;
     let body = Some(dto::StreamingBlob::wrap(stream));
     Ok(dto::GetObjectOutput { body, content_range, ..described!(GetObjectOutput, object, length) })
 }

@@ -3,14 +3,13 @@
 //! and its variants with trailers).
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::dialects::signing;
 use crate::domain::{ArchiveProblem, CatalogError, RequestError};
-use crate::ingest::{Measure, Spool, SpoolWriter};
+use crate::ingest::{Spool, SpoolWriter};
 
 /// Bytes of one line at most: a chunk's size with its signature, or a trailer.
 const LINE_MAX: u64 = 1024;
@@ -153,15 +152,13 @@ pub(in crate::dialects::s3) fn is_signed(
     Ok(is_good && !owes_trailer)
 }
 
-/// Takes the bytes out of their chunks, with all digests; for a blocking thread.
+/// Takes the bytes out of their chunks into `writer`; for a blocking thread.
 ///
-/// Fails with a `Limit` of `BodySize` past `limit` bytes.
+/// Fails with a `Limit` of `BodySize` past the writer's limit.
 pub(in crate::dialects::s3) fn unwrap(
     body: &Spool,
-    incoming: &Path,
-    limit: u64,
+    mut writer: SpoolWriter,
 ) -> Result<(Spool, Trailers), RequestError> {
-    let mut writer = SpoolWriter::new(incoming, limit, Measure::All);
     let mut trailers = Trailers::new();
     read(body.reader()?, |piece| {
         match piece {
@@ -177,9 +174,14 @@ pub(in crate::dialects::s3) fn unwrap(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Measure;
 
     fn spool(bytes: impl Into<Bytes>) -> Spool {
         Spool::from_bytes(bytes.into())
+    }
+
+    fn writer(folder: &tempfile::TempDir, limit: u64) -> SpoolWriter {
+        SpoolWriter::new(folder.path(), limit, Measure::All)
     }
 
     /// The vendor's published example: 65 KiB of `a` in chunks of 64 KiB, 1 KiB and none.
@@ -234,10 +236,10 @@ mod tests {
     fn bytes_come_out_of_their_chunks_with_the_trailers() {
         let folder = tempfile::tempdir().unwrap();
         let body = spool("5\r\nhello\r\n3\r\n  !\r\n0\r\nX-Amz-Checksum-CRC32: abc= \r\n\r\n");
-        let (bytes, trailers) = unwrap(&body, folder.path(), 8).unwrap();
+        let (bytes, trailers) = unwrap(&body, writer(&folder, 8)).unwrap();
         assert_eq!(bytes.bytes().unwrap(), "hello  !");
         assert_eq!(trailers, [("x-amz-checksum-crc32".to_owned(), "abc=".to_owned())]);
-        let refused = unwrap(&body, folder.path(), 7).unwrap_err();
+        let refused = unwrap(&body, writer(&folder, 7)).unwrap_err();
         assert!(matches!(refused, RequestError::Limit { limit: 7, .. }));
     }
 
@@ -263,7 +265,7 @@ mod tests {
             &many,
             &long,
         ] {
-            let refused = unwrap(&spool(body.to_owned()), folder.path(), 100).unwrap_err();
+            let refused = unwrap(&spool(body.to_owned()), writer(&folder, 100)).unwrap_err();
             let is_broken = matches!(refused, RequestError::Catalog(CatalogError::BadArchive(_)));
             assert!(is_broken, "{body:.40}");
         }

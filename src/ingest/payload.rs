@@ -10,40 +10,40 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
-/// Most bytes that a content holds in memory; a longer content is a file.
+/// Most bytes that a payload holds in memory; a longer payload is a file.
 pub const MEMORY_MAX: usize = 256 * 1024;
 
 /// Complete bytes; a temporary file is deleted when the value is dropped.
 #[derive(Debug)]
-pub enum Content {
+pub enum Payload {
     /// Up to [`MEMORY_MAX`] bytes.
     Memory(Bytes),
     /// More than that, in a file that is completely written but not synced.
     File(NamedTempFile),
 }
 
-impl Content {
+impl Payload {
     /// Opens a reader at the start of the bytes, with its own position.
     ///
     /// Fails when the temporary file cannot be opened again.
-    pub fn reader(&self) -> io::Result<ContentReader> {
+    pub fn reader(&self) -> io::Result<PayloadReader> {
         Ok(match self {
-            Self::Memory(bytes) => ContentReader::Memory(Cursor::new(bytes.clone())),
-            Self::File(file) => ContentReader::File(file.reopen()?),
+            Self::Memory(bytes) => PayloadReader::Memory(Cursor::new(bytes.clone())),
+            Self::File(file) => PayloadReader::File(file.reopen()?),
         })
     }
 }
 
-/// Reads a [`Content`] from its start.
+/// Reads a [`Payload`] from its start.
 #[derive(Debug)]
-pub enum ContentReader {
-    /// The bytes in memory, shared with the content.
+pub enum PayloadReader {
+    /// The bytes in memory, shared with the payload.
     Memory(Cursor<Bytes>),
-    /// A second handle of the content's file; it stays valid after the file is deleted.
+    /// A second handle of the payload's file; it stays valid after the file is deleted.
     File(File),
 }
 
-impl Read for ContentReader {
+impl Read for PayloadReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Memory(cursor) => cursor.read(buffer),
@@ -52,7 +52,7 @@ impl Read for ContentReader {
     }
 }
 
-impl Seek for ContentReader {
+impl Seek for PayloadReader {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         match self {
             Self::Memory(cursor) => cursor.seek(position),
@@ -61,15 +61,15 @@ impl Seek for ContentReader {
     }
 }
 
-/// Collects bytes into a [`Content`]; a writer that is dropped unfinished deletes its file.
+/// Collects bytes into a [`Payload`]; a writer that is dropped unfinished deletes its file.
 #[derive(Debug)]
-pub(super) struct ContentWriter {
+pub(super) struct PayloadWriter {
     incoming: PathBuf,
     memory: Vec<u8>,
     file: Option<NamedTempFile>,
 }
 
-impl ContentWriter {
+impl PayloadWriter {
     pub(super) fn new(incoming: &Path) -> Self {
         Self { incoming: incoming.to_path_buf(), memory: Vec::new(), file: None }
     }
@@ -90,10 +90,10 @@ impl ContentWriter {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Content {
+    pub(super) fn finish(self) -> Payload {
         match self.file {
-            Some(file) => Content::File(file),
-            None => Content::Memory(self.memory.into()),
+            Some(file) => Payload::File(file),
+            None => Payload::Memory(self.memory.into()),
         }
     }
 }
@@ -103,22 +103,22 @@ mod tests {
     use super::*;
     use crate::ingest::samples::Incoming;
 
-    fn gather(incoming: &Incoming, total: usize, step: usize) -> Content {
-        let mut writer = ContentWriter::new(incoming.path());
+    fn gather(incoming: &Incoming, total: usize, step: usize) -> Payload {
+        let mut writer = PayloadWriter::new(incoming.path());
         let bytes: Vec<u8> = (0..total).map(|i| (i % 251) as u8).collect();
         bytes.chunks(step).for_each(|chunk| writer.write(chunk).unwrap());
         writer.finish()
     }
 
     #[test]
-    fn content_past_the_memory_bound_is_a_file() {
+    fn a_payload_past_the_memory_bound_is_a_file() {
         let incoming = Incoming::new();
         let at_bound = gather(&incoming, MEMORY_MAX, 1000);
-        assert!(matches!(at_bound, Content::Memory(ref bytes) if bytes.len() == MEMORY_MAX));
+        assert!(matches!(at_bound, Payload::Memory(ref bytes) if bytes.len() == MEMORY_MAX));
         assert_eq!(incoming.files(), 0);
 
         let beyond = gather(&incoming, MEMORY_MAX + 1, 1000);
-        assert!(matches!(beyond, Content::File(_)));
+        assert!(matches!(beyond, Payload::File(_)));
         assert_eq!(incoming.files(), 1);
         drop(beyond);
         assert_eq!(incoming.files(), 0);
@@ -128,10 +128,10 @@ mod tests {
     fn each_reader_starts_at_the_start() {
         let incoming = Incoming::new();
         for total in [0, 10, MEMORY_MAX + 77] {
-            let content = gather(&incoming, total, 4096);
+            let payload = gather(&incoming, total, 4096);
             for _ in 0..2 {
                 let mut read = Vec::new();
-                content.reader().unwrap().read_to_end(&mut read).unwrap();
+                payload.reader().unwrap().read_to_end(&mut read).unwrap();
                 assert_eq!(read.len(), total);
                 assert!(read.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
             }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_an_error_and_not_a_panic() {
-        let mut writer = ContentWriter::new(Path::new("/nowhere/at/all"));
+        let mut writer = PayloadWriter::new(Path::new("/nowhere/at/all"));
         assert!(writer.write(&vec![0; MEMORY_MAX + 1]).is_err());
     }
 }

@@ -1,0 +1,45 @@
+//! Stored bytes on their way into an answer: each chunk is read on a blocking thread.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+
+use super::App;
+use crate::catalog::{Content, ContentReader};
+use crate::domain::CatalogError;
+use crate::ingest::next_piece;
+
+/// Bytes that are read at a time; an answer to a slow client holds one such chunk.
+const CHUNK: u64 = 128 << 10;
+
+impl App {
+    /// Opens a range of stored bytes as the body of an answer.
+    ///
+    /// The first chunk is read with the opening, so that both fail before the answer's head is
+    /// sent. A later failure breaks the answer off.
+    pub async fn stream(
+        &self,
+        content: Content,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<>, CatalogError> {
+        let open = move || Ok::<_, CatalogError>(next_chunk(content.open_range(range)?)?);
+        let opened = tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?;
+        let (first, reader) = opened?;
+        let first = (!first.is_empty()).then_some(Ok(first));
+        Ok(stream::iter(first).chain(stream::try_unfold(reader, rest)))
+    }
+}
+
+async fn rest(reader: ContentReader) -> io::Result<Option<(Bytes, ContentReader)>> {
+    if reader.left() == 0 {
+        return Ok(None);
+    }
+    let (chunk, reader) = tokio::task::spawn_blocking(move || next_chunk(reader)).await??;
+    Ok((!chunk.is_empty()).then_some((chunk, reader)))
+}
+
+fn next_chunk(mut reader: ContentReader) -> io::Result<(Bytes, ContentReader)> {
+    Ok((next_piece(&mut reader, CHUNK)?, reader))
+}
