@@ -191,6 +191,10 @@ impl Catalog {
         after: Option<(&str, &str)>,
         limit: u64,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
+        if let Some((group, name)) = after {
+            limits::no_nul(Field::Group, group)?;
+            limits::no_nul(Field::FunctionName, name)?;
+        }
         self.store.read(|view| view.select_heads(tenant, group, after, limit))
     }
 
@@ -201,6 +205,7 @@ impl Catalog {
         version: Option<&str>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
+        limits::no_nul(Field::VersionName, version.unwrap_or_default())?;
         self.store.read(|view| view.select_all_states(tenant, version, window))
     }
 
@@ -214,6 +219,7 @@ impl Catalog {
         keep: impl Fn(&FunctionVersion) -> Result<bool, CatalogError>,
         window: Window,
     ) -> Result<Page<FunctionVersion>, CatalogError> {
+        limits::no_nul(Field::VersionName, version.unwrap_or_default())?;
         self.store.read(|view| view.select_states_where(tenant, version, keep, window))
     }
 

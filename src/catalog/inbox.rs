@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::limits::check_object_info;
+use super::limits::{check_object_info, check_object_range};
 use super::{Catalog, Content};
 use crate::domain::{
     BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
@@ -152,6 +152,7 @@ impl Catalog {
         bucket: &BucketName,
         range: ObjectRange,
     ) -> Result<Page<InboxObject>, CatalogError> {
+        check_object_range(&range)?;
         let now = self.clock.now();
         self.store.read(|view| view.select_objects(tenant, bucket, &range, now))
     }

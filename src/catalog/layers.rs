@@ -2,6 +2,7 @@
 //!
 //! Must not know HTTP, a dialect or SQL.
 
+use super::limits::has_nul;
 use super::{Catalog, limits};
 use crate::domain::{
     Caller, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
@@ -97,19 +98,28 @@ impl Catalog {
         tenant: &TenantId,
         uid: &str,
     ) -> Result<LayerVersion, CatalogError> {
-        let version = self.store.read(|view| view.select_layer_version_by_uid(tenant, uid))?;
+        let version = if has_nul(uid) {
+            None
+        } else {
+            self.store.read(|view| view.select_layer_version_by_uid(tenant, uid))?
+        };
         version.ok_or_else(|| CatalogError::not_found(Noun::LayerVersion, uid))
     }
 
     /// Returns the name of the layer that has this uid and at least one version.
     pub fn get_layer_name(&self, tenant: &TenantId, uid: &str) -> Result<LayerName, CatalogError> {
-        let name = self.store.read(|view| view.select_layer_name_by_uid(tenant, uid))?;
+        let name = if has_nul(uid) {
+            None
+        } else {
+            self.store.read(|view| view.select_layer_name_by_uid(tenant, uid))?
+        };
         name.ok_or_else(|| CatalogError::not_found(Noun::Layer, uid))
     }
 
     /// Lists layers, each with its newest version, in the byte order of their names.
     ///
     /// `from` is the smallest name that may appear; it need not exist. The page has no `total`.
+    /// `InvalidValue` for a text with a NUL.
     pub fn list_layers(
         &self,
         tenant: &TenantId,
@@ -117,6 +127,7 @@ impl Catalog {
         from: &str,
         limit: u64,
     ) -> Result<Page<LayerVersion>, CatalogError> {
+        limits::check_layer_filter(filter, from)?;
         self.store.read(|view| view.select_layers_by_name(tenant, filter, from, limit))
     }
 
@@ -130,6 +141,7 @@ impl Catalog {
         limit: u64,
         visit: impl FnMut(&LayerVersionRow<'_>),
     ) -> Result<Option<LayerName>, CatalogError> {
+        limits::check_layer_filter(filter, from)?;
         self.store.read(|view| view.visit_layers_by_name(tenant, filter, from, limit, visit))
     }
 
@@ -140,6 +152,7 @@ impl Catalog {
         filter: &LayerFilter,
         window: Window,
     ) -> Result<Page<LayerVersion>, CatalogError> {
+        limits::check_layer_filter(filter, "")?;
         self.store.read(|view| view.select_layers_by_age(tenant, filter, window))
     }
 

@@ -183,7 +183,7 @@ mod tests {
         for good in ["a", "A.b-c_d", "0@svc@fn", "层", "with space", &"x".repeat(256)] {
             assert!(LayerName::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "a/b", "a\nb", "\u{7f}", &"x".repeat(257)] {
+        for bad in ["", ".", "..", "a/b", "a\nb", "a\0", "\u{7f}", &"x".repeat(257)] {
             assert!(LayerName::parse(bad).is_err(), "{bad:?}");
         }
     }

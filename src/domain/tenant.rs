@@ -34,6 +34,9 @@ impl CloudIds {
 
     /// Sets an id; the error is the rule that the text breaks.
     pub fn set(&mut self, field: &CloudIdField, text: &str) -> Result<(), &'static str> {
+        if text.contains('\0') {
+            return Err("must not contain NUL");
+        }
         let value = (field.parse)(text).ok_or(field.rule)?;
         self.0.insert(field.name.to_owned(), value);
         Ok(())
@@ -84,6 +87,14 @@ mod tests {
         rule: "must be digits",
         parse: |text| text.parse::<u64>().ok().map(|number| number.to_string()),
     };
+
+    #[test]
+    fn no_id_has_a_nul_whatever_its_rule() {
+        let any = CloudIdField { parse: |text| Some(text.to_owned()), ..NUMBER };
+        let mut ids = CloudIds::default();
+        assert_eq!(ids.set(&any, "7\0"), Err("must not contain NUL"));
+        assert_eq!(ids, CloudIds::default());
+    }
 
     #[test]
     fn ids_are_set_read_merged_and_cleared() {

@@ -128,7 +128,7 @@ async fn serve_code(
             *response.body_mut() = Body::from_stream(bytes);
             response
         }
-        Err(failure) => failed(&failure.into()),
+        Err(failure) => failed(&failure),
     }
 }
 

@@ -139,6 +139,36 @@ fn equal_content_is_stored_once() {
 }
 
 #[test]
+fn a_refused_nul_stores_nothing() {
+    let fixture = Fixture::new();
+    fixture.create("known", FunctionConfig::default());
+    let before = Footprint::of(fixture.folder.path());
+    let upload = || fixture.stage(&zips::vector("tencent"));
+    let is_refused = |outcome: Result<(), CatalogError>| {
+        let refusal = outcome.unwrap_err().to_string();
+        assert!(refusal.ends_with("must not contain NUL"), "{refusal}");
+        assert_eq!(Footprint::of(fixture.folder.path()), before);
+    };
+    let tags = Some(vec![("team".to_owned(), "a\0b".to_owned())]);
+    let new = NewLayerVersion { tags, ..NewLayerVersion::default() };
+    let published = fixture.catalog.publish_layer_version(&caller(), &layer("a"), new, upload());
+    is_refused(published.map(drop));
+    let config = || FunctionConfig {
+        extra: [("native".to_owned(), r#"{"a":"\u0000"}"#.to_owned())].into(),
+        ..FunctionConfig::default()
+    };
+    let new = NewFunction { key: key("new"), head_name: VersionName::latest(), config: config() };
+    is_refused(fixture.catalog.create_function(&caller(), new, Some(upload())).map(drop));
+    let apply = Box::new(move |_: &_| Ok(config()));
+    let update = FunctionChange { expected_revision: None, touches: true, apply };
+    let code = CodeInput::Replace(upload());
+    is_refused(fixture.catalog.update_function(&caller(), &key("known"), update, code).map(drop));
+    let publication = Publication { description: "a\0b".to_owned(), ..Publication::default() };
+    let published = fixture.catalog.publish_function_version(&caller(), &key("known"), publication);
+    is_refused(published.map(drop));
+}
+
+#[test]
 fn version_numbers_are_not_reused_after_deletion() {
     let fixture = Fixture::new();
     for gone in [fixture.publish("demo"), fixture.publish("demo")] {

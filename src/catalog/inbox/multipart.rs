@@ -12,6 +12,7 @@ use sha2::Digest;
 use uuid::Uuid;
 
 use super::{Catalog, check_object_info, digests_of, subject};
+use crate::catalog::limits::{check_multipart_range, has_nul};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
     BucketName, Caller, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
@@ -115,6 +116,7 @@ impl Catalog {
         bucket: &BucketName,
         range: MultipartRange,
     ) -> Result<Page<Multipart>, CatalogError> {
+        check_multipart_range(&range)?;
         let now = self.clock.now();
         self.store.read(|view| view.select_multiparts(tenant, bucket, &range, now))
     }
@@ -242,7 +244,8 @@ fn find(
     upload: &str,
     now: Timestamp,
 ) -> Result<Multipart, CatalogError> {
-    let found = view.select_multipart(tenant, at, upload, now)?;
+    let found =
+        if has_nul(upload) { None } else { view.select_multipart(tenant, at, upload, now)? };
     found.ok_or_else(|| CatalogError::NotFound {
         what: Noun::Multipart,
         name: upload.to_owned(),

@@ -44,8 +44,8 @@ async fn list(
     let filter =
         LayerFilter { prefix: params.get("prefix").map(str::to_owned), ..LayerFilter::default() };
     let limit = paging::limit(&params)?;
-    // The smallest text after a name is that name and a NUL, which no name contains.
-    let from = params.get("after").map(|name| format!("{name}\0")).unwrap_or_default();
+    // No name has a control character, so this text is after the name and before all longer ones.
+    let from = params.get("after").map(|name| format!("{name}\u{1}")).unwrap_or_default();
     let page =
         app.read(|catalog| catalog.list_layers(caller.tenant(), &filter, &from, limit)).await?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.layer.name.to_string());
