@@ -24,12 +24,19 @@ impl App {
         content: Content,
         range: Range<u64>,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<>, CatalogError> {
-        let open = move || Ok::<_, CatalogError>(next_chunk(content.open_range(range)?)?);
-        let opened = tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?;
-        let (first, reader) = opened?;
-        let first = (!first.is_empty()).then_some(Ok(first));
-        Ok(stream::iter(first).chain(stream::try_unfold(reader, rest)))
+        chunks(content, range).await
     }
+}
+
+async fn chunks(
+    content: Content,
+    range: Range<u64>,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<>, CatalogError> {
+    let open = move || Ok::<_, CatalogError>(next_chunk(content.open_range(range)?)?);
+    let opened = tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?;
+    let (first, reader) = opened?;
+    let first = (!first.is_empty()).then_some(Ok(first));
+    Ok(stream::iter(first).chain(stream::try_unfold(reader, rest)))
 }
 
 async fn rest(reader: ContentReader) -> io::Result<Option<(Bytes, ContentReader)>> {
@@ -42,4 +49,30 @@ async fn rest(reader: ContentReader) -> io::Result<Option<(Bytes, ContentReader)
 
 fn next_chunk(mut reader: ContentReader) -> io::Result<(Bytes, ContentReader)> {
     Ok((next_piece(&mut reader, CHUNK)?, reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn every_chunk_of_a_range_arrives_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        let bytes: Vec<u8> = (0..400_000_u32).map(|i| (i % 251) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (chunk, size) = (CHUNK as usize, bytes.len());
+        for range in [0..size, 0..chunk, 5..2 * chunk + 5, size - 1..size, 7..7] {
+            let content = Content::of(File::open(&path).unwrap(), size as u64);
+            let asked = range.start as u64..range.end as u64;
+            let chunks: Vec<Bytes> = runtime.block_on(async {
+                chunks(content, asked).await.unwrap().map(Result::unwrap).collect().await
+            });
+            assert_eq!(chunks.len(), range.len().div_ceil(chunk), "{range:?}");
+            assert!(chunks.concat() == bytes[range.clone()], "{range:?}");
+        }
+    }
 }

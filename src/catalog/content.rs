@@ -30,7 +30,7 @@ impl Content {
         Self { size, place: Place::Path(path) }
     }
 
-    pub(super) fn of(file: File, size: u64) -> Self {
+    pub(crate) fn of(file: File, size: u64) -> Self {
         Self { size, place: Place::File(file) }
     }
 

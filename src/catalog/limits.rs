@@ -185,6 +185,7 @@ mod tests {
     use super::*;
 
     type Change<T> = fn(&mut T, usize);
+    type Fill<T> = fn(&mut T, String);
 
     /// Asserts that each change passes at its limit, and that one more is refused for that field.
     fn assert_limits<T: Default>(
@@ -249,7 +250,7 @@ mod tests {
 
     /// Asserts that each change is refused for that field, because of a NUL.
     fn assert_no_nul<T: Default>(
-        changes: &[(Field, fn(&mut T, String))],
+        changes: &[(Field, Fill<T>)],
         check: fn(&T) -> Result<(), CatalogError>,
     ) {
         for (name, change) in changes {
