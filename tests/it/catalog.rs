@@ -224,7 +224,7 @@ fn pages_of_every_size_add_up_to_the_whole_list() {
             if !page.more {
                 break;
             }
-            from = format!("{}\0", by_name.last().unwrap());
+            from = format!("{}\u{1}", by_name.last().unwrap());
         }
         assert_eq!(by_name, names, "page size {size}");
 
