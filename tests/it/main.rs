@@ -33,4 +33,5 @@ mod support;
 mod tenants;
 mod tls;
 mod unauthenticated;
+mod upgrades;
 mod uploads;
