@@ -21,7 +21,8 @@ use crate::buckets::Buckets;
 use crate::catalog::{Catalog, Clock, IdSource};
 use crate::config::{Auth, Config};
 use crate::domain::{
-    Access, ArtifactLimits, CatalogError, CloudIds, Key, KeyId, RequestError, Stamp, TenantId,
+    Access, Actor, ArtifactLimits, CatalogError, CloudIds, Key, KeyId, RequestError, Stamp,
+    TenantId,
 };
 use crate::ingest::spool::MEMORY_MAX;
 use crate::ingest::{Measure, Spool, SpoolWriter};
@@ -101,7 +102,7 @@ impl App {
         }
         let (catalog, id) = (Arc::clone(&self.inner.catalog), key.id.clone());
         tokio::task::spawn_blocking(move || {
-            if let Err(failure) = catalog.note_use(&id) {
+            if let Err(failure) = catalog.note_use(&Actor::task("note-key-use"), &id) {
                 tracing::warn!(?failure, "the use of a key was not written down");
             }
         });

@@ -8,16 +8,13 @@ use jiff::SignedDuration;
 
 use super::Catalog;
 use crate::domain::{
-    Access, AuditEntry, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page, Role, Secret,
-    Stamp, TenantId, Timestamp,
+    Access, Actor, AuditEntry, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page, Role,
+    Secret, Stamp, Subject, TenantId, Timestamp,
 };
-use crate::store::{AuditInsert, Change};
+use crate::store::Change;
 
 /// Resolution of a key's last use: a write for each request would cost more than the request.
 const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
-
-/// The dialect that the audit log states for a command on the data folder.
-const LOCAL: &str = "local";
 
 impl Catalog {
     /// Returns the generation and the access snapshot as of now, including changes by other
@@ -69,8 +66,9 @@ impl Catalog {
         due
     }
 
-    /// Records that a key was used now.
-    pub fn note_use(&self, id: &KeyId) -> Result<(), CatalogError> {
+    /// Records that a key was used now, without a line in the audit log. Only a task of upkeep may.
+    pub fn note_use(&self, by: &Actor, id: &KeyId) -> Result<(), CatalogError> {
+        by.must_be_task()?;
         let (id, now) = (id.clone(), self.clock.now());
         self.store.write(move |change| change.update_key_use(&id, now))
     }
@@ -97,24 +95,34 @@ impl Catalog {
         self.store.read(|view| view.select_audit(tenant, after, limit))
     }
 
-    /// Creates a key, and its tenant if that is new; `AlreadyExists` when the id is taken.
+    /// Creates a key, and its tenant if that is new; `AlreadyExists` when the id is taken, which it
+    /// may be by a key of any tenant.
+    ///
+    /// A caller needs the role `admin`, and must name its own tenant or a subtenant of it;
+    /// `NotFound` for any other tenant.
     pub fn add_key(
         &self,
+        by: impl Into<Actor>,
         id: KeyId,
         secret: Secret,
         tenant: TenantId,
         role: Role,
     ) -> Result<Key, CatalogError> {
+        let by = by.into();
+        by.must_be(Role::Admin)?;
+        if !by.governs(&tenant) {
+            return Err(CatalogError::not_found(Noun::Tenant, tenant));
+        }
         let created = self.clock.now();
         let key = Key { id, secret, tenant, role, enabled: true, created, last_used: None };
         let made = key.clone();
-        self.change_locally("AddKey", move |change| {
+        self.change(&by, None, move |change, _| {
             change.ensure_tenant(&key.tenant, created)?;
             if !change.insert_key(&key)? {
                 let name = key.id.to_string();
                 return Err(CatalogError::AlreadyExists { what: Noun::Key, name });
             }
-            Ok(((), key.tenant, format!("key/{}", key.id)))
+            Ok(((), Subject::key(&key.tenant, &key.id)))
         })?;
         Ok(made)
     }
@@ -124,32 +132,51 @@ impl Catalog {
         self.store.read(|view| view.select_keys())
     }
 
-    /// Enables or disables a key.
-    pub fn enable_key(&self, id: &KeyId, enabled: bool) -> Result<(), CatalogError> {
+    /// Enables or disables a key; see [`Catalog::add_key`] for the keys that a caller may change.
+    pub fn enable_key(
+        &self,
+        by: impl Into<Actor>,
+        id: &KeyId,
+        enabled: bool,
+    ) -> Result<(), CatalogError> {
         let id = id.clone();
-        let operation = if enabled { "EnableKey" } else { "DisableKey" };
-        self.change_locally(operation, move |change| {
-            let tenant = change.update_key_enabled(&id, enabled)?;
-            let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
-            Ok(((), tenant, format!("key/{id}")))
+        self.change_key(by.into(), id.clone(), move |change| {
+            change.update_key_enabled(&id, enabled)
         })
     }
 
-    /// Deletes a key; the versions published with it stay.
-    pub fn delete_key(&self, id: &KeyId) -> Result<(), CatalogError> {
+    /// Deletes a key; the versions published with it stay. See [`Catalog::add_key`] for the keys
+    /// that a caller may delete.
+    pub fn delete_key(&self, by: impl Into<Actor>, id: &KeyId) -> Result<(), CatalogError> {
         let id = id.clone();
-        self.change_locally("DeleteKey", move |change| {
-            let tenant = change.delete_key(&id)?;
+        self.change_key(by.into(), id.clone(), move |change| change.delete_key(&id))
+    }
+
+    /// Runs a change of one key, which returns the key's tenant; `NotFound` if there is no such key,
+    /// also if it is one of a tenant that the actor does not govern.
+    fn change_key(
+        &self,
+        by: Actor,
+        id: KeyId,
+        change: impl FnOnce(&Change<'_>) -> Result<Option<TenantId>, CatalogError> + Send + 'static,
+    ) -> Result<(), CatalogError> {
+        by.must_be(Role::Admin)?;
+        let actor = by.clone();
+        self.change(&by, None, move |store, _| {
+            let tenant = change(store)?.filter(|tenant| actor.governs(tenant));
             let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
-            Ok(((), tenant, format!("key/{id}")))
+            Ok(((), Subject::key(&tenant, &id)))
         })
     }
 
     /// Replaces the link secret, which invalidates all download links issued before.
-    pub fn rotate_link_secret(&self, secret: [u8; 32]) -> Result<(), CatalogError> {
-        self.change_locally("RotateLinks", move |change| {
+    ///
+    /// Only the node's owner may: the secret is one for all tenants.
+    pub fn rotate_link_secret(&self, by: &Actor, secret: [u8; 32]) -> Result<(), CatalogError> {
+        by.must_be_owner()?;
+        self.change(by, None, move |change, _| {
             change.update_link_secret(&secret)?;
-            Ok(((), TenantId::default_tenant(), "links".to_owned()))
+            Ok(((), Subject::links()))
         })
     }
 
@@ -162,13 +189,18 @@ impl Catalog {
     ///
     /// `merge` changes the current ids inside the transaction. `InUse` when another tenant has one
     /// of the ids.
+    ///
+    /// Only the node's owner may: the ids are unique among all tenants, so that a caller could take
+    /// another tenant's id, and would learn from `InUse` which tenant has it.
     pub fn change_cloud_ids(
         &self,
+        by: &Actor,
         tenant: &TenantId,
         merge: impl FnOnce(&mut CloudIds) + Send + 'static,
     ) -> Result<CloudIds, CatalogError> {
+        by.must_be_owner()?;
         let (tenant, now) = (tenant.clone(), self.clock.now());
-        self.change_locally("SetTenant", move |change| {
+        self.change(by, None, move |change, _| {
             let tenants = change.select_tenants()?;
             let known = tenants.iter().find(|(known, _)| *known == tenant);
             let mut ids = known.map(|(_, ids)| ids.clone()).unwrap_or_default();
@@ -182,27 +214,7 @@ impl Catalog {
             }
             change.ensure_tenant(&tenant, now)?;
             change.update_cloud_ids(&tenant, &ids)?;
-            let subject = format!("tenant/{tenant}");
-            Ok((ids, tenant, subject))
-        })
-    }
-
-    /// Runs a change by the operator; `change` returns its result, and the tenant and the subject
-    /// for the audit log.
-    fn change_locally<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        change: impl FnOnce(&Change<'_>) -> Result<(T, TenantId, String), CatalogError> + Send + 'static,
-    ) -> Result<T, CatalogError> {
-        let at = self.clock.now();
-        self.store.write(move |store| {
-            let sequence = store.next_sequence()?;
-            let (done, tenant, subject) = change(store)?;
-            let (tenant, subject) = (&tenant, &*subject);
-            let (key, dialect, request) = (None, LOCAL, None);
-            let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
-            store.insert_audit(sequence, &entry)?;
-            Ok(done)
+            Ok((ids, Subject::tenant(&tenant)))
         })
     }
 }
@@ -219,11 +231,84 @@ mod tests {
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
         let catalog = Catalog::new(store, Clock::system(), IdSource::random());
         let late = catalog.access().unwrap();
-        catalog.rotate_link_secret([2; 32]).unwrap();
+        catalog.rotate_link_secret(&Actor::owner("RotateLinks"), [2; 32]).unwrap();
         let newer = catalog.access().unwrap();
         assert!(newer.stamp > late.stamp);
         catalog.remember_access(late);
         assert_eq!(catalog.access.read().unwrap().as_ref().unwrap().stamp, newer.stamp);
+    }
+
+    fn catalog(folder: &std::path::Path) -> Catalog {
+        let store = Store::open(folder, Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
+        Catalog::new(store, Clock::system(), IdSource::random())
+    }
+
+    fn caller(tenant: &str, role: Role) -> Actor {
+        let (tenant, key) = (TenantId::parse(tenant).unwrap(), KeyId::parse("CALLER01").unwrap());
+        Actor::from(&Caller::new(tenant, role, key))
+    }
+
+    fn add(catalog: &Catalog, by: &Actor, id: &str, tenant: &str) -> Result<Key, CatalogError> {
+        let (id, secret) = (KeyId::parse(id)?, Secret::parse("a-secret-of-ours")?);
+        catalog.add_key(by, id, secret, TenantId::parse(tenant)?, Role::Write)
+    }
+
+    #[test]
+    fn a_caller_changes_keys_of_its_own_tenant_as_an_administrator() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = catalog(folder.path());
+        let admin = caller("a", Role::Admin);
+        add(&catalog, &Actor::owner("AddKey"), "KEYOFB", "b").unwrap();
+        for tenant in ["b", "ab", "a2"] {
+            let refused = add(&catalog, &admin, "KEY1", tenant).unwrap_err();
+            let is_fine = matches!(refused, CatalogError::NotFound { what: Noun::Tenant, .. });
+            assert!(is_fine, "{refused:?}");
+        }
+        for tenant in ["a", "a@product"] {
+            let key = add(&catalog, &admin, "KEY1", tenant).unwrap();
+            let writer = caller("a", Role::Write);
+            for refused in [
+                add(&catalog, &writer, "KEY2", tenant).map(drop),
+                catalog.enable_key(&writer, &key.id, false),
+                catalog.delete_key(&writer, &key.id),
+            ] {
+                assert!(matches!(refused, Err(CatalogError::Forbidden { .. })), "{refused:?}");
+            }
+            catalog.enable_key(&admin, &key.id, false).unwrap();
+            catalog.delete_key(&admin, &key.id).unwrap();
+        }
+        let other = KeyId::parse("KEYOFB").unwrap();
+        let before = catalog.access().unwrap().stamp;
+        for refused in
+            [catalog.enable_key(&admin, &other, false), catalog.delete_key(&admin, &other)]
+        {
+            let what = Noun::Key;
+            let is_fine =
+                matches!(&refused, Err(CatalogError::NotFound { what: noun, .. }) if *noun == what);
+            assert!(is_fine, "{refused:?}");
+        }
+        let left = catalog.list_keys().unwrap();
+        assert_eq!((left.len(), left[0].enabled), (1, true));
+        assert_eq!(catalog.access().unwrap().stamp, before, "a refusal changes nothing");
+        let log = catalog.list_root_audit(None, 0, 100).unwrap().items;
+        let subjects: Vec<_> = log.iter().map(|line| line.subject.as_str()).collect();
+        assert_eq!(subjects, [&["key/KEYOFB"][..], &["key/KEY1"; 6]].concat());
+    }
+
+    #[test]
+    fn only_the_owner_changes_what_all_tenants_share() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = catalog(folder.path());
+        let tenant = TenantId::default_tenant();
+        for actor in [caller("default", Role::Admin), Actor::task("Test")] {
+            assert!(catalog.rotate_link_secret(&actor, [2; 32]).is_err());
+            assert!(catalog.change_cloud_ids(&actor, &tenant, |_| {}).is_err());
+        }
+        for actor in [caller("default", Role::Admin), Actor::owner("Test")] {
+            assert!(catalog.note_use(&actor, &KeyId::parse("KEY1").unwrap()).is_err());
+            assert!(catalog.expire_inbox(&actor).is_err() && catalog.remove_files(&actor).is_err());
+        }
+        assert_eq!(catalog.list_root_audit(None, 0, 100).unwrap().items, []);
     }
 
     #[test]
@@ -232,15 +317,16 @@ mod tests {
         let store = Store::open(folder.path(), Timestamp::UNIX_EPOCH, [1; 32]).unwrap();
         let catalog = Catalog::new(store, Clock::system(), IdSource::random());
         let now = catalog.clock.now();
+        let by = Actor::owner("AddKey");
         for number in 0..20 {
             let id = KeyId::parse(format!("KEY{number}")).unwrap();
             let secret = Secret::parse("a-secret-of-ours").unwrap();
             let tenant = TenantId::default_tenant();
-            let key = catalog.add_key(id, secret, tenant, Role::Read).unwrap();
+            let key = catalog.add_key(&by, id, secret, tenant, Role::Read).unwrap();
             let access = catalog.access().unwrap();
             assert!(catalog.is_use_due(&access, &key, now));
             assert!(!catalog.is_use_due(&access, &key, now));
-            catalog.delete_key(&key.id).unwrap();
+            catalog.delete_key(&by, &key.id).unwrap();
         }
         assert!(catalog.noted.lock().unwrap().len() <= 2);
     }

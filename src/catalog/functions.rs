@@ -4,9 +4,9 @@
 
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, Field, Function, FunctionChange, FunctionKey, FunctionOrder,
+    Actor, CatalogError, Field, Function, FunctionChange, FunctionKey, FunctionOrder,
     FunctionVersion, Group, LayerRef, Limit, NewFunction, Noun, Page, Publication, PublicationName,
-    Qualifier, Role, TenantId, Timestamp, VersionName, VersionNumber, Window,
+    Qualifier, Role, Subject, TenantId, Timestamp, VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::{Change, View};
@@ -26,7 +26,7 @@ impl Catalog {
     /// a field that is too long.
     pub fn create_function(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         new: NewFunction,
         upload: Option<Staged>,
     ) -> Result<FunctionVersion, CatalogError> {
@@ -34,7 +34,7 @@ impl Catalog {
             what: Noun::Function,
             name: key.name.to_string(),
         };
-        check_owner(by, &new.key)?;
+        let by = owner(by, &new.key)?;
         // Checked before the upload is stored, so that the common refusal costs no disk write.
         if self.store.read(|view| view.select_head(&new.key))?.is_some() {
             return Err(taken(&new.key));
@@ -43,7 +43,7 @@ impl Catalog {
         let (code, pending) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
-        self.change(by, pending, move |change, sequence| {
+        self.change(&by, pending, move |change, sequence| {
             change.ensure_tenant(&new.key.tenant, now)?;
             if let Some(code) = &code {
                 change.insert_code(code, now)?;
@@ -66,7 +66,7 @@ impl Catalog {
                 sequence,
             };
             must_exist(change.insert_head(&head)?)?;
-            let subject = subject(&head.function.key, None);
+            let subject = Subject::function(&head.function.key, None);
             Ok((head, subject))
         })
     }
@@ -74,12 +74,12 @@ impl Catalog {
     /// Changes a function's head; published versions stay as they are.
     pub fn update_function(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         key: &FunctionKey,
         update: FunctionChange,
         code: CodeInput,
     ) -> Result<FunctionVersion, CatalogError> {
-        check_owner(by, key)?;
+        let by = owner(by, key)?;
         let old = self.store.read(|view| head_of(view, key))?;
         check_revision(&old, update.expected_revision)?;
         let (replacement, pending) = match code {
@@ -92,7 +92,7 @@ impl Catalog {
         };
         let now = self.clock.now();
         let key = key.clone();
-        self.change(by, pending, move |change, sequence| {
+        self.change(&by, pending, move |change, sequence| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             let config = (update.apply)(&old)?;
@@ -114,22 +114,22 @@ impl Catalog {
                 ..old
             };
             must_exist(change.update_head(&head)?)?;
-            Ok((head, subject(&key, None)))
+            Ok((head, Subject::function(&key, None)))
         })
     }
 
     /// Publishes the head as the next version.
     pub fn publish_function_version(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         key: &FunctionKey,
         publication: Publication,
     ) -> Result<FunctionVersion, CatalogError> {
-        check_owner(by, key)?;
+        let by = owner(by, key)?;
         limits::check_description(Field::Description, &publication.description)?;
         let key = key.clone();
         let now = self.clock.now();
-        self.change(by, None, move |change, sequence| {
+        self.change(&by, None, move |change, sequence| {
             let head = head_of(change, &key)?;
             check_publication(change, &head, &publication)?;
             let (number, name) = next_version(change, &key, publication.name, now)?;
@@ -143,7 +143,7 @@ impl Catalog {
             };
             version.function.versions += 1;
             change.insert_function_version(&version)?;
-            Ok((version, subject(&key, Some(number))))
+            Ok((version, Subject::function(&key, Some(number))))
         })
     }
 
@@ -224,12 +224,16 @@ impl Catalog {
     }
 
     /// Deletes a function with all its versions.
-    pub fn delete_function(&self, by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
-        check_owner(by, key)?;
+    pub fn delete_function(
+        &self,
+        by: impl Into<Actor>,
+        key: &FunctionKey,
+    ) -> Result<(), CatalogError> {
+        let by = owner(by, key)?;
         let key = key.clone();
-        self.change(by, None, move |change, sequence| {
+        self.change(&by, None, move |change, sequence| {
             if change.delete_function(&key, sequence)? {
-                Ok(((), subject(&key, None)))
+                Ok(((), Subject::function(&key, None)))
             } else {
                 Err(CatalogError::not_found(Noun::Function, &key.name))
             }
@@ -239,38 +243,31 @@ impl Catalog {
     /// Deletes one published version; the head cannot be deleted alone.
     pub fn delete_function_version(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         key: &FunctionKey,
         qualifier: &Qualifier,
     ) -> Result<(), CatalogError> {
-        check_owner(by, key)?;
+        let by = owner(by, key)?;
         let (key, qualifier) = (key.clone(), qualifier.clone());
-        self.change(by, None, move |change, sequence| {
+        self.change(&by, None, move |change, sequence| {
             let Some(number) = find(change, &key, &qualifier)?.number else {
                 return Err(CatalogError::invalid(Field::Version, "must be a published version"));
             };
             change.delete_function_version(&key, number, sequence)?;
-            Ok(((), subject(&key, Some(number))))
+            Ok(((), Subject::function(&key, Some(number))))
         })
     }
 }
 
-/// Refuses a caller without the right to write, and a function of another tenant, which would be a
-/// bug of a dialect.
-fn check_owner(by: &Caller, key: &FunctionKey) -> Result<(), CatalogError> {
-    if *by.tenant() == key.tenant {
-        by.must_be(Role::Write)
+/// Returns the actor, unless it is a caller without the right to write, or of another tenant than
+/// the function, which would be a bug of a dialect.
+fn owner(by: impl Into<Actor>, key: &FunctionKey) -> Result<Actor, CatalogError> {
+    let by = by.into();
+    if by.tenant().is_none_or(|tenant| *tenant == key.tenant) {
+        by.must_be(Role::Write)?;
+        Ok(by)
     } else {
         Err(CatalogError::internal("a function of another tenant was named"))
-    }
-}
-
-/// Names a function, or one version of it, in the audit log.
-fn subject(key: &FunctionKey, number: Option<VersionNumber>) -> String {
-    let FunctionKey { group, name, .. } = key;
-    match number {
-        Some(number) => format!("function/{group}/{name}/{number}"),
-        None => format!("function/{group}/{name}"),
     }
 }
 

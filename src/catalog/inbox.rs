@@ -17,8 +17,8 @@ use uuid::Uuid;
 use super::limits::{check_object_info, check_object_range};
 use super::{Catalog, Content};
 use crate::domain::{
-    BucketName, Caller, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
-    ObjectRange, ObjectRef, Page, Role, Tally, TenantId, Timestamp,
+    Actor, BucketName, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
+    ObjectRange, ObjectRef, Page, Role, Subject, Tally, TenantId, Timestamp,
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Payload, Spool};
@@ -56,11 +56,12 @@ impl Catalog {
     /// `InvalidValue` of `media type` or `metadata`; `LimitExceeded` of `InboxSize`.
     pub fn put_object(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         at: ObjectRef,
         about: ObjectInfo,
         body: Spool,
     ) -> Result<InboxObject, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
         check_object_info(&about)?;
         let (size, digests) = (body.len(), digests_of(&body)?);
@@ -68,7 +69,7 @@ impl Catalog {
         let etag = hex::encode(digests.md5);
         let (stored, expires) = self.lifetime()?;
         let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
-        self.insert_object(by, object, pending, |_| Ok(Vec::new()))
+        self.insert_object(&by, object, pending, |_| Ok(Vec::new()))
     }
 
     /// Runs `first`, then inserts an object's row with its line in the audit log, in one change.
@@ -77,12 +78,12 @@ impl Catalog {
     /// replaced object.
     fn insert_object(
         &self,
-        by: &Caller,
+        by: &Actor,
         object: InboxObject,
         pending: PendingObject,
         first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
-        let (tenant, file, room) = (by.tenant().clone(), pending.id(), self.room());
+        let (tenant, file, room) = (by.own_tenant()?.clone(), pending.id(), self.room());
         let (object, taken) =
             self.change(by, Some(PendingFile::Inbox(pending)), move |store, _| {
                 let taken = room.take(store, || {
@@ -91,7 +92,7 @@ impl Catalog {
                     gone.extend(store.replace_object(&tenant, &object, file)?);
                     Ok(gone)
                 })?;
-                let subject = subject(&object.at);
+                let subject = Subject::object(&tenant, &object.at);
                 Ok(((object, taken), subject))
             })?;
         self.remove(taken.log());
@@ -169,7 +170,11 @@ impl Catalog {
 
     /// Deletes an object; returns false, without a line in the audit log, when it does not exist or
     /// is expired.
-    pub fn delete_object(&self, by: &Caller, at: &ObjectRef) -> Result<bool, CatalogError> {
+    pub fn delete_object(
+        &self,
+        by: impl Into<Actor>,
+        at: &ObjectRef,
+    ) -> Result<bool, CatalogError> {
         Ok(self.delete_objects(by, std::slice::from_ref(at))?.contains(&true))
     }
 
@@ -178,13 +183,14 @@ impl Catalog {
     /// Each deleted object has its own line in the audit log, with its own number.
     pub fn delete_objects(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         objects: &[ObjectRef],
     ) -> Result<Vec<bool>, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
         let Some(first) = objects.first().cloned() else { return Ok(Vec::new()) };
-        let (tenant, at, now) = (by.tenant().clone(), objects.to_vec(), self.clock.now());
-        let deleted = self.change_several(by, None, move |store, _| {
+        let (tenant, at, now) = (by.own_tenant()?.clone(), objects.to_vec(), self.clock.now());
+        let deleted = self.change_several(&by, None, move |store, _| {
             let mut files: HashMap<_, _> =
                 store.delete_objects(&tenant, &at, now)?.into_iter().collect();
             // Nothing was deleted: the error also rolls back the number of the change.
@@ -194,7 +200,7 @@ impl Catalog {
             // In the order of the request; an object that it names twice is deleted once.
             let deleted: Vec<_> = at.iter().map(|at| files.remove(at)).collect();
             let subjects = deleted.iter().zip(&at).filter(|(file, _)| file.is_some());
-            let subjects = subjects.map(|(_, at)| subject(at)).collect();
+            let subjects = subjects.map(|(_, at)| Subject::object(&tenant, at)).collect();
             Ok((deleted, subjects))
         });
         match deleted {
@@ -300,11 +306,6 @@ fn no_object(at: &ObjectRef) -> CatalogError {
         name: at.key.to_string(),
         of: Some(at.bucket.to_string()),
     }
-}
-
-/// Names an object in the audit log.
-fn subject(at: &ObjectRef) -> String {
-    format!("object/{at}")
 }
 
 fn opened(object: InboxObject, file: File) -> (InboxObject, Content) {

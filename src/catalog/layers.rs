@@ -5,8 +5,8 @@
 use super::limits::has_nul;
 use super::{Catalog, limits};
 use crate::domain::{
-    Caller, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
-    Noun, Order, Page, Role, TenantId, VersionNumber, Window,
+    Actor, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
+    Noun, Order, Page, Role, Subject, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::{LayerVersionInsert, View};
@@ -36,18 +36,19 @@ impl Catalog {
     /// `InvalidValue` for a field that is too long.
     pub fn publish_layer_version(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         name: &LayerName,
         new: NewLayerVersion,
         upload: Staged,
     ) -> Result<LayerVersion, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
         limits::check_layer_version(&new)?;
         let (code, pending) = self.keep(upload)?;
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
-        let (tenant, name) = (by.tenant().clone(), name.clone());
-        self.change(by, Some(pending), move |change, sequence| {
+        let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
+        self.change(&by, Some(pending), move |change, sequence| {
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
             let insert = LayerVersionInsert {
@@ -61,7 +62,7 @@ impl Catalog {
                 created: now,
             };
             let version = change.insert_layer_version(&tenant, &name, &insert, sequence)?;
-            let subject = subject(&name, Some(version.number));
+            let subject = Subject::layer(&tenant, &name, Some(version.number));
             Ok((version, subject))
         })
     }
@@ -172,18 +173,19 @@ impl Catalog {
     /// Deletes one version; its number is never used again.
     pub fn delete_layer_version(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         name: &LayerName,
         number: VersionNumber,
         rule: DeleteRule,
     ) -> Result<(), CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
-        self.get_layer_version(by.tenant(), name, number)?;
-        let (tenant, name) = (by.tenant().clone(), name.clone());
-        self.change(by, None, move |change, sequence| {
+        let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
+        self.get_layer_version(&tenant, &name, number)?;
+        self.change(&by, None, move |change, sequence| {
             check_unused(change, rule, &tenant, &name, Some(number))?;
             if change.delete_layer_version(&tenant, &name, number, sequence)? {
-                Ok(((), subject(&name, Some(number))))
+                Ok(((), Subject::layer(&tenant, &name, Some(number))))
             } else {
                 Err(CatalogError::no_version(Noun::LayerVersion, number, &name))
             }
@@ -193,15 +195,16 @@ impl Catalog {
     /// Deletes all versions of a layer, or none if `rule` forbids deleting one of them.
     pub fn delete_layer(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         name: &LayerName,
         rule: DeleteRule,
     ) -> Result<(), CatalogError> {
-        let (tenant, name) = (by.tenant().clone(), name.clone());
-        self.change(by, None, move |change, sequence| {
+        let by = by.into();
+        let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
+        self.change(&by, None, move |change, sequence| {
             check_unused(change, rule, &tenant, &name, None)?;
             if change.delete_layer_versions(&tenant, &name, sequence)? {
-                Ok(((), subject(&name, None)))
+                Ok(((), Subject::layer(&tenant, &name, None)))
             } else {
                 Err(CatalogError::not_found(Noun::Layer, &name))
             }
@@ -227,13 +230,5 @@ fn check_unused(
             Err(CatalogError::InUse { what: Noun::LayerVersion, name, by })
         }
         None => Ok(()),
-    }
-}
-
-/// Names a layer, or one version of it, in the audit log.
-fn subject(name: &LayerName, number: Option<VersionNumber>) -> String {
-    match number {
-        Some(number) => format!("layer/{name}/{number}"),
-        None => format!("layer/{name}"),
     }
 }

@@ -24,11 +24,11 @@ pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
 
 use crate::domain::{
-    Access, Artifact, ArtifactLimits, Caller, CatalogError, KeyId, Limit, Noun, Role, TenantId,
-    Timestamp,
+    Access, Actor, Artifact, ArtifactLimits, CatalogError, KeyId, Limit, Noun, Role, Subject,
+    TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Payload, SpoolWriter, Staged, StagingWriter};
-use crate::store::{AuditInsert, Change, PendingFile, Store};
+use crate::store::{Change, PendingFile, Store};
 
 /// The clock; the catalog's only source of time.
 #[derive(Clone)]
@@ -147,16 +147,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// Runs a change of a caller with the right to write, with its line in the audit log.
+    /// Runs a change with its line in the audit log.
     ///
-    /// `change` gets the number of the change and returns its result and the subject of the line.
-    /// `Forbidden` without that right; `LimitExceeded` when the tenant's code would exceed its
-    /// limit.
+    /// `change` gets the number of the change and returns its result and its subject. `Forbidden`
+    /// for a caller without the right to write; `LimitExceeded` when the code of the caller's
+    /// tenant would exceed its limit.
     fn change<T: Send + 'static>(
         &self,
-        by: &Caller,
+        by: &Actor,
         pending: Option<PendingFile>,
-        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, String), CatalogError> + Send + 'static,
+        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Subject), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         self.change_several(by, pending, |store, sequence| {
             let (done, subject) = change(store, sequence)?;
@@ -169,35 +169,33 @@ impl Catalog {
     /// The first line has the number of the change, the others have the following numbers.
     fn change_several<T: Send + 'static>(
         &self,
-        by: &Caller,
+        by: &Actor,
         pending: Option<PendingFile>,
-        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<String>), CatalogError> + Send + 'static,
+        change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<Subject>), CatalogError>
+        + Send
+        + 'static,
     ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
         let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
         self.store.write_file(pending, move |store| {
-            let tenant = by.tenant();
             let sequence = store.next_sequence()?;
-            let before = match code_max {
-                Some(_) => store.select_code_size(tenant)?,
+            // Owner and tasks have no tenant, and add no code.
+            let limited = code_max.zip(by.tenant());
+            let before = match limited {
+                Some((_, tenant)) => store.select_code_size(tenant)?,
                 None => 0,
             };
             let (done, subjects) = change(store, sequence)?;
-            if let Some(limit) = code_max {
+            if let Some((limit, tenant)) = limited {
                 let actual = store.select_code_size(tenant)?;
                 if actual > limit && actual > before {
                     let what = Limit::TenantCode;
                     return Err(CatalogError::LimitExceeded { what, limit, actual });
                 }
             }
-            let context = by.audit_context();
-            let (dialect, operation) = (context.dialect, context.operation);
-            let (key, request) = (by.key(), context.request_id.to_string());
             for (index, subject) in subjects.iter().enumerate() {
                 let sequence = if index == 0 { sequence } else { store.next_sequence()? };
-                let request = Some(&*request);
-                let entry = AuditInsert { at, tenant, key, dialect, operation, subject, request };
-                store.insert_audit(sequence, &entry)?;
+                store.insert_audit(sequence, at, &by, subject)?;
             }
             Ok(done)
         })

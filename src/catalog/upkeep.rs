@@ -1,7 +1,8 @@
-//! Use cases of upkeep: each is one bounded step of a task. Must not know a schedule.
+//! Use cases of upkeep: each is one bounded step of a task, by a task alone. They leave no line in
+//! the audit log. Must not know a schedule.
 
 use super::Catalog;
-use crate::domain::{CatalogError, Tally};
+use crate::domain::{Actor, CatalogError, Tally};
 
 /// Most expired objects, parts and uploads (of each) that a step deletes in one commit.
 const EXPIRED_BATCH: u64 = 500;
@@ -11,7 +12,8 @@ impl Catalog {
     ///
     /// Reads do not see them, whether or not they are deleted yet. Their files are left to
     /// [`Catalog::remove_files`].
-    pub fn expire_inbox(&self) -> Result<Option<Tally>, CatalogError> {
+    pub fn expire_inbox(&self, by: &Actor) -> Result<Option<Tally>, CatalogError> {
+        by.must_be_task()?;
         let now = self.clock.now();
         if !self.store.read(|view| view.has_expired(now))? {
             return Ok(None);
@@ -21,7 +23,8 @@ impl Catalog {
     }
 
     /// Removes files that no row refers to any longer; `None` when none is left that can be removed.
-    pub fn remove_files(&self) -> Result<Option<Tally>, CatalogError> {
+    pub fn remove_files(&self, by: &Actor) -> Result<Option<Tally>, CatalogError> {
+        by.must_be_task()?;
         let files = self.store.remove_gone_files()?;
         Ok((files > 0).then_some(Tally { files, ..Tally::default() }))
     }

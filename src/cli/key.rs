@@ -16,7 +16,9 @@ use super::folder::{DataFolder, random};
 use super::output::Output;
 use crate::config::duration;
 use crate::dialects::openyuanrong_token;
-use crate::domain::{CatalogError, Key, KeyId, Noun, Role, Secret, TenantId, parse_key_tenant};
+use crate::domain::{
+    Actor, CatalogError, Key, KeyId, Noun, Role, Secret, TenantId, parse_key_tenant,
+};
 
 /// The prefix of every generated id.
 const ID_START: &str = "LB";
@@ -135,23 +137,23 @@ pub(super) fn run(arguments: &KeyArgs, output: &mut Output<'_>) -> Result<(), Fa
         KeyCommand::Add(add) => self::add(add, folder, output),
         KeyCommand::Ls => list(folder, output),
         KeyCommand::Disable { id } => {
-            folder.open()?.enable_key(id, false)?;
+            folder.open()?.enable_key(&Actor::owner("DisableKey"), id, false)?;
             output.note(&format!("disabled key {id}"));
             Ok(())
         }
         KeyCommand::Enable { id } => {
-            folder.open()?.enable_key(id, true)?;
+            folder.open()?.enable_key(&Actor::owner("EnableKey"), id, true)?;
             output.note(&format!("enabled key {id}"));
             Ok(())
         }
         KeyCommand::Rm { id } => {
-            folder.open()?.delete_key(id)?;
+            folder.open()?.delete_key(&Actor::owner("DeleteKey"), id)?;
             output.note(&format!("deleted key {id}"));
             Ok(())
         }
         KeyCommand::Token { id, expires } => token(id, *expires, folder, output),
         KeyCommand::RotateLinks => {
-            folder.open()?.rotate_link_secret(random()?)?;
+            folder.open()?.rotate_link_secret(&Actor::owner("RotateLinks"), random()?)?;
             output.note("all download links issued so far are invalid");
             Ok(())
         }
@@ -186,7 +188,7 @@ fn add(add: &Add, folder: &DataFolder, output: &mut Output<'_>) -> Result<(), Fa
         .ok_or_else(|| Failure::usage(format!("'{}' is not a role", add.role)))?;
     let catalog = folder.open_or_make(output)?;
     let is_new = catalog.list_tenants()?.iter().all(|(tenant, _)| *tenant != add.tenant);
-    let key = catalog.add_key(id, secret, add.tenant.clone(), role)?;
+    let key = catalog.add_key(&Actor::owner("AddKey"), id, secret, add.tenant.clone(), role)?;
     if is_new {
         output.note(&format!("made a new tenant {}", add.tenant));
     }

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::folder::DataFolder;
 use super::output::Output;
 use crate::dialects;
-use crate::domain::{CatalogError, CloudIdField, CloudIds, TenantId, parse_key_tenant};
+use crate::domain::{Actor, CatalogError, CloudIdField, CloudIds, TenantId, parse_key_tenant};
 
 /// The commands about tenants, and the folder that they work on.
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ fn set(
     // A mistake in what was written is told before the folder is looked for.
     fields.iter().try_for_each(|field| change(&mut CloudIds::default(), field))?;
     let fields = fields.to_vec();
-    let ids = folder.open()?.change_cloud_ids(id, move |ids| {
+    let ids = folder.open()?.change_cloud_ids(&Actor::owner("SetTenant"), id, move |ids| {
         // A field that can be set or taken back at all can be so whatever the others are.
         fields.iter().for_each(|field| drop(change(ids, field)));
     })?;

@@ -4,6 +4,7 @@
 //! and a time type. Everything else in the crate may import it; it imports nothing of ours.
 
 pub mod access;
+pub mod actor;
 pub mod artifact;
 pub mod caller;
 pub mod error;
@@ -18,10 +19,12 @@ pub mod noun;
 pub mod object;
 pub mod page;
 pub mod request;
+pub mod subject;
 pub mod tenant;
 pub mod upkeep;
 
 pub use access::{Access, AuditEntry, Stamp};
+pub use actor::Actor;
 pub use artifact::{Artifact, ArtifactLimits, CodeSource, Digests};
 pub use caller::{AuditContext, Caller, Role};
 pub use error::{ArchiveProblem, CatalogError, Limit};
@@ -41,6 +44,7 @@ pub use noun::Noun;
 pub use object::{BucketName, InboxObject, ObjectInfo, ObjectKey, ObjectRef};
 pub use page::{Order, Page, Window};
 pub use request::{RequestError, RequestLimit};
+pub use subject::{Subject, SubjectKind};
 pub use tenant::{CloudIdField, CloudIds, KnownDialects};
 pub use upkeep::{Tally, TaskReport, TaskRun};
 

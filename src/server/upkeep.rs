@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::catalog::Catalog;
-use crate::domain::{CatalogError, Tally, TaskRun};
+use crate::domain::{Actor, CatalogError, Tally, TaskRun};
 
 /// A task of upkeep.
 struct Task {
@@ -20,7 +20,7 @@ struct Task {
     /// The pause between two runs.
     period: Duration,
     /// One bounded step; `None` when nothing is left to do.
-    step: fn(&Catalog) -> Result<Option<Tally>, CatalogError>,
+    step: fn(&Catalog, &Actor) -> Result<Option<Tally>, CatalogError>,
 }
 
 const TASKS: [Task; 2] = [
@@ -56,7 +56,8 @@ async fn take_step(app: &App, task: &Task, run: &mut Option<TaskRun>) -> bool {
         did: Tally::default(),
         failure: None,
     });
-    match app.blocking(task.step).await {
+    let (step, by) = (task.step, Actor::task(task.name));
+    match app.blocking(move |catalog| step(catalog, &by)).await {
         Ok(Some(done)) => {
             run_now.did.add(done);
             return false;

@@ -7,7 +7,8 @@ use super::engine::{Row, values};
 use super::pages::cut;
 use super::{Change, View};
 use crate::domain::{
-    Access, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, TenantId, Timestamp,
+    Access, Actor, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, Subject,
+    TenantId, Timestamp,
 };
 
 columns! {
@@ -24,24 +25,6 @@ columns! {
         SEQUENCE: "sequence", AT: "at", TENANT: "tenant", KEY: "key", DIALECT: "dialect",
         OPERATION: "operation", SUBJECT: "subject", REQUEST: "request",
     }
-}
-
-/// The values of a new line in the audit log.
-pub struct AuditInsert<'a> {
-    /// Now.
-    pub at: Timestamp,
-    /// The tenant whose log it belongs to.
-    pub tenant: &'a TenantId,
-    /// The key that signed the request; `None` without authentication or for a local command.
-    pub key: Option<&'a KeyId>,
-    /// The dialect's name, or `local`.
-    pub dialect: &'a str,
-    /// The operation in the vendor's spelling.
-    pub operation: &'a str,
-    /// Kind and name, separated by slashes.
-    pub subject: &'a str,
-    /// The request's id.
-    pub request: Option<&'a str>,
 }
 
 impl View<'_> {
@@ -166,12 +149,23 @@ impl Change<'_> {
     }
 
     /// Inserts a line of the audit log; `sequence` is a number of the change that it is part of.
-    pub fn insert_audit(&self, sequence: u64, entry: &AuditInsert<'_>) -> Result<(), CatalogError> {
+    pub fn insert_audit(
+        &self,
+        sequence: u64,
+        at: Timestamp,
+        by: &Actor,
+        subject: &Subject,
+    ) -> Result<(), CatalogError> {
         let sql =
             "INSERT INTO audit (sequence, at, tenant, key, dialect, operation, subject, request)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let AuditInsert { at, tenant, key, dialect, operation, subject, request } = *entry;
-        self.run(sql, values![sequence, at, tenant, key, dialect, operation, subject, request])
+        let (dialect, operation) = (by.dialect(), by.operation());
+        let (text, request) = (subject.to_string(), by.request_id().map(|id| id.to_string()));
+        let (tenant, key) = (&subject.tenant, by.key());
+        self.run(
+            sql,
+            values![sequence, at, tenant, key, dialect, operation, &text, request.as_ref()],
+        )
     }
 
     /// Raises the number by which every process notices that its snapshot of the access data is

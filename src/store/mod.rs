@@ -32,7 +32,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use blobs::{Blobs, PendingBlob};
 pub use engine::{Change, View};
 pub use inbox_files::{InboxFiles, PendingObject};
-pub use keys::AuditInsert;
 pub use layers::LayerVersionInsert;
 
 use crate::domain::{CatalogError, TenantId, Timestamp};

@@ -12,12 +12,12 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::functions::SORTED_MAX;
-use super::{AuditInsert, Change, LayerVersionInsert, Store, sqlite};
+use super::{Change, LayerVersionInsert, Store, sqlite};
 use crate::domain::{
-    Acl, Artifact, CatalogError, CloudIds, Digests, Function, FunctionConfig, FunctionKey,
+    Acl, Actor, Artifact, CatalogError, CloudIds, Digests, Function, FunctionConfig, FunctionKey,
     FunctionName, FunctionOrder, FunctionVersion, Group, InboxObject, Key, KeyId, LayerFilter,
     LayerName, LayerRef, Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectInfo,
-    ObjectRange, ObjectRef, Order, Part, Role, Secret, TenantId, Timestamp, VersionName,
+    ObjectRange, ObjectRef, Order, Part, Role, Secret, Subject, TenantId, Timestamp, VersionName,
     VersionNumber, Window,
 };
 
@@ -297,10 +297,7 @@ fn run_access(change: &Change<'_>) -> Result<(), CatalogError> {
     assert_eq!(change.select_tenants()?, [(tenant.clone(), CloudIds::default())]);
     assert_eq!(change.select_access()?.link_secret, [2; 32]);
     assert_eq!(change.delete_key(&key.id)?, Some(tenant.clone()));
-    let (at, key, request) = (now, None, None);
-    let (dialect, operation, subject) = ("local", "Test", "links");
-    let entry = AuditInsert { at, tenant: &tenant, key, dialect, operation, subject, request };
-    change.insert_audit(1, &entry)?;
+    change.insert_audit(1, now, &Actor::owner("Test"), &Subject::links())?;
     for tenant in [Some(&tenant), None] {
         assert_eq!(change.select_audit(tenant, 0, 5)?.items.len(), 1);
     }

@@ -6,6 +6,7 @@ use layerbase::domain::{CloudIds, Role, TenantId};
 use serde_json::Value;
 
 use crate::clouds::{self, native};
+use crate::support::server::owner;
 use crate::support::sign::TestKey;
 use crate::support::{Answer, Request, TestServer, zips};
 
@@ -31,7 +32,7 @@ fn cached_page_follows_cloud_ids_and_link_secret() {
     assert_eq!(Request::get(&link(&before)).send("").status, 200);
 
     let local = server.local();
-    local.rotate_link_secret([9; 32]).unwrap();
+    local.rotate_link_secret(&owner(), [9; 32]).unwrap();
     let after = layers(&server);
     assert_ne!(link(&before), link(&after));
     assert_eq!(Request::get(&link(&before)).send("").status, 403);
@@ -39,11 +40,11 @@ fn cached_page_follows_cloud_ids_and_link_secret() {
 
     let account = *dialects::known().cloud_id("alibaba_account").unwrap();
     let set = move |ids: &mut CloudIds| ids.set(&account, "1234567890123456").unwrap();
-    local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
+    local.change_cloud_ids(&owner(), &TenantId::default_tenant(), set).unwrap();
     let arn = "acs:fc:local-1:1234567890123456:layers/demo/versions/1";
     assert_eq!(layers(&server)["arnV2"], arn);
     let other = TenantId::parse("other").unwrap();
-    let taken = local.change_cloud_ids(&other, set).unwrap_err().to_string();
+    let taken = local.change_cloud_ids(&owner(), &other, set).unwrap_err().to_string();
     assert_eq!(taken, "the name 'alibaba_account' is in use by the tenant default");
 }
 
@@ -67,11 +68,11 @@ fn key_changes_apply_at_once_and_last_use_is_recorded() {
     assert_eq!(ask(), 200);
     assert!(used(server.now()));
 
-    local.enable_key(&key().id, false).unwrap();
+    local.enable_key(&owner(), &key().id, false).unwrap();
     assert_eq!(ask(), 401);
-    local.enable_key(&key().id, true).unwrap();
+    local.enable_key(&owner(), &key().id, true).unwrap();
     assert_eq!(ask(), 200);
-    local.delete_key(&key().id).unwrap();
+    local.delete_key(&owner(), &key().id).unwrap();
     assert_eq!(ask(), 401);
     // A new key with the same id is another key: its first use is recorded.
     server.pass_seconds(1);
@@ -134,7 +135,7 @@ fn concurrent_changes_of_cloud_ids_are_all_stored() {
                         0 => ids.clear(&field),
                         _ => ids.set(&field, value).unwrap(),
                     };
-                    local.change_cloud_ids(&TenantId::default_tenant(), set).unwrap();
+                    local.change_cloud_ids(&owner(), &TenantId::default_tenant(), set).unwrap();
                 }
             });
         }

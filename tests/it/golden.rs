@@ -46,6 +46,7 @@ pub use case::Case;
 use case::{cases, groups};
 
 use crate::audit;
+use crate::support::server::owner;
 use crate::support::{Answer, Request, TestServer, Watch, zips};
 
 const GROUPS_AT_ONCE: usize = 4;
@@ -149,7 +150,10 @@ impl Prepared {
             let role = Role::parse(&text("role", "write")).ok_or("no such role")?;
             server.add_key(&text("id", ""), &text("secret", ""), &text("tenant", "default"), role);
             if key["disabled"] == true {
-                server.local().enable_key(&KeyId::parse(text("id", "")).unwrap(), false).unwrap();
+                server
+                    .local()
+                    .enable_key(&owner(), &KeyId::parse(text("id", "")).unwrap(), false)
+                    .unwrap();
             }
         }
         put_objects(&server, &case.value["objects"]);

@@ -270,6 +270,23 @@ fn only_auth_files_make_callers() {
     }
 }
 
+/// The places that make an actor, apart from a caller's.
+#[test]
+fn only_the_command_line_acts_as_owner_and_only_the_server_as_a_task() {
+    // `plans` is a module of tests.
+    let rooms = [
+        ("Actor::owner(", &["src/cli", "src/store/plans.rs"][..]),
+        ("Actor::task(", &["src/server/upkeep", "src/app.rs"]),
+    ];
+    for path in rust_files("src") {
+        let below = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let code = code_without_tests(&path);
+        for (call, allowed) in rooms.iter().filter(|(call, _)| code.contains(call)) {
+            assert!(allowed.iter().any(|room| below.starts_with(room)), "{below}: {call}");
+        }
+    }
+}
+
 /// The words in a code that ask for a role or compare one.
 fn role_words(code: &str) -> Vec<&str> {
     words(code).filter(|word| ["must_be", "must_cover", "role", "Role"].contains(word)).collect()

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 
 use crate::clouds;
+use crate::support::server::owner;
 use crate::support::sign::TestKey;
 use crate::support::{Answer, Request, TestServer, raw, zips};
 
@@ -198,23 +199,23 @@ fn temporary_credentials_end_with_their_key() {
     let id = KeyId::parse(WRITER.id).unwrap();
     let good = Credentials::issued(&server, WRITER);
     let put = || good.put(&server, INBOX, &zip);
-    local.enable_key(&id, false).unwrap();
+    local.enable_key(&owner(), &id, false).unwrap();
     assert_refused(&put(), "InvalidAccessKeyId");
-    local.enable_key(&id, true).unwrap();
+    local.enable_key(&owner(), &id, true).unwrap();
     assert_eq!(put().status, 200);
     for (secret, role, code) in [
         (WRITER.secret, Role::Read, "AccessDenied"),
         ("another-secret", Role::Write, "SignatureDoesNotMatch"),
     ] {
-        local.delete_key(&id).unwrap();
+        local.delete_key(&owner(), &id).unwrap();
         assert_refused(&put(), "InvalidAccessKeyId");
         server.add_key(WRITER.id, secret, WRITER.tenant, role);
         assert_refused(&put(), code);
     }
-    local.delete_key(&id).unwrap();
+    local.delete_key(&owner(), &id).unwrap();
     server.add_key(WRITER.id, WRITER.secret, WRITER.tenant, Role::Write);
     assert_eq!(put().status, 200);
-    local.rotate_link_secret([9; 32]).unwrap();
+    local.rotate_link_secret(&owner(), [9; 32]).unwrap();
     assert_refused(&put(), "InvalidSecurityToken");
 }
 
@@ -262,7 +263,7 @@ fn unauthenticated_large_object_is_never_written_to_disk() {
     let nobody = Credentials { id: "NOBODY01".to_owned(), ..good.clone() };
     let tokenless = Credentials { token: None, ..good.clone() };
     let disabled = Credentials::issued(&server, OTHER);
-    server.local().enable_key(&KeyId::parse(OTHER.id).unwrap(), false).unwrap();
+    server.local().enable_key(&owner(), &KeyId::parse(OTHER.id).unwrap(), false).unwrap();
     // Without this folder every write fails with an internal error.
     std::fs::remove_dir(server.data().join("incoming")).unwrap();
     assert_refused(&nobody.put(&server, INBOX, &noise), "InvalidAccessKeyId");

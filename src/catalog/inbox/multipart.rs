@@ -11,12 +11,12 @@ use md5::Md5;
 use sha2::Digest;
 use uuid::Uuid;
 
-use super::{Catalog, check_object_info, digests_of, subject};
+use super::{Catalog, check_object_info, digests_of};
 use crate::catalog::limits::{check_multipart_range, has_nul};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
-    BucketName, Caller, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
-    ObjectInfo, ObjectRef, Page, Part, RequestError, Role, TenantId, Timestamp,
+    Actor, BucketName, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
+    ObjectInfo, ObjectRef, Page, Part, RequestError, Role, Subject, TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Spool};
 use crate::store::{PendingFile, View};
@@ -34,14 +34,15 @@ impl Catalog {
     /// 1,000 of them already; `LimitExceeded` of `InboxSize`.
     pub fn start_multipart(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         at: ObjectRef,
         about: ObjectInfo,
     ) -> Result<String, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
         check_object_info(&about)?;
         let (started, expires) = self.lifetime()?;
-        let (tenant, room) = (by.tenant().clone(), self.room());
+        let (tenant, room) = (by.own_tenant()?.clone(), self.room());
         let id = self.ids.next().simple().to_string();
         let taken = self.store.write(move |store| {
             if store.count_multiparts(&tenant, started)? >= UNFINISHED_MAX {
@@ -64,12 +65,13 @@ impl Catalog {
     /// `InvalidValue` of `part number`; `NotFound` of `Multipart`; `LimitExceeded` of `InboxSize`.
     pub fn put_part(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         at: &ObjectRef,
         upload: &str,
         number: u16,
         body: Spool,
     ) -> Result<Part, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
         Part::check_number(number)?;
         let md5 = match body.md5() {
@@ -79,7 +81,7 @@ impl Catalog {
         let (size, stored, etag) = (body.len(), self.clock.now(), hex::encode(md5));
         let part = Part { number, size, md5, etag, stored };
         let pending = self.keep_in_inbox(body.into_payload())?;
-        let (tenant, at, upload) = (by.tenant().clone(), at.clone(), upload.to_owned());
+        let (tenant, at, upload) = (by.own_tenant()?.clone(), at.clone(), upload.to_owned());
         let (file, room) = (pending.id(), self.room());
         let (part, taken) =
             self.store.write_file(Some(PendingFile::Inbox(pending)), move |store| {
@@ -130,14 +132,15 @@ impl Catalog {
     /// before any byte is copied, when the object would have more than `limit` bytes.
     pub fn complete_multipart(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         at: &ObjectRef,
         upload: &str,
         parts: Vec<(u16, String)>,
         limit: u64,
     ) -> Result<InboxObject, CatalogError> {
+        let by = by.into();
         by.must_be(Role::Write)?;
-        let (tenant, now) = (by.tenant().clone(), self.clock.now());
+        let (tenant, now) = (by.own_tenant()?.clone(), self.clock.now());
         let _alone = self.completing.start(&tenant, upload)?;
         let (about, chosen) = self.store.read(|view| {
             let about = find(view, &tenant, at, upload, now)?.about;
@@ -155,7 +158,7 @@ impl Catalog {
         let (at, count) = (at.clone(), chosen.len() as u64);
         let object = InboxObject { at, size, digests, parts: count, etag, about, stored, expires };
         let (at, upload) = (object.at.clone(), upload.to_owned());
-        self.insert_object(by, object, pending, move |store| {
+        self.insert_object(&by, object, pending, move |store| {
             // During the copy, other requests may have put parts or ended the upload.
             find(store, &tenant, &at, &upload, stored)?;
             if choose(store, &upload, &parts)? != chosen {
@@ -188,15 +191,16 @@ impl Catalog {
     /// Ends an upload without an object and discards its parts; `NotFound` of `Multipart`.
     pub fn abort_multipart(
         &self,
-        by: &Caller,
+        by: impl Into<Actor>,
         at: &ObjectRef,
         upload: &str,
     ) -> Result<(), CatalogError> {
-        let (tenant, now) = (by.tenant().clone(), self.clock.now());
+        let by = by.into();
+        let (tenant, now) = (by.own_tenant()?.clone(), self.clock.now());
         let (at, upload) = (at.clone(), upload.to_owned());
-        let files = self.change(by, None, move |store, _| {
+        let files = self.change(&by, None, move |store, _| {
             find(store, &tenant, &at, &upload, now)?;
-            Ok((store.delete_multipart(&upload)?, subject(&at)))
+            Ok((store.delete_multipart(&upload)?, Subject::object(&tenant, &at)))
         })?;
         self.remove(files);
         Ok(())

@@ -15,7 +15,7 @@ use sha2::Digest;
 
 use super::*;
 use crate::catalog::{Clock, IdSource};
-use crate::domain::{Field, KeyId, MultipartFrom, MultipartRange, Part};
+use crate::domain::{Caller, Field, KeyId, MultipartFrom, MultipartRange, Part};
 use crate::ingest::Measure;
 use crate::store::Store;
 
@@ -23,6 +23,11 @@ const DAY: i64 = 86_400;
 
 /// Bytes that each object, upload and part counts in addition to its own.
 const ROW: u64 = 4096;
+
+/// Returns a task of upkeep.
+fn task() -> Actor {
+    Actor::task("test")
+}
 
 struct Desk {
     folder: tempfile::TempDir,
@@ -114,9 +119,9 @@ impl Desk {
 
     /// Runs the tasks of upkeep until nothing is left; returns the number of expired things.
     fn sweep(&self) -> u64 {
-        let steps = std::iter::from_fn(|| self.catalog.expire_inbox().unwrap());
+        let steps = std::iter::from_fn(|| self.catalog.expire_inbox(&task()).unwrap());
         let expired = steps.map(|done| done.things).sum();
-        while self.catalog.remove_files().unwrap().is_some() {}
+        while self.catalog.remove_files(&task()).unwrap().is_some() {}
         expired
     }
 

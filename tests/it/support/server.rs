@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use layerbase::catalog::{Catalog, Clock, IdSource};
 use layerbase::config::{Config, Flags};
-use layerbase::domain::{KeyId, Role, Secret, Timestamp, parse_key_tenant};
+use layerbase::domain::{Actor, KeyId, Role, Secret, Timestamp, parse_key_tenant};
 use layerbase::server::Server;
 use layerbase::store::Store;
 use tempfile::TempDir;
@@ -106,7 +106,9 @@ impl TestServer {
     /// Adds a key while the server runs.
     pub fn add_key(&self, id: &str, secret: &str, tenant: &str, role: Role) {
         let (id, secret) = (KeyId::parse(id).unwrap(), Secret::parse(secret).unwrap());
-        self.local().add_key(id, secret, parse_key_tenant(tenant).unwrap(), role).unwrap();
+        self.local()
+            .add_key(&owner(), id, secret, parse_key_tenant(tenant).unwrap(), role)
+            .unwrap();
     }
 
     /// Puts an object into the folder of the bucket map; `place` is its bucket and key.
@@ -213,6 +215,11 @@ fn collect(folder: &Path, files: &mut Vec<String>) {
 /// Returns an id with the form of a version 4 UUID, made from a counter.
 fn counted(number: u64) -> Uuid {
     uuid::Builder::from_random_bytes(u128::from(number).to_be_bytes()).into_uuid()
+}
+
+/// Returns the node's owner.
+pub fn owner() -> Actor {
+    Actor::owner("Test")
 }
 
 /// Returns the settings of a first start without a file and without variables.
