@@ -1,4 +1,4 @@
--- The catalog's schema, version 3. One server owns the file; commands on the data folder may write
+-- The catalog's schema, version 4. One server owns the file; commands on the data folder may write
 -- to it at the same time: see ARCHITECTURE.md.
 -- Times are microseconds since 1970-01-01 UTC. Digests are raw bytes; dialects spell them.
 -- `sequence` columns hold the number of the change that last wrote the row.
@@ -37,14 +37,18 @@ CREATE TABLE audit (
     sequence  INTEGER PRIMARY KEY,          -- number of the change
     at        INTEGER NOT NULL,
     tenant    TEXT    NOT NULL,
-    key       TEXT,                         -- the key that signed; NULL: no authentication, or a local command
-    dialect   TEXT    NOT NULL,             -- 'local' for a command on the data folder
-    operation TEXT    NOT NULL,             -- in the vendor's spelling
-    subject   TEXT    NOT NULL,             -- kind and name: layer/demo/3, function/default/hello, key/AKID
-    request   TEXT                          -- the request's id; NULL for a local command
+    key       TEXT,                         -- the key that signed; NULL: no authentication, owner or task
+    dialect   TEXT    NOT NULL,             -- 'local' for the node's owner, 'upkeep' for a task of upkeep
+    operation TEXT    NOT NULL,             -- in the vendor's spelling; of a task, its name
+    kind      TEXT    NOT NULL,             -- of the subject: layer, function, object, key, tenant, links
+    name      TEXT    NOT NULL,             -- of the subject: demo, default/hello, code/a.zip, AKID
+    version   INTEGER,                      -- NULL: the layer or function as a whole, or another kind
+    request   TEXT                          -- the request's id; NULL for owner and tasks
 ) STRICT;
 -- By the root tenant: `a` for `a` and for its subtenant `a@b`.
 CREATE INDEX audit_by_whole ON audit (substr(tenant, 1, instr(tenant || '@', '@') - 1), sequence);
+CREATE INDEX audit_by_subject
+ON audit (substr(tenant, 1, instr(tenant || '@', '@') - 1), kind, name, sequence);
 
 -- One row and one file (`code/<first two hex>/<sha256>.zip`) per distinct content.
 CREATE TABLE code (

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 
 use super::Catalog;
 use crate::domain::{
-    Access, Actor, AuditEntry, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page, Role,
-    Secret, Stamp, Subject, TenantId, Timestamp,
+    Access, Actor, AuditEntry, AuditFilter, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page,
+    Role, Secret, Stamp, Subject, TenantId, Timestamp,
 };
 use crate::store::Change;
 
@@ -74,25 +74,32 @@ impl Catalog {
     }
 
     /// Lists the changes of the caller's tenant and its subtenants (`tenant@…`) after the number
-    /// `after`; `Forbidden` unless the caller's role is `admin`.
+    /// `after`, or those about one subject of that tenant; `Forbidden` unless the caller's role is
+    /// `admin`.
     pub fn list_audit(
         &self,
         by: &Caller,
+        subject: Option<&Subject>,
         after: u64,
         limit: u64,
     ) -> Result<Page<AuditEntry>, CatalogError> {
         by.must_be(Role::Admin)?;
-        self.store.read(|view| view.select_audit(Some(by.tenant()), after, limit))
+        let filter = match subject {
+            None => AuditFilter::Tenant(by.tenant()),
+            Some(subject) if subject.tenant == *by.tenant() => AuditFilter::Subject(subject),
+            Some(_) => return Err(CatalogError::internal("a subject of another tenant was named")),
+        };
+        self.list_root_audit(filter, after, limit)
     }
 
-    /// Lists the changes of one tenant and its subtenants, or of all tenants, for the operator.
+    /// Lists the changes that a filter selects, for the operator.
     pub fn list_root_audit(
         &self,
-        tenant: Option<&TenantId>,
+        filter: AuditFilter<'_>,
         after: u64,
         limit: u64,
     ) -> Result<Page<AuditEntry>, CatalogError> {
-        self.store.read(|view| view.select_audit(tenant, after, limit))
+        self.store.read(|view| view.select_audit(filter, after, limit))
     }
 
     /// Creates a key, and its tenant if that is new; `AlreadyExists` when the id is taken, which it
@@ -290,8 +297,8 @@ mod tests {
         let left = catalog.list_keys().unwrap();
         assert_eq!((left.len(), left[0].enabled), (1, true));
         assert_eq!(catalog.access().unwrap().stamp, before, "a refusal changes nothing");
-        let log = catalog.list_root_audit(None, 0, 100).unwrap().items;
-        let subjects: Vec<_> = log.iter().map(|line| line.subject.as_str()).collect();
+        let log = catalog.list_root_audit(AuditFilter::All, 0, 100).unwrap().items;
+        let subjects: Vec<_> = log.iter().map(|line| line.subject.to_string()).collect();
         assert_eq!(subjects, [&["key/KEYOFB"][..], &["key/KEY1"; 6]].concat());
     }
 
@@ -308,7 +315,7 @@ mod tests {
             assert!(catalog.note_use(&actor, &KeyId::parse("KEY1").unwrap()).is_err());
             assert!(catalog.expire_inbox(&actor).is_err() && catalog.remove_files(&actor).is_err());
         }
-        assert_eq!(catalog.list_root_audit(None, 0, 100).unwrap().items, []);
+        assert_eq!(catalog.list_root_audit(AuditFilter::All, 0, 100).unwrap().items, []);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::folder::DataFolder;
 use super::output::{self, Output};
 use crate::catalog::Catalog;
-use crate::domain::{AuditEntry, CatalogError, TenantId, parse_key_tenant};
+use crate::domain::{AuditEntry, AuditFilter, CatalogError, Subject, TenantId, parse_key_tenant};
 
 /// Lines per page; the server allows up to 1000.
 const PAGE: u64 = 500;
@@ -33,6 +33,10 @@ pub(super) struct Log {
     /// Only changes of this tenant and its openYuanrong products; needs --data
     #[arg(long, value_name = "TENANT", requires = "data", value_parser = tenant)]
     tenant: Option<TenantId>,
+    /// Only changes of SUBJECT, such as layer/demo or layer/demo/3; a layer or a function without a
+    /// version has the changes of all its versions. With --data this needs --tenant
+    #[arg(long, value_name = "SUBJECT", value_parser = subject)]
+    subject: Option<String>,
 }
 
 /// The end of `layerbase log --help`.
@@ -41,8 +45,12 @@ Examples:
   layerbase log
   layerbase log --after 1200 --limit 50
   layerbase log --json | jq -r '.[] | [.at, .key, .operation, .subject] | @tsv'
+  layerbase log --subject layer/py-deps
   layerbase log --data /var/lib/layerbase
   layerbase log --data /var/lib/layerbase --tenant team-a
+
+A subject is layer/NAME, function/GROUP/NAME (the group is mostly 'default'), either with /VERSION,
+object/BUCKET/KEY, key/ID, tenant/ID or links.
 
 Each change through any cloud's API has a line, with the operation's name in that cloud. Commands on
 the data folder have lines too, with the dialect 'local'.
@@ -78,11 +86,11 @@ impl From<AuditEntry> for Change {
         Self {
             sequence: entry.sequence,
             at: entry.at.to_string(),
-            tenant: entry.tenant.to_string(),
+            tenant: entry.subject.tenant.to_string(),
             key: entry.key,
             dialect: entry.dialect,
             operation: entry.operation,
-            subject: entry.subject,
+            subject: entry.subject.to_string(),
             request_id: entry.request,
         }
     }
@@ -100,6 +108,9 @@ pub(super) fn run(
     client: impl FnOnce() -> Result<Client, Failure>,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
+    if log.subject.is_some() && log.data.is_some() && log.tenant.is_none() {
+        return Err(Failure::usage("--subject with --data needs --tenant"));
+    }
     let source = match &log.data {
         Some(folder) => Source::Folder(Box::new(DataFolder::at(folder.clone()).open()?)),
         None => Source::Server(client()?),
@@ -138,9 +149,16 @@ fn list(
     catalog: &Catalog,
     item: &mut dyn FnMut(&RawValue) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let subject = log.tenant.as_ref().zip(log.subject.as_ref());
+    let subject = subject.and_then(|(tenant, text)| Subject::parse(tenant, text));
+    let filter = match (&subject, &log.tenant) {
+        (Some(subject), _) => AuditFilter::Subject(subject),
+        (None, Some(tenant)) => AuditFilter::Tenant(tenant),
+        (None, None) => AuditFilter::All,
+    };
     let (mut after, mut left) = (log.after, log.limit.unwrap_or(u64::MAX));
     while left > 0 {
-        let page = catalog.list_root_audit(log.tenant.as_ref(), after, left.min(PAGE))?;
+        let page = catalog.list_root_audit(filter, after, left.min(PAGE))?;
         let Some(last) = page.items.last() else { break };
         after = last.sequence;
         left = left.saturating_sub(page.items.len() as u64);
@@ -168,6 +186,7 @@ fn fetch(
         let mut query = Query::default();
         query.push("after", &*after);
         query.push("limit", left.min(PAGE).to_string());
+        query.push_some("subject", log.subject.as_ref());
         let answer = client.get(&["log"], &query)?;
         let page: Page<'_> = client::parse(&answer)?;
         page.items.iter().try_for_each(|line| item(line))?;
@@ -185,4 +204,12 @@ fn fetch(
 
 fn tenant(text: &str) -> Result<TenantId, CatalogError> {
     parse_key_tenant(text)
+}
+
+/// Checks a subject; which tenant's it is does not matter to its form.
+fn subject(text: &str) -> Result<String, String> {
+    match Subject::parse(&TenantId::default_tenant(), text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("must be {}", Subject::FORMS)),
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CloudIds, Key, KeyId, TenantId};
+use super::{CloudIds, Key, KeyId, Subject, TenantId};
 
 /// A snapshot of keys, cloud ids and the link secret, held in memory until one of them changes.
 pub struct Access {
@@ -43,16 +43,14 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// When it was made.
     pub at: super::Timestamp,
-    /// The owner of the changed row.
-    pub tenant: TenantId,
-    /// The key that signed; `None` while authentication is off, and for local commands.
+    /// The key that signed; `None` while authentication is off, and for owner and tasks.
     pub key: Option<String>,
-    /// The dialect's name, `local` for a command on the data folder.
+    /// The dialect's name, `local` for the node's owner, `upkeep` for a task.
     pub dialect: String,
-    /// In the vendor's spelling.
+    /// In the vendor's spelling; the name of a task.
     pub operation: String,
-    /// Kind and name, separated by slashes: `layer/demo/3`, `function/default/hello`, `key/AKID`.
-    pub subject: String,
-    /// The request's id; `None` for a local command.
+    /// What was changed, and its tenant.
+    pub subject: Subject,
+    /// The request's id; `None` for owner and tasks.
     pub request: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The filters and orders of the catalog's lists.
 
-use super::{Acl, LayerName, VersionNumber};
+use super::{Acl, LayerName, Subject, TenantId, VersionNumber};
 
 /// The conditions on the layers of a list; all that are set must hold.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,17 @@ impl LayerFilter {
             && self.runtime.is_none()
             && self.acl.is_none()
     }
+}
+
+/// The lines of the audit log that are shown.
+#[derive(Clone, Copy, Debug)]
+pub enum AuditFilter<'f> {
+    /// All lines, of all tenants.
+    All,
+    /// Those of the tenant's root tenant and all the root's subtenants.
+    Tenant(&'f TenantId),
+    /// Of these, those about one subject; without a version, those about all of its versions too.
+    Subject(&'f Subject),
 }
 
 /// How the states of one function, or of many, are ordered.

@@ -29,7 +29,7 @@ pub use artifact::{Artifact, ArtifactLimits, CodeSource, Digests};
 pub use caller::{AuditContext, Caller, Role};
 pub use error::{ArchiveProblem, CatalogError, Limit};
 pub use field::Field;
-pub use filter::{FunctionOrder, LayerFilter};
+pub use filter::{AuditFilter, FunctionOrder, LayerFilter};
 pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,

@@ -1,14 +1,12 @@
-//! All SQL about tenants, keys, the link secret and the audit log. Verifies nothing.
+//! All SQL about tenants, keys and the link secret. Verifies nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::columns::columns;
 use super::engine::{Row, values};
-use super::pages::cut;
 use super::{Change, View};
 use crate::domain::{
-    Access, Actor, AuditEntry, CatalogError, CloudIds, Key, KeyId, Page, Role, Secret, Subject,
-    TenantId, Timestamp,
+    Access, CatalogError, CloudIds, Key, KeyId, Role, Secret, TenantId, Timestamp,
 };
 
 columns! {
@@ -16,14 +14,6 @@ columns! {
     mod key_columns {
         ID: "id", SECRET: "secret", TENANT: "tenant", ROLE: "role", ENABLED: "enabled",
         CREATED: "created", LAST_USED: "last_used",
-    }
-}
-
-columns! {
-    /// The columns of a line of the audit log; [`audit_entry`] reads them.
-    mod audit_columns {
-        SEQUENCE: "sequence", AT: "at", TENANT: "tenant", KEY: "key", DIALECT: "dialect",
-        OPERATION: "operation", SUBJECT: "subject", REQUEST: "request",
     }
 }
 
@@ -68,29 +58,6 @@ impl View<'_> {
                        (SELECT sum(code_size) FROM tenants
                         WHERE id >= ?1 || '@' AND id < ?1 || 'A'), 0)";
         Ok(self.one(sql, values![tenant.root()], |row| row.count(0))?.unwrap_or_default())
-    }
-
-    /// Returns lines of the audit log in the order of their numbers, after the number `after`.
-    ///
-    /// With a tenant, these are the lines of its root tenant and all the root's subtenants; without
-    /// one, all lines. The page's `total` is not counted.
-    pub fn select_audit(
-        &self,
-        tenant: Option<&TenantId>,
-        after: u64,
-        limit: u64,
-    ) -> Result<Page<AuditEntry>, CatalogError> {
-        // Spelled as in the index `audit_by_whole`; SQLite does not use the index otherwise.
-        let of_root = match tenant {
-            Some(_) => "substr(tenant, 1, instr(tenant || '@', '@') - 1) = ?3 AND",
-            None => "?3 IS NULL AND",
-        };
-        let sql = format!(
-            "SELECT {} FROM audit WHERE {of_root} sequence > ?1 ORDER BY sequence LIMIT ?2",
-            audit_columns::LIST
-        );
-        let values = values![after, limit.saturating_add(1), tenant.map(TenantId::root)];
-        Ok(cut(self.all(&sql, values, audit_entry)?, limit, 0))
     }
 }
 
@@ -148,26 +115,6 @@ impl Change<'_> {
         self.run("UPDATE tenants SET spelling = ? WHERE id = ?", values![&json, tenant])
     }
 
-    /// Inserts a line of the audit log; `sequence` is a number of the change that it is part of.
-    pub fn insert_audit(
-        &self,
-        sequence: u64,
-        at: Timestamp,
-        by: &Actor,
-        subject: &Subject,
-    ) -> Result<(), CatalogError> {
-        let sql =
-            "INSERT INTO audit (sequence, at, tenant, key, dialect, operation, subject, request)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let (dialect, operation) = (by.dialect(), by.operation());
-        let (text, request) = (subject.to_string(), by.request_id().map(|id| id.to_string()));
-        let (tenant, key) = (&subject.tenant, by.key());
-        self.run(
-            sql,
-            values![sequence, at, tenant, key, dialect, operation, &text, request.as_ref()],
-        )
-    }
-
     /// Raises the number by which every process notices that its snapshot of the access data is
     /// stale.
     fn raise_access(&self) -> Result<(), CatalogError> {
@@ -185,19 +132,6 @@ fn key(row: &Row<'_>) -> Result<Key, CatalogError> {
         enabled: row.flag(key_columns::ENABLED)?,
         created: row.time(key_columns::CREATED)?,
         last_used: row.optional(key_columns::LAST_USED, Row::time)?,
-    })
-}
-
-fn audit_entry(row: &Row<'_>) -> Result<AuditEntry, CatalogError> {
-    Ok(AuditEntry {
-        sequence: row.count(audit_columns::SEQUENCE)?,
-        at: row.time(audit_columns::AT)?,
-        tenant: TenantId::parse(row.text(audit_columns::TENANT)?)?,
-        key: row.optional(audit_columns::KEY, Row::string)?,
-        dialect: row.string(audit_columns::DIALECT)?,
-        operation: row.string(audit_columns::OPERATION)?,
-        subject: row.string(audit_columns::SUBJECT)?,
-        request: row.optional(audit_columns::REQUEST, Row::string)?,
     })
 }
 

@@ -3,6 +3,7 @@
 //! Stores and finds rows and files. `catalog` decides which number a version gets and what a caller
 //! may do. Only `engine` and `sqlite` know SQLite. See design.md section 4 for the rules.
 
+mod audit;
 mod blobs;
 mod change_counter;
 mod code;

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::functions::SORTED_MAX;
 use super::{Change, LayerVersionInsert, Store, sqlite};
 use crate::domain::{
-    Acl, Actor, Artifact, CatalogError, CloudIds, Digests, Function, FunctionConfig, FunctionKey,
-    FunctionName, FunctionOrder, FunctionVersion, Group, InboxObject, Key, KeyId, LayerFilter,
-    LayerName, LayerRef, Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectInfo,
-    ObjectRange, ObjectRef, Order, Part, Role, Secret, Subject, TenantId, Timestamp, VersionName,
-    VersionNumber, Window,
+    Acl, Actor, Artifact, AuditFilter, CatalogError, CloudIds, Digests, Function, FunctionConfig,
+    FunctionKey, FunctionName, FunctionOrder, FunctionVersion, Group, InboxObject, Key, KeyId,
+    LayerFilter, LayerName, LayerRef, Multipart, MultipartFrom, MultipartRange, ObjectFrom,
+    ObjectInfo, ObjectRange, ObjectRef, Order, Part, Role, Secret, Subject, TenantId, Timestamp,
+    VersionName, VersionNumber, Window,
 };
 
 /// Exceptions: a part of the statement, and a part of the plan's line that is allowed there.
@@ -298,8 +298,15 @@ fn run_access(change: &Change<'_>) -> Result<(), CatalogError> {
     assert_eq!(change.select_access()?.link_secret, [2; 32]);
     assert_eq!(change.delete_key(&key.id)?, Some(tenant.clone()));
     change.insert_audit(1, now, &Actor::owner("Test"), &Subject::links())?;
-    for tenant in [Some(&tenant), None] {
-        assert_eq!(change.select_audit(tenant, 0, 5)?.items.len(), 1);
+    let mut layer = Subject::layer(&tenant, &layer(), Some(number()));
+    change.insert_audit(2, now, &Actor::owner("Test"), &layer)?;
+    for (version, found) in [(None, 1), (Some(number()), 1), (VersionNumber::new(2), 0)] {
+        layer.version = version;
+        let filter = AuditFilter::Subject(&layer);
+        assert_eq!(change.select_audit(filter, 0, 5)?.items.len(), found);
+    }
+    for filter in [AuditFilter::All, AuditFilter::Tenant(&tenant)] {
+        assert_eq!(change.select_audit(filter, 0, 5)?.items.len(), 2);
     }
     Ok(())
 }

@@ -335,6 +335,7 @@ fn log_command_reads_the_audit_log_from_the_server() {
     assert_eq!(lines[0]["key"], *writer.id);
     assert_eq!(log(&writer.token, &[]).status.code(), Some(4));
     assert_eq!(log(&admin.token, &["--after", "99"]).stdout, b"[]\n");
+    assert_eq!(log(&admin.token, &["--subject", "layer/unknown"]).stdout, b"[]\n");
 }
 
 #[test]
@@ -393,6 +394,18 @@ fn log_command_on_the_data_folder_shows_all_tenants() {
     let of_team = [all[1].clone(), all[3].clone(), all[4].clone()];
     assert_eq!(lines(&["--tenant", "team-a"]), of_team);
     assert_eq!(lines(&["--tenant", "team"]), []);
+    for (tenant, subject, found) in [
+        ("team-a", "layer/theirs", &all[3..4]),
+        ("team-a", "layer/theirs/1", &all[3..4]),
+        ("team-a", "layer/theirs/2", &[]),
+        ("team-a", "function/svc/hello", &all[4..5]),
+        ("default", "layer/theirs", &[]),
+        ("default", "links", &all[5..]),
+    ] {
+        assert_eq!(lines(&["--tenant", tenant, "--subject", subject]), found, "{subject}");
+    }
+    folder.fails(&["log", "--subject", "layer/theirs"], 2, "--tenant");
+    folder.fails(&["log", "--subject", "theirs"], 2, "layer/NAME");
     assert!(folder.ok(&["log"]).contains("team-a@p1"));
     // The tenant's admin reads the same from the server.
     let admin = folder.add(&["--tenant", "team-a", "--role", "admin"]);

@@ -15,7 +15,7 @@ use sha2::Digest;
 
 use super::*;
 use crate::catalog::{Clock, IdSource};
-use crate::domain::{Caller, Field, KeyId, MultipartFrom, MultipartRange, Part};
+use crate::domain::{AuditFilter, Caller, Field, KeyId, MultipartFrom, MultipartRange, Part};
 use crate::ingest::Measure;
 use crate::store::Store;
 
@@ -140,8 +140,11 @@ impl Desk {
     }
 
     fn audit(&self) -> Vec<String> {
-        let page = self.catalog.store.read(|view| view.select_audit(None, 0, 1000)).unwrap();
-        let line = |entry: crate::domain::AuditEntry| format!("{} {}", entry.tenant, entry.subject);
+        let page =
+            self.catalog.store.read(|view| view.select_audit(AuditFilter::All, 0, 1000)).unwrap();
+        let line = |entry: crate::domain::AuditEntry| {
+            format!("{} {}", entry.subject.tenant, entry.subject)
+        };
         page.items.into_iter().map(line).collect()
     }
 }

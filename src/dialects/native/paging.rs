@@ -1,7 +1,8 @@
-//! `limit` and `after` ↔ the catalog's pages.
+//! `limit`, `after` and the log's `subject` ↔ the catalog's pages.
 
 use super::errors::ApiError;
 use crate::dialects::params::Params;
+use crate::domain::{Subject, TenantId};
 
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
@@ -26,6 +27,13 @@ pub(super) fn position(params: &Params) -> Result<Option<u64>, ApiError> {
 pub(super) fn group_and_name(params: &Params) -> Result<Option<(&str, &str)>, ApiError> {
     let Some(text) = params.get("after") else { return Ok(None) };
     text.split_once('/').map(Some).ok_or_else(bad_token)
+}
+
+/// Reads the subject that the lines of the log are about, if the request names one.
+pub(super) fn subject(tenant: &TenantId, params: &Params) -> Result<Option<Subject>, ApiError> {
+    let Some(text) = params.get("subject") else { return Ok(None) };
+    let subject = Subject::parse(tenant, text).map(Some);
+    subject.ok_or_else(|| ApiError::invalid("subject", format!("must be {}", Subject::FORMS)))
 }
 
 fn bad_token() -> ApiError {

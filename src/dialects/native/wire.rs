@@ -63,11 +63,11 @@ impl From<AuditEntry> for ChangeBody {
         Self {
             sequence: entry.sequence,
             at: time(entry.at),
-            tenant: entry.tenant.to_string(),
+            tenant: entry.subject.tenant.to_string(),
             key: entry.key,
             dialect: entry.dialect,
             operation: entry.operation,
-            subject: entry.subject,
+            subject: entry.subject.to_string(),
             request_id: entry.request,
         }
     }

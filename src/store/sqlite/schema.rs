@@ -17,8 +17,11 @@ const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// Migrations, each from one version to the next: the first from version 1 to 2. Never edited once
 /// released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/to-version-2.sql"), include_str!("schema/to-version-3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/to-version-2.sql"),
+    include_str!("schema/to-version-3.sql"),
+    include_str!("schema/to-version-4.sql"),
+];
 
 /// The `application_id` of our files, the letters "LYRB".
 const APPLICATION_ID: i64 = 0x4c59_5242;
@@ -303,16 +306,51 @@ mod tests {
         prepare(&mut old, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
 
         let version: i64 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, 3);
+        assert_eq!(version, 4);
         for (table, mut before) in tables.split(',').zip(before) {
             if table == "state" {
                 before[0].push(Value::Integer(0));
+            }
+            if table == "audit" {
+                continue;
             }
             assert_eq!(rows(&old, table), before, "{table}");
         }
         for table in ["inbox_objects", "inbox_multiparts", "inbox_parts", "inbox_gone"] {
             assert!(rows(&old, table).is_empty(), "{table}");
         }
+    }
+
+    #[test]
+    fn subjects_of_version_3_are_parted_into_columns() {
+        let old = Connection::open_in_memory().unwrap();
+        old.execute_batch(include_str!("schema/version-1.sql")).unwrap();
+        MIGRATIONS[..2].iter().for_each(|step| old.execute_batch(step).unwrap());
+        let subjects = [
+            ("layer/demo", "layer|demo|"),
+            ("layer/demo/30", "layer|demo|30"),
+            ("layer/3/4", "layer|3|4"),
+            ("layer/层/1", "layer|层|1"),
+            ("function/default/hello", "function|default/hello|"),
+            ("function/默认/函数/12", "function|默认/函数|12"),
+            ("object/code/a//b/3", "object|code/a//b/3|"),
+            ("key/AKID0001", "key|AKID0001|"),
+            ("tenant/team-a@p1", "tenant|team-a@p1|"),
+            ("links", "links||"),
+        ];
+        let insert = "INSERT INTO audit (at, tenant, dialect, operation, subject)
+                      VALUES (1, 'a@p', 'd', 'o', ?)";
+        subjects.iter().for_each(|(text, _)| _ = old.execute(insert, [text]).unwrap());
+        old.execute_batch(MIGRATIONS[2]).unwrap();
+        let sql = "SELECT kind || '|' || name || '|' || coalesce(version, ''), sequence, tenant
+                   FROM audit ORDER BY sequence";
+        let mut statement = old.prepare(sql).unwrap();
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        let parted: Vec<(String, i64, String)> = rows.map(Result::unwrap).collect();
+        let wanted = (1..).zip(subjects).map(|(at, (_, row))| (row.into(), at, "a@p".into()));
+        assert_eq!(parted, wanted.collect::<Vec<_>>());
     }
 
     #[test]

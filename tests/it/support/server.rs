@@ -106,9 +106,8 @@ impl TestServer {
     /// Adds a key while the server runs.
     pub fn add_key(&self, id: &str, secret: &str, tenant: &str, role: Role) {
         let (id, secret) = (KeyId::parse(id).unwrap(), Secret::parse(secret).unwrap());
-        self.local()
-            .add_key(&owner(), id, secret, parse_key_tenant(tenant).unwrap(), role)
-            .unwrap();
+        let (by, tenant) = (Actor::owner("AddKey"), parse_key_tenant(tenant).unwrap());
+        self.local().add_key(&by, id, secret, tenant, role).unwrap();
     }
 
     /// Puts an object into the folder of the bucket map; `place` is its bucket and key.

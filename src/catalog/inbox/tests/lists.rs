@@ -100,7 +100,8 @@ fn deleting_several_objects_logs_each() {
     }
     desk.pass(1);
     let sequence = || {
-        let page = desk.catalog.store.read(|view| view.select_audit(None, 0, 1000)).unwrap();
+        let page =
+            desk.catalog.store.read(|view| view.select_audit(AuditFilter::All, 0, 1000)).unwrap();
         page.items.iter().map(|entry| entry.sequence).collect::<Vec<_>>()
     };
     let delete = |by: &Caller, names: &[&str]| {

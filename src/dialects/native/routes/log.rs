@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::app::App;
+use crate::catalog::Catalog;
 use crate::dialects::native::paging;
 use crate::dialects::native::wire::{ChangeBody, List};
 use crate::dialects::operation::{Operation, Route};
@@ -24,7 +25,9 @@ async fn list(
 ) -> Result<Json<List<ChangeBody>>, Refused> {
     let after = paging::position(&params)?.unwrap_or_default();
     let limit = paging::limit(&params)?;
-    let page = app.read(|catalog| catalog.list_audit(&caller, after, limit)).await?;
+    let subject = paging::subject(caller.tenant(), &params)?;
+    let list = |catalog: &Catalog| catalog.list_audit(&caller, subject.as_ref(), after, limit);
+    let page = app.read(list).await?;
     let next = page.items.last().filter(|_| page.more).map(|last| last.sequence.to_string());
     Ok(Json(List { items: page.items.into_iter().map(ChangeBody::from).collect(), next }))
 }
