@@ -5,8 +5,8 @@
 use super::limits::has_nul;
 use super::{Catalog, limits};
 use crate::domain::{
-    Actor, CatalogError, LayerFilter, LayerName, LayerVersion, LayerVersionRow, NewLayerVersion,
-    Noun, Order, Page, Role, Subject, TenantId, VersionNumber, Window,
+    Acl, Actor, CatalogError, Layer, LayerFilter, LayerName, LayerVersion, LayerVersionRow,
+    LayersOf, NewLayerVersion, Noun, Order, Page, Role, Subject, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
 use crate::store::{LayerVersionInsert, View};
@@ -67,43 +67,52 @@ impl Catalog {
         })
     }
 
-    /// Returns one version; `NotFound` says whether the layer or the version is missing.
-    pub fn get_layer_version(
+    /// Returns one version; `NotFound` says whether the layer or the version is missing. A private
+    /// layer of another tenant than the reader's is missing, for this and the following reads.
+    pub fn get_layer_version<'t>(
         &self,
-        tenant: &TenantId,
+        of: impl Into<LayersOf<'t>>,
         name: &LayerName,
         number: VersionNumber,
     ) -> Result<LayerVersion, CatalogError> {
-        self.store.read(|view| match view.select_layer_version(tenant, name, number)? {
-            Some(version) => Ok(version),
-            None if view.select_newest_layer_version(tenant, name)?.is_none() => {
-                Err(CatalogError::not_found(Noun::Layer, name))
+        let of = of.into();
+        self.store.read(|view| {
+            check_readable(view, of, name)?;
+            match view.select_layer_version(of.owner, name, number)? {
+                Some(version) => Ok(version),
+                None if view.select_newest_layer_version(of.owner, name)?.is_none() => {
+                    Err(CatalogError::not_found(Noun::Layer, name))
+                }
+                None => Err(CatalogError::no_version(Noun::LayerVersion, number, name)),
             }
-            None => Err(CatalogError::no_version(Noun::LayerVersion, number, name)),
         })
     }
 
     /// Returns the version with the highest number; `NotFound` when the layer has none.
-    pub fn get_newest_layer_version(
+    pub fn get_newest_layer_version<'t>(
         &self,
-        tenant: &TenantId,
+        of: impl Into<LayersOf<'t>>,
         name: &LayerName,
     ) -> Result<LayerVersion, CatalogError> {
-        let newest = self.store.read(|view| view.select_newest_layer_version(tenant, name))?;
+        let of = of.into();
+        let newest = self.store.read(|view| view.select_newest_layer_version(of.owner, name))?;
+        let newest = newest.filter(|version| may_read(of, &version.layer));
         newest.ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
     }
 
-    /// Returns the version that has this uid.
-    pub fn get_layer_version_by_uid(
+    /// Returns the version of the owner's layers that has this uid.
+    pub fn get_layer_version_by_uid<'t>(
         &self,
-        tenant: &TenantId,
+        of: impl Into<LayersOf<'t>>,
         uid: &str,
     ) -> Result<LayerVersion, CatalogError> {
+        let of = of.into();
         let version = if has_nul(uid) {
             None
         } else {
-            self.store.read(|view| view.select_layer_version_by_uid(tenant, uid))?
+            self.store.read(|view| view.select_layer_version_by_uid(of.owner, uid))?
         };
+        let version = version.filter(|version| may_read(of, &version.layer));
         version.ok_or_else(|| CatalogError::not_found(Noun::LayerVersion, uid))
     }
 
@@ -158,15 +167,17 @@ impl Catalog {
     }
 
     /// Lists the versions of one layer; `NotFound` when it has none.
-    pub fn list_layer_versions(
+    pub fn list_layer_versions<'t>(
         &self,
-        tenant: &TenantId,
+        of: impl Into<LayersOf<'t>>,
         name: &LayerName,
         range: VersionRange,
     ) -> Result<Page<LayerVersion>, CatalogError> {
-        let VersionRange { order, from, limit } = range;
-        let page =
-            self.store.read(|view| view.select_layer_versions(tenant, name, order, from, limit))?;
+        let (of, VersionRange { order, from, limit }) = (of.into(), range);
+        let page = self.store.read(|view| {
+            check_readable(view, of, name)?;
+            view.select_layer_versions(of.owner, name, order, from, limit)
+        })?;
         page.ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
     }
 
@@ -210,6 +221,24 @@ impl Catalog {
             }
         })
     }
+}
+
+/// Whether the reader may read a layer: its own, or a public one.
+///
+/// `View::is_readable_code` has the same rule for the code of layers.
+fn may_read(of: LayersOf<'_>, layer: &Layer) -> bool {
+    of.owner == of.reader || layer.acl == Acl::Public
+}
+
+/// Fails with `NotFound` for a layer of another tenant that the reader may not read; reads nothing
+/// for the reader's own layers.
+fn check_readable(view: &View<'_>, of: LayersOf<'_>, name: &LayerName) -> Result<(), CatalogError> {
+    if of.owner == of.reader {
+        return Ok(());
+    }
+    let newest = view.select_newest_layer_version(of.owner, name)?;
+    let readable = newest.filter(|version| may_read(of, &version.layer));
+    readable.map(drop).ok_or_else(|| CatalogError::not_found(Noun::Layer, name))
 }
 
 /// Refuses, with `InUse`, to delete a version (all versions without `number`) that a function is

@@ -128,11 +128,12 @@ impl Catalog {
         Ok((code, Content::at(self.store.blobs().path(sha256), code.size)))
     }
 
-    /// Checks that a version, a head or a bound layer of the tenant has this content.
+    /// Checks that a version, a head or a bound layer of the reader has this content, or a public
+    /// layer of any tenant.
     ///
     /// `NotFound` otherwise, also when another tenant has the content.
-    pub fn find_code(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<(), CatalogError> {
-        if self.store.read(|view| view.is_code_of(tenant, sha256))? {
+    pub fn find_code(&self, reader: &TenantId, sha256: &[u8; 32]) -> Result<(), CatalogError> {
+        if self.store.read(|view| view.is_readable_code(reader, sha256))? {
             Ok(())
         } else {
             Err(CatalogError::not_found(Noun::Code, hex::encode(sha256)))

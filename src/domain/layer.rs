@@ -1,6 +1,6 @@
 //! Layers and their immutable versions.
 
-use super::{Artifact, LayerName, Timestamp, VersionNumber};
+use super::{Artifact, LayerName, TenantId, Timestamp, VersionNumber};
 
 /// The tenants that may read a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,23 @@ pub enum Acl {
     Private,
     /// Every tenant.
     Public,
+}
+
+/// The layers of one tenant, as one tenant reads them.
+///
+/// Made of a tenant alone, it is the tenant that reads its own layers.
+#[derive(Clone, Copy, Debug)]
+pub struct LayersOf<'t> {
+    /// The owner of the layers.
+    pub owner: &'t TenantId,
+    /// The tenant that reads them.
+    pub reader: &'t TenantId,
+}
+
+impl<'t> From<&'t TenantId> for LayersOf<'t> {
+    fn from(own: &'t TenantId) -> Self {
+        Self { owner: own, reader: own }
+    }
 }
 
 /// The name under which versions are published.

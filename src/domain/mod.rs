@@ -36,7 +36,7 @@ pub use function::{
 };
 pub use inbox::{Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectRange, Part};
 pub use key::{Key, KeyId, Secret, parse_key_tenant};
-pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, NewLayerVersion};
+pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, LayersOf, NewLayerVersion};
 pub use names::{
     FunctionKey, FunctionName, Group, LayerName, Qualifier, TenantId, VersionName, VersionNumber,
 };

@@ -42,21 +42,25 @@ impl View<'_> {
         found.map_or(true, |found| found.is_some())
     }
 
-    /// Returns whether the tenant has this content: in a layer version, in a function's state or
-    /// in a layer version bound to such a state.
-    pub fn is_code_of(&self, tenant: &TenantId, sha256: &[u8; 32]) -> Result<bool, CatalogError> {
+    /// Returns whether the reader may read this content: it has it in a layer version, in a
+    /// function's state or in a layer version bound to such a state, or a public layer has it.
+    pub fn is_readable_code(
+        &self,
+        reader: &TenantId,
+        sha256: &[u8; 32],
+    ) -> Result<bool, CatalogError> {
         // CROSS JOIN goes from the content to its owners; the other order reads all the tenant's
         // rows.
         let sql = "SELECT EXISTS (SELECT 1 FROM layer_versions v
                                   CROSS JOIN layers l ON l.id = v.layer
-                                  WHERE v.code = ?1 AND l.tenant = ?2)
+                                  WHERE v.code = ?1 AND (l.tenant = ?2 OR l.acl = 1))
                        OR EXISTS (SELECT 1 FROM function_versions v
                                   CROSS JOIN functions f ON f.id = v.function
                                   WHERE v.code = ?1 AND f.tenant = ?2)
                        OR EXISTS (SELECT 1 FROM function_layers b
                                   CROSS JOIN functions f ON f.id = b.function
                                   WHERE b.code = ?1 AND f.tenant = ?2)";
-        Ok(self.one(sql, values![sha256, tenant], |row| row.flag(0))?.unwrap_or_default())
+        Ok(self.one(sql, values![sha256, reader], |row| row.flag(0))?.unwrap_or_default())
     }
 }
 

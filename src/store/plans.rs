@@ -208,8 +208,8 @@ fn run_layers(change: &Change<'_>) -> Result<(), CatalogError> {
     }
     assert_eq!(change.select_code(&[1; 32])?, Some(code));
     assert!(change.has_code(&[1; 32]) && !change.has_code(&[2; 32]));
-    assert!(change.is_code_of(&tenant, &[1; 32])?);
-    assert!(!change.is_code_of(&TenantId::parse("other")?, &[1; 32])?);
+    assert!(change.is_readable_code(&tenant, &[1; 32])?);
+    assert!(!change.is_readable_code(&TenantId::parse("other")?, &[1; 32])?);
     assert_eq!(change.select_code_size(&tenant)?, 2);
     for filter in filters() {
         let page = change.select_layers_by_name(&tenant, &filter, "", 5)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use layerbase::catalog::{Catalog, Clock, CodeInput, DeleteRule, IdSource, VersionRange};
 use layerbase::domain::{
     ArtifactLimits, Caller, CatalogError, FunctionChange, FunctionConfig, FunctionKey,
-    FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, NewFunction,
+    FunctionName, FunctionOrder, Group, LayerFilter, LayerName, LayerRef, LayersOf, NewFunction,
     NewLayerVersion, Noun, Order, Publication, PublicationName, Qualifier, TenantId, Timestamp,
     VersionName, VersionNumber, Window,
 };
@@ -413,6 +413,48 @@ fn layers_are_invisible_to_other_tenants() {
     assert!(matches!(missing, Err(CatalogError::NotFound { .. })));
     let page = fixture.catalog.list_layers(&other, &LayerFilter::default(), "", 10).unwrap();
     assert!(page.items.is_empty());
+}
+
+#[test]
+fn only_public_layers_can_be_read_by_other_tenants() {
+    let fixture = Fixture::new();
+    fixture.publish("demo");
+    let upload = fixture.stage(&zips::vector("huawei"));
+    let (private, new) = (layer("private"), NewLayerVersion::default());
+    fixture.catalog.publish_layer_version(&caller(), &private, new, upload).unwrap();
+    // No client can make a layer public yet.
+    let rows = rusqlite::Connection::open(fixture.folder.path().join("catalog.sqlite")).unwrap();
+    rows.execute("UPDATE layers SET acl = 1 WHERE name = 'demo'", []).unwrap();
+
+    let (catalog, owner) = (&fixture.catalog, tenant());
+    let stranger = TenantId::parse("other").unwrap();
+    let range = |from| VersionRange { order: Order::Ascending, from, limit: 10 };
+    for (name, reader, can_read) in [
+        ("demo", &owner, true),
+        ("demo", &stranger, true),
+        ("private", &owner, true),
+        ("private", &stranger, false),
+    ] {
+        let (name, of) = (layer(name), LayersOf { owner: &owner, reader });
+        let version = catalog.get_newest_layer_version(&owner, &name).unwrap();
+        for found in [
+            catalog.get_layer_version(of, &name, version.number).map(drop),
+            catalog.get_newest_layer_version(of, &name).map(drop),
+            catalog.get_layer_version_by_uid(of, &version.uid).map(drop),
+            catalog.list_layer_versions(of, &name, range(None)).map(drop),
+            catalog.list_layer_versions(of, &name, range(Some(99))).map(drop),
+            catalog.find_code(reader, &version.code.digests.sha256),
+        ] {
+            let is_missing = matches!(found, Err(CatalogError::NotFound { .. }));
+            assert_eq!((found.is_ok(), is_missing), (can_read, !can_read), "{name}: {found:?}");
+        }
+        // The refusal does not tell which versions a private layer has.
+        let missing = catalog.get_layer_version(of, &name, number(99)).unwrap_err();
+        let what = if can_read { Noun::LayerVersion } else { Noun::Layer };
+        assert!(matches!(missing, CatalogError::NotFound { what: noun, .. } if noun == what));
+        // A public layer is not one of the reader's own.
+        assert!(catalog.get_layer_version(&stranger, &name, number(1)).is_err());
+    }
 }
 
 #[test]
