@@ -109,13 +109,12 @@ impl Catalog {
     /// `NotFound` for any other tenant.
     pub fn add_key(
         &self,
-        by: impl Into<Actor>,
+        by: &Actor,
         id: KeyId,
         secret: Secret,
         tenant: TenantId,
         role: Role,
     ) -> Result<Key, CatalogError> {
-        let by = by.into();
         by.must_be(Role::Admin)?;
         if !by.governs(&tenant) {
             return Err(CatalogError::not_found(Noun::Tenant, tenant));
@@ -123,7 +122,7 @@ impl Catalog {
         let created = self.clock.now();
         let key = Key { id, secret, tenant, role, enabled: true, created, last_used: None };
         let made = key.clone();
-        self.change(&by, None, move |change, _| {
+        self.change(by, None, move |change, _| {
             change.ensure_tenant(&key.tenant, created)?;
             if !change.insert_key(&key)? {
                 let name = key.id.to_string();
@@ -140,36 +139,29 @@ impl Catalog {
     }
 
     /// Enables or disables a key; see [`Catalog::add_key`] for the keys that a caller may change.
-    pub fn enable_key(
-        &self,
-        by: impl Into<Actor>,
-        id: &KeyId,
-        enabled: bool,
-    ) -> Result<(), CatalogError> {
+    pub fn enable_key(&self, by: &Actor, id: &KeyId, enabled: bool) -> Result<(), CatalogError> {
         let id = id.clone();
-        self.change_key(by.into(), id.clone(), move |change| {
-            change.update_key_enabled(&id, enabled)
-        })
+        self.change_key(by, id.clone(), move |change| change.update_key_enabled(&id, enabled))
     }
 
     /// Deletes a key; the versions published with it stay. See [`Catalog::add_key`] for the keys
     /// that a caller may delete.
-    pub fn delete_key(&self, by: impl Into<Actor>, id: &KeyId) -> Result<(), CatalogError> {
+    pub fn delete_key(&self, by: &Actor, id: &KeyId) -> Result<(), CatalogError> {
         let id = id.clone();
-        self.change_key(by.into(), id.clone(), move |change| change.delete_key(&id))
+        self.change_key(by, id.clone(), move |change| change.delete_key(&id))
     }
 
     /// Runs a change of one key, which returns the key's tenant; `NotFound` if there is no such key,
     /// also if it is one of a tenant that the actor does not govern.
     fn change_key(
         &self,
-        by: Actor,
+        by: &Actor,
         id: KeyId,
         change: impl FnOnce(&Change<'_>) -> Result<Option<TenantId>, CatalogError> + Send + 'static,
     ) -> Result<(), CatalogError> {
         by.must_be(Role::Admin)?;
         let actor = by.clone();
-        self.change(&by, None, move |store, _| {
+        self.change(by, None, move |store, _| {
             let tenant = change(store)?.filter(|tenant| actor.governs(tenant));
             let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
             Ok(((), Subject::key(&tenant, &id)))

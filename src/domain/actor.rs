@@ -122,12 +122,6 @@ impl From<&Caller> for Actor {
     }
 }
 
-impl From<&Actor> for Actor {
-    fn from(actor: &Actor) -> Self {
-        actor.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -158,7 +158,7 @@ fn compare(answer: &Answer, question: &Value) -> usize {
     if path.starts_with("/api/") { download_code(&answer.json()) } else { 0 }
 }
 
-/// Upgrades a copy of a fixture, by the command line or by a server, and compares all answers.
+/// Has the server upgrade a copy of a fixture, and compares all answers.
 fn upgrade(fixture: &Path, version: i64, current: i64) {
     let recorded = fs::read(fixture.join("recorded.json")).unwrap();
     let recorded: Value = serde_json::from_slice(&recorded).unwrap();
@@ -167,6 +167,7 @@ fn upgrade(fixture: &Path, version: i64, current: i64) {
     copy(&fixture.join("data"), &data);
     assert_eq!(schema_version(&data.join("catalog.sqlite")), version);
     let before = Footprint::of(&data);
+    drop(serve(&data, "on"));
 
     for command in recorded["commands"].as_array().unwrap() {
         let arguments = command["arguments"].as_array().unwrap().iter();
