@@ -78,7 +78,8 @@ CREATE TABLE layers (
     sequence    INTEGER NOT NULL,
     UNIQUE (tenant, name)
 ) STRICT;
-CREATE INDEX layers_by_name ON layers (tenant, name) WHERE newest IS NOT NULL;
+-- Has all that a list by name shows of a layer, so that the list does not read the layers' rows.
+CREATE INDEX layers_by_name ON layers (tenant, name, newest, acl) WHERE newest IS NOT NULL;
 CREATE INDEX public_layers_by_name ON layers (tenant, name) WHERE newest IS NOT NULL AND acl = 1;
 CREATE INDEX layers_by_age ON layers (tenant, newest_at DESC, name) WHERE newest IS NOT NULL;
 

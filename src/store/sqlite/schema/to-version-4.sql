@@ -1,4 +1,8 @@
--- From version 3 to 4: the subject of each line of the audit log in columns.
+-- From version 3 to 4: the subject of each line of the audit log in columns; an index with all that
+-- a list of layers by name shows of a layer.
+
+DROP INDEX layers_by_name;
+CREATE INDEX layers_by_name ON layers (tenant, name, newest, acl) WHERE newest IS NOT NULL;
 
 DROP INDEX audit_by_whole;
 ALTER TABLE audit RENAME TO audit_of_version_3;
