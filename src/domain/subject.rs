@@ -25,7 +25,7 @@ pub enum SubjectKind {
 
 impl SubjectKind {
     /// All kinds.
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Layer, Self::Function, Self::Object, Self::Key, Self::Tenant, Self::Links];
 
     /// Parses the name of a kind.

@@ -1,10 +1,11 @@
-//! Tests of the data folder as a whole.
+//! Tests of the data folder as a whole: what is about SQLite and its files alone.
+//!
+//! What every engine must do is in `tests/it/store_suite.rs`.
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, StatementStatus};
 
 use super::*;
-use crate::domain::{CloudIds, Key, KeyId, Role, Secret, TenantId};
 
 fn store(folder: &Path) -> Store {
     Store::open(folder, Timestamp::UNIX_EPOCH, [7; 32]).unwrap()
@@ -89,21 +90,6 @@ fn only_the_owner_can_read_the_catalog() {
 }
 
 #[test]
-fn only_changed_rows_raise_the_generation() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(folder.path());
-    store.write(|change| change.check()).unwrap();
-    let refused: Result<(), _> = store.write(|change| {
-        change.next_sequence()?;
-        Err(CatalogError::internal("refused"))
-    });
-    refused.unwrap_err();
-    assert_eq!(store.generation(), 0);
-    store.write(|change| change.next_sequence()).unwrap();
-    assert_eq!(store.generation(), 1);
-}
-
-#[test]
 fn code_stays_for_the_next_start_when_its_commit_fails() {
     let folder = tempfile::tempdir().unwrap();
     let sha256 = [0xab; 32];
@@ -157,47 +143,6 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
     let second = store(folder.path());
     assert!(second.inbox().open_file(id).is_err(), "there was no row");
     assert_eq!(incoming(), 0);
-}
-
-fn tenant(name: &str) -> TenantId {
-    TenantId::parse(name).unwrap()
-}
-
-fn key(id: &str, name: &str) -> Key {
-    Key {
-        id: KeyId::parse(id).unwrap(),
-        secret: Secret::parse("not-a-secret").unwrap(),
-        tenant: tenant(name),
-        role: Role::Read,
-        enabled: id != "KEY2",
-        created: Timestamp::UNIX_EPOCH,
-        last_used: None,
-    }
-}
-
-#[test]
-fn access_has_each_tenants_keys_and_only_the_cloud_ids_that_were_set() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(folder.path());
-    let names = CloudIds::from_stored([("sky_tenant".to_owned(), "7000".to_owned())].into());
-    let set = names.clone();
-    let written = store.write(move |change| {
-        for (id, name) in [("KEY3", "b"), ("KEY1", "a"), ("KEY2", "a")] {
-            change.ensure_tenant(&tenant(name), Timestamp::UNIX_EPOCH)?;
-            change.insert_key(&key(id, name))?;
-        }
-        change.update_cloud_ids(&tenant("a"), &CloudIds::default())?;
-        change.update_cloud_ids(&tenant("b"), &set)
-    });
-    written.unwrap();
-    let access = store.read(|view| view.select_access()).unwrap();
-    let ids = |name: &str| {
-        let ids = access.keys_of.get(&tenant(name)).into_iter().flatten();
-        ids.map(KeyId::as_str).collect::<Vec<_>>()
-    };
-    assert_eq!((ids("a"), ids("b"), ids("c")), (vec!["KEY1", "KEY2"], vec!["KEY3"], vec![]));
-    assert_eq!(access.keys.len(), 3);
-    assert_eq!(access.cloud_ids, [(tenant("b"), names)].into());
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod readme;
 mod s3;
 mod sdk;
 mod storages;
+mod store_suite;
 mod support;
 mod tenants;
 mod tls;

@@ -1,7 +1,8 @@
-//! Fixtures of the tests: a server in this process or in its own, clients, signatures, zips, and
-//! counts of what is stored.
+//! Fixtures of the tests: a server in this process or in its own, clients, signatures, zips, stores
+//! of each engine, and counts of what is stored.
 
 pub mod client;
+pub mod engines;
 pub mod process;
 pub mod raw;
 pub mod server;
