@@ -116,7 +116,8 @@ impl From<CatalogError> for Failure {
             | CatalogError::Stale { .. }
             | CatalogError::InUse { .. }
             | CatalogError::BucketUnavailable { .. }
-            | CatalogError::Forbidden { .. } => Self::refused(what),
+            | CatalogError::Forbidden { .. }
+            | CatalogError::OwnerOnly => Self::refused(what),
         }
     }
 }

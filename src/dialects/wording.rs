@@ -102,7 +102,7 @@ pub(super) fn word<W: Wording>(error: impl Into<RequestError>) -> W {
         CatalogError::ChecksumMismatch { .. } => Cause::Checksum,
         CatalogError::Stale { .. } => Cause::Stale,
         CatalogError::Unchanged { .. } => Cause::Unchanged,
-        CatalogError::Forbidden { .. } => Cause::Forbidden,
+        CatalogError::Forbidden { .. } | CatalogError::OwnerOnly => Cause::Forbidden,
         CatalogError::BucketUnavailable { .. } => Cause::BucketUnavailable,
         CatalogError::Unavailable { source, .. } => logged(Cause::Unavailable, &*source),
         CatalogError::NoSpace { source } => logged(Cause::NoSpace, &*source),

@@ -48,21 +48,21 @@ impl Actor {
         self.tenant().ok_or_else(|| CatalogError::internal("the actor has no tenant"))
     }
 
-    /// Fails with `Forbidden` when a caller's role does not cover `needed`; owner and tasks pass.
+    /// Fails with `Forbidden` when a caller's role does not cover `needed`. The owner may do
+    /// everything, a task what the role `Write` covers.
     pub fn must_be(&self, needed: Role) -> Result<(), CatalogError> {
         match &self.0 {
             Kind::Caller(caller) => caller.must_be(needed),
-            Kind::Owner { .. } | Kind::Task { .. } => Ok(()),
+            Kind::Owner { .. } => Ok(()),
+            Kind::Task { .. } => Role::Write.must_cover(needed),
         }
     }
 
-    /// Fails unless this is the node's owner: a request or a task is then a bug.
+    /// Fails with `OwnerOnly` unless this is the node's owner.
     pub fn must_be_owner(&self) -> Result<(), CatalogError> {
         match &self.0 {
             Kind::Owner { .. } => Ok(()),
-            Kind::Caller(_) | Kind::Task { .. } => {
-                Err(CatalogError::internal("only the node's owner may do this"))
-            }
+            Kind::Caller(_) | Kind::Task { .. } => Err(CatalogError::OwnerOnly),
         }
     }
 
@@ -76,9 +76,16 @@ impl Actor {
         }
     }
 
-    /// Whether a caller's own tenant is `tenant` or its root tenant; true for owner and tasks.
+    /// Whether the keys of a tenant are the actor's to change: all are the owner's, a caller's are
+    /// those of its own tenant and its subtenants.
     pub fn governs(&self, tenant: &TenantId) -> bool {
-        self.tenant().is_none_or(|own| own == tenant || own.as_str() == tenant.root())
+        match &self.0 {
+            Kind::Caller(caller) => {
+                caller.tenant() == tenant || caller.tenant().as_str() == tenant.root()
+            }
+            Kind::Owner { .. } => true,
+            Kind::Task { .. } => false,
+        }
     }
 
     /// Returns the dialect's name for the audit log: the caller's, `local` or `upkeep`.
@@ -134,12 +141,17 @@ mod tests {
     #[test]
     fn only_callers_have_a_role_a_tenant_and_a_request() {
         for (actor, dialect) in [(Actor::owner("AddKey"), "local"), (Actor::task("t"), "upkeep")] {
-            assert!(actor.must_be(Role::Admin).is_ok() && actor.own_tenant().is_err());
+            assert!(actor.must_be(Role::Write).is_ok() && actor.own_tenant().is_err());
             assert_eq!((actor.dialect(), actor.key(), actor.request_id()), (dialect, None, None));
         }
         let caller = caller("a");
         assert!(caller.must_be(Role::Read).is_ok() && caller.must_be(Role::Write).is_err());
-        assert!(caller.must_be_owner().is_err() && caller.must_be_task().is_err());
+        assert!(caller.must_be_task().is_err());
+        for actor in [caller, Actor::task("x")] {
+            assert!(matches!(actor.must_be_owner(), Err(CatalogError::OwnerOnly)));
+        }
+        assert!(Actor::owner("x").must_be(Role::Admin).is_ok());
+        assert!(Actor::task("x").must_be(Role::Admin).is_err());
         assert!(
             Actor::owner("x").must_be_owner().is_ok() && Actor::task("x").must_be_task().is_ok()
         );
@@ -157,7 +169,7 @@ mod tests {
         ] {
             let tenant = TenantId::parse(tenant).unwrap();
             assert_eq!(caller(own).governs(&tenant), governs, "{own} {tenant}");
-            assert!(Actor::owner("x").governs(&tenant));
+            assert!(Actor::owner("x").governs(&tenant) && !Actor::task("x").governs(&tenant));
         }
     }
 }

@@ -173,6 +173,9 @@ pub enum CatalogError {
         /// The weakest role that covers the operation.
         needed: Role,
     },
+    /// Only the node's owner may do it, at the command line: it concerns all tenants.
+    #[error("only the owner of the node may do this, by a command on the data folder")]
+    OwnerOnly,
     /// The catalog or its storage cannot be reached; the same request may succeed later.
     #[error("{what} cannot be reached: try again")]
     Unavailable {
