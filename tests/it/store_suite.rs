@@ -4,6 +4,7 @@
 //! and no engine: no SQL, no path.
 
 mod access;
+mod audit;
 mod bindings;
 mod changes;
 mod function_lists;
@@ -17,8 +18,8 @@ mod threads;
 
 use layerbase::domain::{
     Actor, Artifact, CatalogError, Digests, Function, FunctionConfig, FunctionKey, FunctionName,
-    FunctionVersion, Group, LayerName, LayerVersion, Subject, SubjectKind, TenantId, Timestamp,
-    VersionName, VersionNumber,
+    FunctionVersion, Group, LayerName, LayerVersion, Subject, TenantId, Timestamp, VersionName,
+    VersionNumber,
 };
 use layerbase::store::{Change, LayerVersionInsert};
 use uuid::Uuid;
@@ -151,16 +152,15 @@ fn publish_at(
     change.insert_layer_version(tenant, &layer(name), &version, sequence)
 }
 
-/// Writes a line of the audit log.
-fn audit(
+/// Writes a line of the audit log about a layer of this name.
+fn log(
     change: &Change<'_>,
     sequence: u64,
     tenant: &TenantId,
-    subject: &str,
+    name: &str,
 ) -> Result<(), CatalogError> {
-    let (tenant, name) = (tenant.clone(), subject.to_owned());
-    let subject = Subject { tenant, kind: SubjectKind::Layer, name, version: None };
-    change.insert_audit(sequence, at(sequence), &Actor::owner("Publish"), &subject)
+    let subject = Subject::layer(tenant, &layer(name), None);
+    change.insert_audit(sequence, at(sequence), &Actor::task("suite"), &subject)
 }
 
 fn key(tenant: &str, group: &str, name: &str) -> FunctionKey {

@@ -1,13 +1,9 @@
-//! Tenants, keys, cloud ids, the link secret, and the audit log.
+//! Tenants, keys, cloud ids and the link secret.
 
-use layerbase::domain::{
-    Actor, AuditContext, AuditEntry, AuditFilter, Caller, CatalogError, CloudIds, Key, KeyId, Role,
-    Secret, Subject, SubjectKind, TenantId, Timestamp, VersionNumber,
-};
+use layerbase::domain::{CatalogError, CloudIds, Key, KeyId, Role, Secret, TenantId, Timestamp};
 use layerbase::store::Change;
-use uuid::Uuid;
 
-use super::{at, bytes, code, publish, refuse, tenant, texts};
+use super::{at, bytes, code, publish, refuse, tenant};
 use crate::support::engines::{LINK_SECRET, TestStore, stores};
 
 fn key_id(id: &str) -> KeyId {
@@ -248,97 +244,5 @@ fn a_change_by_another_process_shows_at_once() {
         store.reopen();
         assert_eq!(keys(&store), keys_before, "{store}");
         assert_eq!(store.access_stamp().unwrap(), last, "{store}");
-    }
-}
-
-/// Returns the line that [`log`] writes.
-fn line(sequence: u64, of: &str, text: &str) -> AuditEntry {
-    let (by, subject) = (actor(sequence), subject(sequence, of, text));
-    AuditEntry {
-        sequence,
-        at: at(sequence),
-        key: by.key().map(KeyId::to_string),
-        dialect: by.dialect().to_owned(),
-        operation: by.operation().to_owned(),
-        subject,
-        request: by.request_id().map(|id| id.to_string()),
-    }
-}
-
-/// Returns the actor of a line: a caller with a key, one without, or the owner.
-fn actor(sequence: u64) -> Actor {
-    let request_id = Uuid::from_u128(sequence.into());
-    let context = AuditContext { dialect: "suite", operation: "Publish", request_id };
-    let caller = match sequence % 3 {
-        0 => Caller::new(tenant("a"), Role::Write, key_id(&format!("KEY{sequence}"))),
-        1 => Caller::new_anonymous(tenant("a")),
-        _ => return Actor::owner("Test"),
-    };
-    Actor::from(&caller.in_context(context))
-}
-
-fn subject(sequence: u64, of: &str, text: &str) -> Subject {
-    let kinds = SubjectKind::ALL;
-    Subject {
-        tenant: tenant(of),
-        kind: kinds[sequence as usize % kinds.len()],
-        name: text.to_owned(),
-        version: VersionNumber::new(sequence % 4),
-    }
-}
-
-fn log(change: &Change<'_>, line: &AuditEntry) -> Result<(), CatalogError> {
-    change.insert_audit(line.sequence, line.at, &actor(line.sequence), &line.subject)
-}
-
-#[test]
-fn the_log_has_every_field_and_is_in_the_order_of_the_numbers() {
-    for mut store in stores() {
-        // The tenants of a log need no row.
-        let tenants = ["a", "a@b", "a@", "A", "aA", "a?", "a-@b", "b", "a@\u{10ffff}", "a@b@c"];
-        let texts = texts().into_iter().cycle();
-        let lines: Vec<_> = (1..)
-            .zip(tenants.into_iter().cycle().zip(texts).take(40))
-            .map(|(number, (of, text))| line(number, of, &text))
-            .collect();
-        let inserted = lines.clone();
-        store
-            .write(move |change| {
-                for index in (0..inserted.len()).map(|index| index * 7 % inserted.len()) {
-                    log(change, &inserted[index])?;
-                }
-                Ok(())
-            })
-            .unwrap();
-        store.reopen();
-        let roots = ["a", "A", "aA", "a?", "a-", "b", "none"];
-        for of in roots.iter().chain(&["a@x", "A@"]).map(|name| Some(tenant(name))).chain([None]) {
-            let is_shown = |line: &&AuditEntry| {
-                of.as_ref().is_none_or(|of| line.subject.tenant.root() == of.root())
-            };
-            let all: Vec<_> = lines.iter().filter(is_shown).cloned().collect();
-            let filter = of.as_ref().map_or(AuditFilter::All, AuditFilter::Tenant);
-            for after in [0, 1, 2, 17, 39, 40, 41, i64::MAX.cast_unsigned()] {
-                for limit in [0, 1, 2, 7, 39, 40, 41] {
-                    let mut left = all.iter().filter(|line| line.sequence > after).cloned();
-                    let items: Vec<_> = left.by_ref().take(limit).collect();
-                    let page = store.read(|view| view.select_audit(filter, after, limit as u64));
-                    let page = page.unwrap();
-                    assert_eq!(page.items, items, "{store}: {of:?} {after} {limit}");
-                    assert_eq!(page.more, left.next().is_some(), "{store}: {of:?} {after} {limit}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_number_of_the_log_is_used_once() {
-    for store in stores() {
-        store.write(|change| log(change, &line(1, "a", "first"))).unwrap();
-        let taken = store.write(|change| log(change, &line(1, "a", "second")));
-        taken.unwrap_err();
-        let page = store.read(|view| view.select_audit(AuditFilter::All, 0, 9)).unwrap();
-        assert_eq!(page.items, [line(1, "a", "first")], "{store}");
     }
 }

@@ -7,7 +7,7 @@ use layerbase::store::{Change, View};
 
 use super::inbox::{object, place, upload};
 use super::{
-    at, audit, bytes, code, create, head, key, layer, number, publish, publish_function, refuse,
+    at, bytes, code, create, head, key, layer, log, number, publish, publish_function, refuse,
     tenant, update, uuid,
 };
 use crate::support::engines::{TestStore, stores};
@@ -81,7 +81,7 @@ const STEPS: [(&str, Step); 16] = [
     ("a deleted upload", |change| change.delete_multipart("u").map(drop)),
     ("a line of the log", |change| {
         let sequence = change.next_sequence()?;
-        audit(change, sequence, &tenant("t"), "refused")
+        log(change, sequence, &tenant("t"), "refused")
     }),
 ];
 
@@ -100,7 +100,7 @@ fn filled(store: &TestStore) {
             change.replace_object(&tenant("t"), &object("k", 1), uuid(4, 1))?;
             change.insert_multipart(&tenant("t"), &upload("u", "k"))?;
             let sequence = change.next_sequence()?;
-            audit(change, sequence, &tenant("t"), "filled")
+            log(change, sequence, &tenant("t"), "filled")
         })
         .unwrap();
 }
@@ -201,7 +201,7 @@ fn a_read_sees_one_snapshot() {
                         publish(change, &tenant("t"), "l", &code(6, 1000))?;
                         publish(change, &tenant("t"), "new", &code(6, 1000))?;
                         let sequence = change.next_sequence()?;
-                        audit(change, sequence, &tenant("t"), "meanwhile")
+                        log(change, sequence, &tenant("t"), "meanwhile")
                     })
                 };
                 scope.spawn(commit).join().unwrap().unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use layerbase::domain::{AuditFilter, CatalogError, LayerVersion, Order};
 
-use super::{audit, bytes, code, layer, publish, refuse, tenant};
+use super::{bytes, code, layer, log, publish, refuse, tenant};
 use crate::support::engines::{TestStore, stores};
 
 const THREADS: u64 = 8;
@@ -37,7 +37,7 @@ fn change(store: &TestStore, seed: u64, plan: Plan) -> Result<LayerVersion, Cata
     store.write_file(file, move |change| {
         let version = publish(change, &tenant("t"), "l", &code(seed, size))?;
         let sequence = change.next_sequence()?;
-        audit(change, sequence, &tenant("t"), &version.number.to_string())?;
+        log(change, sequence, &tenant("t"), &version.number.to_string())?;
         match end {
             End::Commits => Ok(version),
             End::Refuses => refuse(),
