@@ -117,9 +117,10 @@ fn layer_keeps_its_code_after_its_object_changes() {
     assert_eq!(Request::get(&link(&published)).send("").body, zip);
 
     assert_eq!(credentials.put(&server, INBOX, &newer).status, 200);
-    let get = credentials.signed(&server, INBOX, Request::get(KEY));
+    let own = Credentials::of_key(WRITER);
+    let get = own.signed(&server, INBOX, Request::get(KEY));
     assert_eq!(server.send(&get).body, newer);
-    let delete = credentials.signed(&server, INBOX, Request::new("DELETE", KEY));
+    let delete = own.signed(&server, INBOX, Request::new("DELETE", KEY));
     assert_eq!(server.send(&delete).status, 204);
     assert_refused(&server.send(&get), "NoSuchKey");
 
@@ -138,7 +139,7 @@ fn object_is_invisible_to_other_tenants() {
     let before = server.footprint();
     let stolen = publish(&server, OTHER, "demo");
     assert_eq!((stolen.status, &stolen.json()["Code"]), (400, &json!("InvalidArgument")));
-    let other = Credentials::issued(&server, OTHER);
+    let other = Credentials::of_key(OTHER);
     assert_refused(&server.send(&other.signed(&server, INBOX, Request::get(KEY))), "NoSuchKey");
     let delete = other.signed(&server, INBOX, Request::new("DELETE", KEY));
     assert_eq!(server.send(&delete).status, 204);
@@ -149,7 +150,7 @@ fn object_is_invisible_to_other_tenants() {
 #[test]
 fn temporary_credentials_are_valid_for_one_bucket_and_one_hour() {
     let server = server();
-    let (zip, before) = (zips::vector("alibaba"), server.footprint());
+    let zip = zips::vector("alibaba");
     let good = Credentials::issued(&server, WRITER);
     let later = good.id.replacen("1767229200", "1767229201", 1);
     assert_ne!(later, good.id);
@@ -173,6 +174,21 @@ fn temporary_credentials_are_valid_for_one_bucket_and_one_hour() {
     ] {
         assert_refused(&credentials.put(&server, bucket, &zip), code);
     }
+    // They upload, and do nothing else.
+    assert_eq!(Credentials::of_key(WRITER).put(&server, INBOX, &zip).status, 200);
+    let stored = server.footprint();
+    for method in ["GET", "HEAD", "DELETE"] {
+        let answer = server.send(&good.signed(&server, INBOX, Request::new(method, KEY)));
+        assert_eq!(answer.status, 403, "{method}");
+        if method != "HEAD" {
+            assert_refused(&answer, "AccessDenied");
+        }
+    }
+    assert_eq!(server.footprint(), stored);
+    let own = Credentials::of_key(WRITER);
+    let delete = own.signed(&server, INBOX, Request::new("DELETE", KEY));
+    assert_eq!(server.send(&delete).status, 204);
+    let before = server.footprint();
     // They are no key of the API, and cannot be used to request further ones.
     let (id, secret) = (good.id.clone().leak(), good.secret.clone().leak());
     let borrowed = TestKey { id, secret, tenant: "default" };

@@ -27,6 +27,11 @@ function store(url, token, more = {}) {
   });
 }
 
+/** The store as the key's owner opens it: the temporary credentials upload and do nothing else. */
+function ownStore(url, token) {
+  return store(url, token, { accessKeyId: support.keys.id, accessKeySecret: support.keys.secret, stsToken: undefined });
+}
+
 async function publish(fc, name, token, key, more = {}) {
   const code = { ossBucketName: token.ossBucket, ossObjectName: key, ...more };
   return (await fc.publishLayerVersion(name, { code, compatibleRuntime: ["nodejs18"] })).data;
@@ -52,7 +57,7 @@ async function wholeWay(check, url, fc, given) {
   const name = support.unique("node_oss");
   const key = `${ACCOUNT}/${given.objectName}`;
   const content = support.layerZip("stored");
-  const oss = store(url, given);
+  const [oss, own] = [store(url, given), ownStore(url, given)];
   const put = await oss.put(key, content);
   check.equal("put", [put.res.status, put.res.data.length], [200, 0]);
   const md5 = support.hex("md5", content).toUpperCase();
@@ -64,10 +69,10 @@ async function wholeWay(check, url, fc, given) {
 
   const newer = support.layerZip("newer");
   await oss.put(key, newer);
-  check.equal("the newer object", (await oss.get(key)).content.equals(newer), true);
+  check.equal("the newer object", (await own.get(key)).content.equals(newer), true);
   check.equal("the second version", (await publish(fc, name, given, key)).codeChecksum, support.crc64(newer));
-  await oss.delete(key);
-  await checkStoreError(check, "a deleted object", oss.head(key), "NoSuchKey", 404);
+  await own.delete(key);
+  await checkStoreError(check, "a deleted object", own.head(key), "NoSuchKey", 404);
   const error = await check.rejects("publish of a deleted object", publish(fc, name, given, key));
   check.equal("publish of a deleted object: code", error.code, "InvalidArgument");
   const first = (await fc.getLayerVersion(name, 1)).data;
@@ -76,21 +81,21 @@ async function wholeWay(check, url, fc, given) {
 }
 
 async function otherWays(check, url, given) {
-  const oss = store(url, given);
+  const [oss, own] = [store(url, given), ownStore(url, given)];
   const content = Buffer.alloc(300000, "layer");
   const key = `${ACCOUNT}/层 a+b?#%/${given.objectName}.zip`;
   const { Readable } = require("stream");
   await oss.putStream(key, Readable.from([content]), { meta: { by: "node" } });
-  const got = await oss.get(key);
+  const got = await own.get(key);
   check.equal("a stream of unknown length under any name", got.content.equals(content), true);
   check.equal("type and own headers", [got.res.headers["content-type"], got.res.headers["x-oss-meta-by"]], ["application/zip", "node"]);
-  const head = await oss.head(key);
+  const head = await own.head(key);
   check.equal("head", [head.res.headers["content-length"], head.meta], [String(content.length), { by: "node" }]);
-  await oss.delete(key);
-  await oss.delete(key); // Deleting a missing object succeeds, as in the cloud.
-  await checkStoreError(check, "get", oss.get(key), "NoSuchKey", 404);
-  await checkStoreError(check, "list", oss.list(), "NotImplemented", 501);
-  await checkStoreError(check, "copy", oss.copy("a", "b"), "NotImplemented", 501);
+  await own.delete(key);
+  await own.delete(key); // Deleting a missing object succeeds, as in the cloud.
+  await checkStoreError(check, "get", own.get(key), "NoSuchKey", 404);
+  await checkStoreError(check, "list", own.list(), "NotImplemented", 501);
+  await checkStoreError(check, "copy", own.copy("a", "b"), "NotImplemented", 501);
   await checkStoreError(check, "a changed body", oss.put("a", content, { headers: { "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==" } }), "InvalidDigest", 400);
 }
 
@@ -104,6 +109,9 @@ async function authentication(check, url, fc, given) {
   const longer = given.credentials.AccessKeyId.replace(/\d+$/, (end) => String(Number(end) + 3600));
   await checkStoreError(check, "a later end", put({ accessKeyId: longer }), "InvalidSecurityToken", 403);
   await checkStoreError(check, "another bucket", put({ bucket: "code" }), "AccessDenied", 403);
+  const oss = store(url, given);
+  await checkStoreError(check, "a download by temporary credentials", oss.get("auth"), "AccessDenied", 403);
+  await checkStoreError(check, "a deletion by temporary credentials", oss.delete("auth"), "AccessDenied", 403);
   await checkStoreError(check, "version 4", put({ authorizationV4: true }), "InvalidArgument", 400);
   const reader = await check.rejects("a reader", client(url, support.otherKey("READ")).getTempBucketToken());
   check.equal("a reader: code", reader.code, "AccessDenied");

@@ -6,6 +6,7 @@
 
 mod sts;
 
+use axum::http::Method;
 use axum::http::request::Parts;
 use jiff::fmt::rfc2822::DateTimeParser;
 
@@ -38,6 +39,8 @@ pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused
 }
 
 /// Returns the caller whose key, or whose temporary credentials, signed a request.
+///
+/// Temporary credentials upload and do nothing else: clients hand them on to send code.
 pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> {
     let head = request.head;
     let claim = claim(head)?;
@@ -47,7 +50,12 @@ pub(super) fn authenticate(request: AuthRequest<'_>) -> Result<Caller, Refused> 
         let secret = temporary.as_ref().map_or(key_secret, String::as_bytes);
         signing::is_hmac_sha1(secret, &text, &claim.signature)
     };
-    Ok(auth::identify(head, claim.key_id, check).map_err(StoreError::from)?)
+    let caller = auth::identify(head, claim.key_id, check).map_err(StoreError::from)?;
+    if claim.temporary.is_some() && head.parts.method != Method::PUT {
+        let rule = "the security token uploads objects: it does not read or delete them";
+        return Err(StoreError::denied("AccessDenied", rule).into());
+    }
+    Ok(caller)
 }
 
 /// Reads a request's credentials. Refuses a skewed time, and temporary credentials that have
