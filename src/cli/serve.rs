@@ -236,10 +236,11 @@ pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure>
         .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
         let server = Server::bind(config, Clock::system(), IdSource::random()).await?;
+        let stop = server::stop_signal();
         // Scripts wait for this line, so it must not stay in a buffer.
         output.line(&format!("layerbase ready on {}", server.url()))?;
         output.flush()?;
-        server.run(server::stop_signal()).await;
+        server.run(stop).await;
         Ok(())
     })
 }

@@ -2,24 +2,45 @@
 //!
 //! Must not know how the caller acts on them.
 
+use std::future::Future;
+
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Resolves on SIGTERM or SIGINT.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Listens for SIGTERM and SIGINT from now on; the result resolves at the first of them.
+///
+/// A server must listen before it says that it is ready: a signal that comes earlier ends the
+/// process, without the grace that requests in flight have.
+pub fn stop_signal() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => {
-            let _ = interrupt.await;
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| {
+        signal(kind)
+            .inspect_err(|error| tracing::warn!(%error, "cannot listen for SIGTERM and SIGINT"))
+            .ok()
+    });
+    async move {
+        #[cfg(unix)]
+        {
+            let [mut terminate, mut interrupt] = signals;
+            tokio::select! {
+                () = received(terminate.as_mut()) => {}
+                () = received(interrupt.as_mut()) => {}
+            }
         }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+}
+
+/// Waits for a signal; forever without a listener.
+#[cfg(unix)]
+async fn received(signal: Option<&mut Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The SIGHUPs of the process; without a listener they would end it.
@@ -46,11 +67,8 @@ impl Hangups {
     /// Waits for the next SIGHUP; forever on a system without them.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
-        if let Some(signal) = &mut self.signal
-            && signal.recv().await.is_some()
-        {
-            return;
-        }
+        received(self.signal.as_mut()).await;
+        #[cfg(not(unix))]
         std::future::pending().await
     }
 }

@@ -83,6 +83,16 @@ fn killed_server_keeps_acknowledged_versions_and_no_partial_files() {
 }
 
 #[test]
+fn a_server_that_says_that_it_is_ready_ends_in_good_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for attempt in 0..20 {
+        let server = Process::serve(folder.path(), &[]);
+        assert_eq!(server.terminate(), Some(0), "attempt {attempt}");
+        assert!(!folder.path().join("catalog.sqlite-wal").exists(), "attempt {attempt}");
+    }
+}
+
+#[test]
 fn sigterm_ends_the_server_with_exit_code_0_and_one_database_file() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
