@@ -147,6 +147,8 @@ fn migrate(
     }
     transaction.pragma_update(None, "user_version", 1 + migrations.len() as i64)?;
     transaction.commit()?;
+    // The pages that the migration read would leave the readers less of the memory for all.
+    connection.execute_batch("PRAGMA shrink_memory")?;
     Ok(())
 }
 
