@@ -152,6 +152,7 @@ impl App {
             size: config.max_upload.unwrap_or(vendor_limit),
             unpacked: config.max_unpacked,
             entries: config.max_entries,
+            check_content: config.check_content,
             ..ArtifactLimits::default()
         }
     }

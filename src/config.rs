@@ -24,10 +24,11 @@ use crate::domain::{BucketName, CloudIds, KnownDialects};
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 27] = [
+pub const KEYS: [&str; 28] = [
     "allow_anonymous",
     "auth",
     "body_timeout",
+    "check_content",
     "ctyun_skew",
     "data",
     "dialects",
@@ -80,6 +81,8 @@ pub struct Config {
     pub max_unpacked: u64,
     /// Most entries of a zip.
     pub max_entries: u64,
+    /// Whether each entry's content is read and compared with its sizes and CRC-32.
+    pub check_content: bool,
     /// The certificate and the key to serve https with; `None` serves plain http.
     pub tls: Option<TlsFiles>,
     /// How long a client may take to send a request's head, and how long a connection may be idle

@@ -56,9 +56,13 @@ pub(super) struct Serve {
     /// [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<String>,
-    /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 30000]
+    /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 250000]
     #[arg(long, value_name = "NUMBER")]
     max_entries: Option<String>,
+    /// Whether to read each entry of a zip once, after its upload, and compare it with its sizes
+    /// and CRC-32; off believes what the zip declares [env: LAYERBASE_CHECK_CONTENT] [default: on]
+    #[arg(long, value_parser = ["off", "on"])]
+    check_content: Option<String>,
     /// Serve https with this certificate, followed by its intermediate certificates, PEM; read
     /// again on SIGHUP [env: LAYERBASE_TLS_CERT]
     #[arg(long, value_name = "FILE")]
@@ -176,6 +180,7 @@ impl Serve {
         let given = [
             ("auth", &self.auth),
             ("body_timeout", &self.body_timeout),
+            ("check_content", &self.check_content),
             ("ctyun_skew", &self.ctyun_skew),
             ("data", &self.data),
             ("fetch_timeout", &self.fetch_timeout),

@@ -86,9 +86,16 @@ impl Gathered {
             max_entries: self.get(
                 "max_entries",
                 "must be a whole number above 0",
-                "30000",
+                "250000",
                 |text| text.parse().ok().filter(|number| *number > 0),
             )?,
+            check_content: self.get("check_content", "must be 'on' or 'off'", "on", |text| {
+                match text {
+                    "on" => Some(true),
+                    "off" => Some(false),
+                    _ => None,
+                }
+            })?,
             tls: self.tls()?,
             head_timeout: self.get(
                 "head_timeout",

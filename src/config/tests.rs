@@ -63,7 +63,7 @@ fn the_defaults_serve_this_machine_alone() {
     assert_eq!((config.auth, config.allow_anonymous), (Auth::Off, false));
     assert_eq!(config.dialects, known().names);
     assert_eq!((config.max_upload, config.max_unpacked), (None, 1 << 30));
-    assert_eq!(config.max_entries, 30_000);
+    assert_eq!((config.max_entries, config.check_content), (250_000, true));
     assert_eq!((config.public_url.as_ref(), config.region.as_str()), (None, "local-1"));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Text, "info"));
     assert!(config.tenants.is_empty() && config.buckets.is_empty());
@@ -95,10 +95,11 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
-    let table: [(&str, [&str; 3]); 25] = [
+    let table: [(&str, [&str; 3]); 26] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
+        ("check_content", ["on", "off", "on"]),
         ("ctyun_skew", ["1m", "2m", "3m"]),
         ("data", ["/a", "/b", "/c"]),
         ("dialects", ["sky", "fog", "native"]),

@@ -39,11 +39,19 @@ pub struct ArtifactLimits {
     pub entries: u64,
     /// Parts of an entry's path: folders and the name.
     pub depth: u64,
+    /// Whether each entry's content is read and compared with its sizes and CRC-32.
+    pub check_content: bool,
 }
 
 impl Default for ArtifactLimits {
     fn default() -> Self {
-        Self { size: 500 << 20, unpacked: 1 << 30, entries: 30_000, depth: u64::MAX }
+        Self {
+            size: 500 << 20,
+            unpacked: 1 << 30,
+            entries: 250_000,
+            depth: u64::MAX,
+            check_content: true,
+        }
     }
 }
 

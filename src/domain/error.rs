@@ -61,12 +61,40 @@ pub enum ArchiveProblem {
         /// The rule that it breaks.
         reason: &'static str,
     },
-    /// Two entries have the same name.
-    #[error("entry {0:?} is there twice")]
-    DuplicatePath(String),
+    /// Two entries have the same name and different contents.
+    #[error("entry {path:?} is there twice with different contents: as entry {first} and {second}")]
+    DuplicatePath {
+        /// The path as the second entry has it.
+        path: String,
+        /// Position of the first one in the directory, counted from 1.
+        first: u64,
+        /// Position of the second one.
+        second: u64,
+    },
     /// An entry is encrypted.
     #[error("entry {0:?} is encrypted")]
     Encrypted(String),
+    /// An entry is packed by a method that not every unpacker reads.
+    #[error(
+        "entry {path:?} is packed by method {method}; only 0 (stored) and 8 (deflated) are read"
+    )]
+    UnknownMethod {
+        /// The path as the archive has it.
+        path: String,
+        /// The method's number in the zip format.
+        method: u16,
+    },
+    /// An entry is malformed, damaged, of a refused kind, or not what the archive declares.
+    #[error("entry {path:?}: {reason}")]
+    BadEntry {
+        /// The path as the archive has it.
+        path: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The archive is empty.
+    #[error("the archive has no entries")]
+    NoEntries,
 }
 
 /// Writes the owner of a noun, if it has one.

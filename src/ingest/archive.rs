@@ -1,33 +1,45 @@
-//! Checks an archive: its directory is read and validated, its files are never unpacked.
+//! Checks an archive: its directory, its local headers and, once each, its contents.
 //!
 //! Must not know where the archive is stored or what it is used for. The rules are design.md
-//! section 3. An archive that two readers could interpret differently is refused.
+//! section 3: what the usual unpackers all unpack alike and inside their folder is kept, what two
+//! of them could interpret differently is refused. Nothing is ever unpacked to disk.
 
+mod central;
+mod content;
 mod end;
+mod gaps;
+mod local;
 mod paths;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
+mod window;
 
 use std::hash::RandomState;
-use std::io::{Read, Seek, SeekFrom};
-
-use zip::read::{ArchiveOffset, Config, ZipFileEntry};
-use zip::result::ZipError;
-use zip::unstable::read::ZipIterable;
-use zip::{CompressionMethod, ZipReadOptions};
+use std::io::{Read, Seek};
+use std::sync::{Mutex, PoisonError};
 
 use crate::domain::{ArchiveProblem, ArtifactLimits, CatalogError, Limit};
+use central::{Central, ENCRYPTED, Entries, PATCH, UTF8};
+use content::{Contents, DEFLATED, STORED};
 use end::Directory;
-use paths::{Known, Paths};
+use gaps::Span;
+use paths::{Kind, Meaning, Name, Paths};
+use window::Window;
 
-/// Most bytes of a symbolic link's target that are read; the longest path that Linux accepts.
+/// Most bytes of a symbolic link's target; the longest path that Linux accepts.
 const TARGET_MAX: u64 = 4096;
 
-/// Flag bits of an entry: encrypted, strongly encrypted, header masked.
-const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
+/// Most bytes of all names of an archive: each is hashed once for each of its folders.
+const NAMES_MAX: u64 = 32 << 20;
 
-/// Length of the fixed part of a local header, which precedes each entry's data.
-const LOCAL_HEADER: u64 = 30;
+/// The newest version of the format that unpackers accept, in tenths.
+const VERSION_MAX: u8 = 63;
+
+/// Archives with more entries than this take turns, so that their memory is that of one.
+const MANY: u64 = 30_000;
+static MANY_ENTRIES: Mutex<()> = Mutex::new(());
 
 /// Totals of an archive's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +50,11 @@ pub struct Inspection {
     pub unpacked: u64,
 }
 
-/// Reads an archive's directory and checks every entry.
+/// Reads an archive and checks every entry; for a blocking thread.
 ///
-/// An archive may have no entries, and bytes may precede it (executable jars have such a prefix).
+/// Bytes may precede the archive: executable jars have such a prefix. Contents are read after
+/// everything else, unless the limits leave that out.
+///
 /// Fails with `LimitExceeded` for the number of entries or the unpacked size, with `BadArchive` for
 /// every other rule, with `Internal` when reading fails.
 pub fn inspect<R: Read + Seek>(
@@ -50,130 +64,185 @@ pub fn inspect<R: Read + Seek>(
     let directory = end::find(&mut reader)?;
     // Checked before memory is allocated per entry: the client can declare any number for free.
     at_most(Limit::Entries, limits.entries, directory.entries)?;
-    let config = Config { archive_offset: ArchiveOffset::Known(directory.prefix) };
-    let mut zip = ZipIterable::try_new(reader, config).map_err(unreadable)?;
-    if zip.len() as u64 != directory.entries {
-        return Err(not_zip("it has two end records"));
-    }
-    let mut paths = Paths::new(RandomState::new(), directory.capacity());
-    let unpacked = check_directory(&mut zip, &directory, &mut paths, limits)?;
-    // Local headers that differ from the directory hide files from readers that use only one.
-    check_entries(&mut zip.enforce_header_consistency(true), &directory, &paths)?;
+    let turn = (directory.entries > MANY)
+        .then(|| MANY_ENTRIES.lock().unwrap_or_else(PoisonError::into_inner));
+    let unpacked = check_directory(&mut reader, &directory, limits)?;
+    check_places(&mut reader, &directory)?;
+    drop(turn);
+    check_contents(&mut reader, &directory, limits.check_content)?;
     Ok(Inspection { entries: directory.entries, unpacked })
 }
 
-/// First pass, over the directory only: checks names, kinds and the sum of the sizes.
+/// Checks each entry's names, kind and method, the names together, and the sum of the sizes.
 fn check_directory<R: Read + Seek>(
-    zip: &mut ZipIterable<R>,
+    reader: &mut R,
     directory: &Directory,
-    paths: &mut Paths,
     limits: &ArtifactLimits,
 ) -> Result<u64, CatalogError> {
-    let files = zip.files().map_err(unreadable)?;
-    let mut unpacked = 0_u64;
-    for number in 0..directory.entries {
-        let Some(entry) = files.next() else { break };
-        let entry = entry.map_err(unreadable)?;
-        if number == 0 && entry.central_header_start() != directory.start {
-            return Err(not_zip("it has two directories"));
+    let mut paths = Paths::new(RandomState::new(), directory.capacity());
+    let (mut unpacked, mut names) = (0_u64, 0_u64);
+    let mut entries = Entries::new(directory);
+    while let Some(entry) = entries.next(reader)? {
+        let readings = names_of(&entry)?;
+        for name in readings.iter() {
+            name.check().map_err(|reason| unsafe_path(&entry, reason))?;
+            if name.depth() > limits.depth {
+                return Err(unsafe_path(&entry, "lies in too many folders"));
+            }
         }
-        let name = entry.name().map_err(unreadable)?;
-        // Checked before the second pass seeks there, where it would look like a disk error.
-        if entry.header_start() >= directory.start {
-            return Err(not_zip(format!("entry {name:?} begins behind the directory")));
+        names += (entry.name.len() + entry.unicode.map_or(0, <[u8]>::len)) as u64;
+        if names > NAMES_MAX {
+            return Err(not_zip("the names of its entries are longer than 32 MiB"));
         }
-        let control = entry.name_raw().iter().any(u8::is_ascii_control);
-        paths::check(&name, control).map_err(|reason| unsafe_path(&name, reason))?;
-        if paths::depth(&name) > limits.depth {
-            return Err(unsafe_path(&name, "lies in too many folders"));
+        let kind = check_kind(&entry, &readings.name)?;
+        check_method(&entry)?;
+        if gaps::has_header(entry.comment) {
+            return Err(about(entry.shown(), "has another entry in its comment"));
         }
-        if entry.flags().as_u16() & ENCRYPTED != 0 {
-            return Err(ArchiveProblem::Encrypted(name.into_owned()).into());
+        let meaning = Meaning { kind, size: entry.size, crc: entry.crc };
+        match &readings.unicode {
+            None => paths.add(&readings.name, meaning, entry.number),
+            Some(unicode) => {
+                paths.add(unicode, meaning, entry.number);
+                paths.add_alias(&readings.name, kind, entry.number);
+            }
         }
-        if entry.compression() == CompressionMethod::Stored
-            && entry.size() != entry.compressed_size()
-        {
-            return Err(not_zip(format!("entry {name:?} lies about its size")));
-        }
-        let kind = if entry.is_dir() && !is_link(&entry) { Known::Folder } else { Known::Leaf };
-        if !paths.insert(&name, kind) {
-            return Err(ArchiveProblem::DuplicatePath(name.into_owned()).into());
-        }
-        unpacked = unpacked.saturating_add(entry.size());
+        unpacked = unpacked.saturating_add(entry.size);
         at_most(Limit::UnpackedSize, limits.unpacked, unpacked)?;
     }
-    // The library counts entries, other readers use the length: both must end at the same byte.
-    if directory.entries > 0 && files.reader_mut().stream_position()? != directory.end {
-        return Err(not_zip("its directory holds more than its end record says"));
+    if let Err(positions) = paths.seal() {
+        return Err(same_path(reader, directory, positions)?);
+    }
+    let mut entries = Entries::new(directory);
+    while let Some(entry) = entries.next(reader)? {
+        if names_of(&entry)?.iter().any(|name| paths.is_beneath_leaf(name)) {
+            return Err(unsafe_path(&entry, "lies beneath an entry that is not a folder"));
+        }
     }
     Ok(unpacked)
 }
 
-/// Second pass, over the entries: checks their byte ranges, local headers and symbolic links.
-fn check_entries<R: Read + Seek>(
-    zip: &mut ZipIterable<R>,
-    directory: &Directory,
-    paths: &Paths,
-) -> Result<(), CatalogError> {
-    let files = zip.files().map_err(unreadable)?;
-    let mut ranges = Vec::with_capacity(directory.capacity());
-    while let Some(entry) = files.next() {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.name().map_err(unreadable)?.into_owned();
-        if paths.is_beneath_leaf(&name) {
-            return Err(unsafe_path(&name, "lies beneath an entry that is not a folder"));
-        }
-        let start = entry.header_start();
-        let data = data_start(files.reader_mut(), start)?;
-        ranges.push((start, data.saturating_add(entry.compressed_size())));
-        if is_link(&entry) {
-            check_link(files.reader_mut(), entry, &name)?;
-        }
+/// The names that readers give an entry.
+struct Names<'a> {
+    name: Name<'a>,
+    unicode: Option<Name<'a>>,
+}
+
+impl<'a> Names<'a> {
+    fn iter(&self) -> impl Iterator<Item = &Name<'a>> {
+        [&self.name].into_iter().chain(&self.unicode)
     }
-    // Overlapping entries let a small archive unpack to a huge one.
-    ranges.sort_unstable();
-    let overlap = ranges.windows(2).any(|pair| pair[0].1 > pair[1].0);
-    if overlap || ranges.last().is_some_and(|(_, end)| *end > directory.start) {
-        return Err(not_zip("its entries overlap"));
+}
+
+fn names_of<'a>(entry: &Central<'a>) -> Result<Names<'a>, CatalogError> {
+    let name = Name::new(entry.name, entry.flags & UTF8 != 0).ok_or_else(|| not_utf8(entry))?;
+    let unicode = entry.unicode.map(|unicode| Name::new(unicode, true).ok_or(()));
+    Ok(Names { name, unicode: unicode.transpose().map_err(|()| not_utf8(entry))? })
+}
+
+/// Returns what an entry unpacks to; refuses what is neither a file, a folder nor a link.
+fn check_kind(entry: &Central<'_>, name: &Name<'_>) -> Result<Kind, CatalogError> {
+    // A folder whose name ends with a backslash is an empty file for other readers.
+    let is_folder = name.is_folder() && (entry.name.ends_with(b"/") || entry.size == 0);
+    let kind = match entry.mode >> 12 {
+        0 | 4 | 8 => {
+            if is_folder {
+                Kind::Folder
+            } else {
+                Kind::File
+            }
+        }
+        0xA => Kind::Link,
+        1 => return Err(about(entry.shown(), "is a pipe")),
+        2 | 6 => return Err(about(entry.shown(), "is a device file")),
+        0xC => return Err(about(entry.shown(), "is a socket")),
+        _ => return Err(about(entry.shown(), "is of an unknown kind")),
+    };
+    // The same bits of a folder only say who owns the files made in it.
+    if kind == Kind::File && entry.mode & 0o6000 != 0 {
+        return Err(about(entry.shown(), "would run as its owner or group (setuid or setgid)"));
+    }
+    if kind == Kind::Link && entry.size > TARGET_MAX {
+        return Err(about(entry.shown(), "is a link with a target longer than 4096 bytes"));
+    }
+    Ok(kind)
+}
+
+/// Refuses what not every unpacker can read.
+fn check_method(entry: &Central<'_>) -> Result<(), CatalogError> {
+    let path = || entry.shown();
+    if entry.flags & ENCRYPTED != 0 {
+        return Err(ArchiveProblem::Encrypted(path()).into());
+    }
+    if !matches!(entry.method, STORED | DEFLATED) {
+        return Err(ArchiveProblem::UnknownMethod { path: path(), method: entry.method }.into());
+    }
+    if entry.flags & PATCH != 0 {
+        return Err(about(path(), "is a patch for another file"));
+    }
+    if entry.needs > VERSION_MAX {
+        return Err(about(path(), "needs a newer version of the format than 6.3"));
+    }
+    if entry.method == STORED && entry.size != entry.packed {
+        return Err(about(path(), "lies about its size"));
     }
     Ok(())
 }
 
-/// Checks a symbolic link's target, which is its content; reads at most [`TARGET_MAX`] bytes.
-fn check_link<R: Read + Seek>(
+/// Checks the local headers and descriptors, and the bytes that belong to no entry.
+fn check_places<R: Read + Seek>(reader: &mut R, directory: &Directory) -> Result<(), CatalogError> {
+    let mut window = Window::new(directory.file_len);
+    let mut spans = Vec::with_capacity(directory.capacity());
+    let mut entries = Entries::new(directory);
+    while let Some(entry) = entries.next(reader)? {
+        let place = local::read(reader, &mut window, &entry, directory)?;
+        spans.push(Span { start: place.start, end: place.end, number: entry.number });
+    }
+    gaps::check(reader, &mut window, spans, directory)
+}
+
+/// Reads the contents of all entries, or of the links alone, and the links' targets.
+fn check_contents<R: Read + Seek>(
     reader: &mut R,
-    entry: ZipFileEntry<'_>,
-    name: &str,
+    directory: &Directory,
+    all: bool,
 ) -> Result<(), CatalogError> {
-    // The packed size is bounded too, because the library reads over the rest of the packed data.
-    if entry.size() > TARGET_MAX || entry.compressed_size() > 2 * TARGET_MAX {
-        return Err(unsafe_path(name, "is a link with a target longer than 4096 bytes"));
-    }
+    let mut window = Window::new(directory.file_len);
+    let mut contents = Contents::new();
+    let mut entries = Entries::new(directory);
     let mut target = Vec::new();
-    let file = entry.with_reader(reader, ZipReadOptions::new()).map_err(unreadable)?;
-    let read = file.take(TARGET_MAX + 1).read_to_end(&mut target);
-    let length = read.map_err(|error| unreadable(ZipError::Io(error)))?;
-    if length as u64 > TARGET_MAX {
-        return Err(unsafe_path(name, "is a link with a target longer than 4096 bytes"));
+    while let Some(entry) = entries.next(reader)? {
+        if !all && !entry.is_link() {
+            continue;
+        }
+        let place = local::read(reader, &mut window, &entry, directory)?;
+        if !entry.is_link() {
+            contents.read(reader, &mut window, &entry, &place, |_| {})?;
+            continue;
+        }
+        target.clear();
+        let mut keep = |piece: &[u8]| target.extend_from_slice(piece);
+        contents.read(reader, &mut window, &entry, &place, &mut keep)?;
+        paths::check_target(&target).map_err(|reason| about(entry.shown(), reason))?;
     }
-    paths::check_target(name, &target).map_err(|reason| unsafe_path(name, reason))
+    Ok(())
 }
 
-/// Returns where an entry's data begins, from the local header at `start`.
-///
-/// The header must begin before the directory.
-fn data_start<R: Read + Seek>(reader: &mut R, start: u64) -> Result<u64, CatalogError> {
-    let mut lengths = [0; 4];
-    reader.seek(SeekFrom::Start(start.saturating_add(LOCAL_HEADER - 4)))?;
-    reader.read_exact(&mut lengths)?;
-    let [name, extra] =
-        [[lengths[0], lengths[1]], [lengths[2], lengths[3]]].map(u16::from_le_bytes);
-    Ok(start.saturating_add(LOCAL_HEADER + u64::from(name) + u64::from(extra)))
-}
-
-/// Whether an entry's Unix mode says symbolic link; its declared system of origin is ignored.
-fn is_link(entry: &ZipFileEntry<'_>) -> bool {
-    entry.external_attributes() >> 28 == 0xA
+/// Makes the refusal of two entries with one path, named by the second.
+fn same_path<R: Read + Seek>(
+    reader: &mut R,
+    directory: &Directory,
+    (first, second): (u64, u64),
+) -> Result<CatalogError, CatalogError> {
+    let mut entries = Entries::new(directory);
+    let mut path = String::new();
+    while let Some(entry) = entries.next(reader)? {
+        if entry.number == second {
+            path = entry.shown();
+            break;
+        }
+    }
+    Ok(ArchiveProblem::DuplicatePath { path, first, second }.into())
 }
 
 fn at_most(what: Limit, limit: u64, actual: u64) -> Result<(), CatalogError> {
@@ -183,18 +252,18 @@ fn at_most(what: Limit, limit: u64, actual: u64) -> Result<(), CatalogError> {
     Ok(())
 }
 
-fn unsafe_path(path: &str, reason: &'static str) -> CatalogError {
-    ArchiveProblem::UnsafePath { path: path.to_owned(), reason }.into()
+fn unsafe_path(entry: &Central<'_>, reason: &'static str) -> CatalogError {
+    ArchiveProblem::UnsafePath { path: entry.shown(), reason }.into()
+}
+
+fn not_utf8(entry: &Central<'_>) -> CatalogError {
+    unsafe_path(entry, "is marked as UTF-8 and is not")
 }
 
 fn not_zip(reason: impl Into<String>) -> CatalogError {
     ArchiveProblem::NotZip(reason.into()).into()
 }
 
-/// Returns `Internal` for an error of the operating system, `BadArchive` for everything else.
-fn unreadable(error: ZipError) -> CatalogError {
-    match error {
-        ZipError::Io(error) if error.raw_os_error().is_some() => error.into(),
-        error => not_zip(error.to_string()),
-    }
+fn about(path: String, reason: &'static str) -> CatalogError {
+    ArchiveProblem::BadEntry { path, reason }.into()
 }

@@ -199,14 +199,21 @@ impl Wording for ApiError {
     }
 
     fn archive(problem: ArchiveProblem) -> Self {
+        let text = problem.to_string();
         match problem {
             ArchiveProblem::Missing => Self::invalid("multipartForm is empty"),
             ArchiveProblem::Incomplete(_) => Self::new(121_016, "failed to write temp file"),
             ArchiveProblem::NotZip(_) | ArchiveProblem::NotBase64 => {
                 Self::new(121_029, "zip: not a valid zip file")
             }
+            // The vendor's server accepts these: its text, and the reason.
+            ArchiveProblem::UnknownMethod { .. }
+            | ArchiveProblem::BadEntry { .. }
+            | ArchiveProblem::NoEntries => {
+                Self::new(121_029, format!("zip: not a valid zip file: {text}"))
+            }
             ArchiveProblem::UnsafePath { path, .. }
-            | ArchiveProblem::DuplicatePath(path)
+            | ArchiveProblem::DuplicatePath { path, .. }
             | ArchiveProblem::Encrypted(path) => {
                 Self::new(4128, format!("zip file path [{path}] is invalid"))
             }

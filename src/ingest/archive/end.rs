@@ -1,13 +1,12 @@
-//! Finds an archive's directory by its end record, more strictly than the library does.
+//! Finds an archive's directory by its end records.
 //!
-//! The library is lenient: it searches for a directory that is not where the record says, and
-//! allocates as much memory as the record claims. This module finds the directory first and passes
-//! its offset to the library, which then does not search. Must not know the entries.
+//! The end record must end the file, and a 64-bit one must agree with it: some readers use only
+//! one of them. Must not know the entries.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use super::not_zip;
-use crate::domain::CatalogError;
+use crate::domain::{ArchiveProblem, CatalogError};
 
 const END: usize = 22;
 const END_MARK: &[u8; 4] = b"PK\x05\x06";
@@ -30,6 +29,10 @@ pub(super) struct Directory {
     pub(super) end: u64,
     /// Bytes before the archive, which the archive's own offsets do not include.
     pub(super) prefix: u64,
+    /// First byte of the archive's comment, which ends the file.
+    pub(super) comment: u64,
+    /// Length of the file.
+    pub(super) file_len: u64,
 }
 
 impl Directory {
@@ -45,7 +48,8 @@ impl Directory {
 /// The directory must end where the end record begins. The record with its comment must end the
 /// file.
 ///
-/// Fails with `BadArchive(NotZip)`, and with `Internal` when reading fails.
+/// Fails with `BadArchive` (`NoEntries` for an empty archive, else `NotZip`), and with `Internal`
+/// when reading fails.
 pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogError> {
     let len = reader.seek(SeekFrom::End(0))?;
     let tail_len = len.min((END64 + LOCATOR + END + COMMENT_MAX) as u64) as usize;
@@ -55,13 +59,10 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogE
     reader.read_exact(&mut tail)?;
 
     let at = end_record(&tail).ok_or_else(|| not_zip("it has no end record"))?;
-    let record = Fields(&tail[at..]);
-    let narrow = [record.u16(10), record.u32(12), record.u32(16)];
-    let wide = at.checked_sub(LOCATOR).filter(|locator| {
-        let is_wide = narrow[0] == 0xFFFF || narrow[1..].contains(&0xFFFF_FFFF);
-        is_wide && tail[*locator..].starts_with(LOCATOR_MARK)
-    });
-    let (end, [entries, size, offset]) = match wide {
+    let narrow = Record::narrow(&tail[at..]);
+    // Some readers use the locator only where a field says so, others whenever it stands there.
+    let locator = at.checked_sub(LOCATOR).filter(|at| tail[*at..].starts_with(LOCATOR_MARK));
+    let (end, record) = match locator {
         None => (at, narrow),
         Some(locator) => {
             // The format allows extension data between the two records; no cloud uses it.
@@ -70,20 +71,102 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogE
                 .filter(|end| tail[*end..].starts_with(END64_MARK))
                 .filter(|end| Fields(&tail[*end..]).u64(4) == END64 as u64 - 12)
                 .ok_or_else(|| not_zip("its 64-bit end record is not in its place"))?;
-            let record = Fields(&tail[end..]);
-            (end, [record.u64(32), record.u64(40), record.u64(48)])
+            let wide = Record::wide(&tail[end..]);
+            if !narrow.agrees_with(&wide) {
+                return Err(not_zip("its two end records contradict each other"));
+            }
+            (end, wide)
         }
     };
+    record.check_disks()?;
     let end = tail_start + end as u64;
-    let start = end.checked_sub(size);
-    let prefix = start.and_then(|start| start.checked_sub(offset));
+    let start = end.checked_sub(record.size);
+    let prefix = start.and_then(|start| start.checked_sub(record.offset));
     let (Some(start), Some(prefix)) = (start, prefix) else {
         return Err(not_zip("its directory does not fit in front of its end record"));
     };
-    if entries == 0 && (prefix, start, size) != (0, 0, 0) {
-        return Err(not_zip("it declares no entries but has other content"));
+    if let Some(locator) = locator {
+        let locator = Fields(&tail[locator..]);
+        // Zero disks is what some packers write for one.
+        if locator.u32(4) != 0 || locator.u32(16) > 1 {
+            return Err(on_another_disk());
+        }
+        if locator.u64(8) != end - prefix {
+            return Err(not_zip("its 64-bit end record is not where the locator says"));
+        }
     }
-    Ok(Directory { entries, start, end, prefix })
+    if record.entries == 0 {
+        if (prefix, start, record.size) != (0, 0, 0) {
+            return Err(not_zip("it declares no entries but has other content"));
+        }
+        return Err(ArchiveProblem::NoEntries.into());
+    }
+    let comment = tail_start + (at + END) as u64;
+    Ok(Directory { entries: record.entries, start, end, prefix, comment, file_len: len })
+}
+
+/// What an end record says, of 32 or of 64 bits.
+#[derive(Clone, Copy)]
+struct Record {
+    disk: u64,
+    directory_disk: u64,
+    entries_on_disk: u64,
+    entries: u64,
+    size: u64,
+    offset: u64,
+}
+
+impl Record {
+    fn narrow(record: &[u8]) -> Self {
+        let record = Fields(record);
+        Self {
+            disk: record.u16(4),
+            directory_disk: record.u16(6),
+            entries_on_disk: record.u16(8),
+            entries: record.u16(10),
+            size: record.u32(12),
+            offset: record.u32(16),
+        }
+    }
+
+    fn wide(record: &[u8]) -> Self {
+        let record = Fields(record);
+        Self {
+            disk: record.u32(16),
+            directory_disk: record.u32(20),
+            entries_on_disk: record.u64(24),
+            entries: record.u64(32),
+            size: record.u64(40),
+            offset: record.u64(48),
+        }
+    }
+
+    /// Whether each field of this record has the value of the 64-bit one, or refers to it.
+    fn agrees_with(&self, wide: &Self) -> bool {
+        let short = [
+            (self.disk, wide.disk),
+            (self.directory_disk, wide.directory_disk),
+            (self.entries_on_disk, wide.entries_on_disk),
+            (self.entries, wide.entries),
+        ];
+        let long = [(self.size, wide.size), (self.offset, wide.offset)];
+        short.iter().all(|(narrow, wide)| *narrow == 0xFFFF || narrow == wide)
+            && long.iter().all(|(narrow, wide)| *narrow == 0xFFFF_FFFF || narrow == wide)
+    }
+
+    fn check_disks(&self) -> Result<(), CatalogError> {
+        if self.disk != 0 || self.directory_disk != 0 {
+            return Err(on_another_disk());
+        }
+        if self.entries_on_disk != self.entries {
+            return Err(not_zip("its end record has two counts of its entries"));
+        }
+        Ok(())
+    }
+}
+
+fn on_another_disk() -> CatalogError {
+    not_zip("a part of it is on another disk")
 }
 
 /// Returns the offset of the end record: the last mark, if its comment reaches exactly to the end.
@@ -98,22 +181,22 @@ fn end_record(tail: &[u8]) -> Option<usize> {
 }
 
 /// Reads little-endian numbers at fixed offsets of a record that is known to be long enough.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
     fn number<const N: usize>(&self, at: usize) -> u64 {
         self.0[at..at + N].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
-    fn u16(&self, at: usize) -> u64 {
+    pub(super) fn u16(&self, at: usize) -> u64 {
         self.number::<2>(at)
     }
 
-    fn u32(&self, at: usize) -> u64 {
+    pub(super) fn u32(&self, at: usize) -> u64 {
         self.number::<4>(at)
     }
 
-    fn u64(&self, at: usize) -> u64 {
+    pub(super) fn u64(&self, at: usize) -> u64 {
         self.number::<8>(at)
     }
 }
@@ -143,7 +226,8 @@ mod tests {
         let at = commented.len() - 2;
         commented[at..].copy_from_slice(&60_000_u16.to_le_bytes());
         commented.extend(vec![b'c'; 60_000]);
-        assert_eq!(found(&commented), Some(plain));
+        let file_len = commented.len() as u64;
+        assert_eq!(found(&commented), Some(Directory { file_len, ..plain }));
     }
 
     #[test]
@@ -164,9 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_archive_is_only_an_end_record() {
+    fn an_archive_without_entries_is_refused() {
         let empty = stored_zip(&[]);
-        assert_eq!(found(&empty).unwrap().entries, 0);
+        let refused = find(&mut Cursor::new(&empty)).unwrap_err();
+        assert!(matches!(refused, CatalogError::BadArchive(ArchiveProblem::NoEntries)));
         assert_eq!(found(&[b"something", &empty[..]].concat()), None);
     }
 }

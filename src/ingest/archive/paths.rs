@@ -1,247 +1,291 @@
 //! Rules for the names of an archive's entries, each alone and all together.
 //!
 //! Pure rules about text; must not know zip. Together they guarantee that unpacking the archive
-//! with any tool, in any order, writes only inside the target folder.
+//! with any tool, in any order, writes only inside the target folder: links may lead anywhere, so
+//! that nothing may be beneath one.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
 
 /// The longest path that Linux accepts.
 const PATH_MAX: usize = 4096;
 
-/// Checks one entry's name; the returned reason continues the text "entry …:".
-///
-/// `control` says whether the stored bytes contain a control character.
-pub(super) fn check(name: &str, control: bool) -> Result<(), &'static str> {
-    if name.len() > PATH_MAX {
-        return Err("is longer than 4096 bytes");
-    }
-    if name.contains('\0') {
-        return Err("holds a NUL");
-    }
-    if control || name.contains(char::is_control) {
-        return Err("holds a control character");
-    }
-    if name.contains('\\') {
-        return Err("holds a backslash");
-    }
-    if name.starts_with('/') {
-        return Err("is an absolute path");
-    }
-    if has_drive(name) {
-        return Err("begins with a drive letter");
-    }
-    if components(name).any(|component| component == "..") {
-        return Err("leads upwards with '..'");
-    }
-    // "./" alone is the target folder itself.
-    if components(name).next().is_none() && name != "./" {
-        return Err("has no name");
-    }
-    Ok(())
+/// The upper half of the old DOS code page, in which some readers take names without a mark.
+const CODE_PAGE: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫\
+                         ╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+
+/// Its characters, by their byte less 0x80.
+static UPPER_HALF: LazyLock<Vec<char>> = LazyLock::new(|| CODE_PAGE.chars().collect());
+
+/// The encoding of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// The archive says that it is UTF-8.
+    Utf8,
+    /// The archive says nothing, and the bytes are UTF-8.
+    Unmarked,
+    /// Another one: the packer's own code page.
+    Local,
 }
 
-/// Counts the components of a path: its folders and its name.
-pub(super) fn depth(name: &str) -> u64 {
-    components(name).count() as u64
+/// One reading of an entry's name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    bytes: &'a [u8],
+    encoding: Encoding,
 }
 
-/// Checks the target of the symbolic link `name`.
+impl<'a> Name<'a> {
+    /// Takes a name with or without the mark of UTF-8; `None` if the mark is wrong.
+    pub(super) fn new(bytes: &'a [u8], is_marked: bool) -> Option<Self> {
+        let encoding = match (is_marked, std::str::from_utf8(bytes).is_ok()) {
+            (true, false) => return None,
+            (true, true) => Encoding::Utf8,
+            (false, true) => Encoding::Unmarked,
+            (false, false) => Encoding::Local,
+        };
+        Some(Self { bytes, encoding })
+    }
+
+    /// Checks the name alone; the returned reason continues the text "entry …:".
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let bytes = self.bytes;
+        if bytes.len() > PATH_MAX {
+            return Err("is longer than 4096 bytes");
+        }
+        if bytes.contains(&0) {
+            return Err("holds a NUL");
+        }
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if bytes.iter().any(u8::is_ascii_control) || text.contains(char::is_control) {
+            return Err("holds a control character");
+        }
+        if matches!(bytes.first(), Some(b'/' | b'\\')) {
+            return Err("is an absolute path");
+        }
+        if self.has_drive() {
+            return Err("begins with a drive letter");
+        }
+        // Some readers take every backslash for a separator, also half of a character.
+        let mut apart = bytes.split(|byte| is_separator(*byte));
+        if apart.any(|component| component == b"..") {
+            return Err("leads upwards with '..'");
+        }
+        // "./" alone is the target folder itself.
+        if self.components().next().is_none() && bytes != b"./" {
+            return Err("has no name");
+        }
+        Ok(())
+    }
+
+    /// Counts the components of the path: its folders and its name.
+    pub(super) fn depth(&self) -> u64 {
+        self.components().count() as u64
+    }
+
+    /// Whether the name is that of a folder.
+    pub(super) fn is_folder(&self) -> bool {
+        self.bytes.ends_with(b"/") || self.ends_with_backslash()
+    }
+
+    /// Whether the name ends with a backslash, which only some readers take for a folder's.
+    fn ends_with_backslash(&self) -> bool {
+        let mut rest = self.bytes;
+        while let Some(after) = rest.get(component_len(rest, self.encoding)..) {
+            match after {
+                [] => return false,
+                [separator] => return *separator == b'\\',
+                [_, next @ ..] => rest = next,
+            }
+        }
+        false
+    }
+
+    fn has_drive(&self) -> bool {
+        let first = self.components().next().unwrap_or_default();
+        first.len() >= 2 && first[0].is_ascii_alphabetic() && first[1] == b':'
+    }
+
+    /// Returns the components; "a//b", "./a/b", "a/b/" and "a\b" are all the path "a/b".
+    fn components(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (mut rest, encoding) = (self.bytes, self.encoding);
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let (component, after) = rest.split_at(component_len(rest, encoding));
+                rest = after.get(1..).unwrap_or_default();
+                if !matches!(component, b"" | b".") {
+                    return Some(component);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Returns the length of the first component, up to a separator.
 ///
-/// A target may begin with as many `..` as the link has folders. A `..` after another component is
-/// refused: that component may be a link itself, so the text does not show where the path leads.
-pub(super) fn check_target(name: &str, target: &[u8]) -> Result<(), &'static str> {
-    let Ok(target) = std::str::from_utf8(target) else {
-        return Err("is a link whose target is not UTF-8");
-    };
-    if target.is_empty() || target.contains(char::is_control) || target.contains('\\') {
-        return Err("is a link whose target is not a portable path");
+/// In Shift-JIS, Big5 and GBK the second byte of a character can be that of a backslash.
+fn component_len(path: &[u8], encoding: Encoding) -> usize {
+    let mut at = 0;
+    while let Some(byte) = path.get(at).filter(|byte| !is_separator(**byte)) {
+        let is_pair = encoding == Encoding::Local
+            && matches!(byte, 0x81..=0xFE)
+            && matches!(path.get(at + 1), Some(0x40..=0x7E | 0x80..=0xFE));
+        at += if is_pair { 2 } else { 1 };
     }
-    if target.starts_with('/') || has_drive(target) {
-        return Err("is a link to an absolute path");
+    at
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'/' | b'\\')
+}
+
+/// Checks the target of a symbolic link: it may lead anywhere, since nothing may be beneath a link.
+pub(super) fn check_target(target: &[u8]) -> Result<(), &'static str> {
+    if target.is_empty() {
+        return Err("is a link without a target");
     }
-    let folders = components(name).count().saturating_sub(1);
-    let upwards = components(target).take_while(|component| *component == "..").count();
-    if upwards > folders {
-        return Err("is a link that leaves the archive");
-    }
-    if components(target).skip(upwards).any(|component| component == "..") {
-        return Err("is a link with '..' inside its target");
+    if target.contains(&0) {
+        return Err("is a link with a NUL in its target");
     }
     Ok(())
 }
 
 /// The kind of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
     /// Other paths may be beneath it.
     Folder,
-    /// A file or a link: no path may be beneath it.
-    Leaf,
+    /// No path may be beneath it.
+    File,
+    /// No path may be beneath it.
+    Link,
 }
 
-/// The paths of one archive, as keyed hashes: 30,000 long names would not fit a small machine.
+/// What an entry's path stands for; a path may be there twice with the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Meaning {
+    pub(super) kind: Kind,
+    pub(super) size: u64,
+    pub(super) crc: u32,
+}
+
+/// The paths of one archive, as keyed hashes: a million long names would not fit a small machine.
 ///
-/// The key is random and secret, so a client cannot construct a collision. By chance, two of 30,000
-/// paths collide once in 40 billion archives.
+/// The key is random and secret, so a client cannot construct a collision. By chance, two of
+/// 250,000 paths collide once in 500 million archives.
 pub(super) struct Paths {
     seed: RandomState,
-    known: HashMap<u64, Known>,
+    known: Vec<Known>,
+}
+
+/// Bits of [`Known::meaning`]: other paths may be beneath it; the path is not compared with others.
+const IS_FOLDER: u64 = 1;
+const IS_ALIAS: u64 = 1 << 63;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    path: u64,
+    /// A hash of the meaning, and the two bits.
+    meaning: u64,
+    /// Position of the entry, counted from 1.
+    number: u64,
 }
 
 impl Paths {
     pub(super) fn new(seed: RandomState, expected: usize) -> Self {
-        Self { seed, known: HashMap::with_capacity(expected) }
+        Self { seed, known: Vec::with_capacity(expected) }
     }
 
-    /// Inserts a path; returns `false` if it is present already, as a folder or as a file.
-    pub(super) fn insert(&mut self, name: &str, what: Known) -> bool {
-        let mut hasher = self.seed.build_hasher();
-        components(name).for_each(|component| write(&mut hasher, component));
-        match self.known.entry(hasher.finish()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(free) => {
-                free.insert(what);
-                true
-            }
+    /// Adds the name of entry `number`.
+    pub(super) fn add(&mut self, name: &Name<'_>, meaning: Meaning, number: u64) {
+        let hash = match meaning.kind {
+            // Readers ignore what a folder contains.
+            Kind::Folder => IS_FOLDER,
+            Kind::File | Kind::Link => self.seed.hash_one(meaning) & !IS_FOLDER & !IS_ALIAS,
+        };
+        self.push(name, hash, number);
+    }
+
+    /// Adds a name of entry `number` for readers that do not know its Unicode name. Several entries
+    /// may have it: packers put the same character for all that their code page does not have.
+    pub(super) fn add_alias(&mut self, name: &Name<'_>, kind: Kind, number: u64) {
+        let hash = if kind == Kind::Folder { IS_FOLDER } else { 0 };
+        self.push(name, hash | IS_ALIAS, number);
+    }
+
+    fn push(&mut self, name: &Name<'_>, meaning: u64, number: u64) {
+        for in_code_page in spellings(name) {
+            let mut hasher = self.seed.build_hasher();
+            name.components().for_each(|part| write(&mut hasher, part, in_code_page));
+            self.known.push(Known { path: hasher.finish(), meaning, number });
         }
     }
 
-    /// Whether a parent of this path is a file or a link in the archive.
-    pub(super) fn is_beneath_leaf(&self, name: &str) -> bool {
-        let mut hasher = self.seed.build_hasher();
-        let mut above = components(name).peekable();
-        while let Some(component) = above.next() {
-            write(&mut hasher, component);
-            let is_above = above.peek().is_some();
-            if is_above && self.known.get(&hasher.finish()) == Some(&Known::Leaf) {
-                return true;
-            }
+    /// Ends the additions; fails with the positions of two entries that have the same path and
+    /// different meanings.
+    pub(super) fn seal(&mut self) -> Result<(), (u64, u64)> {
+        self.known.sort_unstable();
+        let pairs = self.known.windows(2);
+        let conflicts = pairs.filter(|pair| {
+            let [one, other] = [pair[0], pair[1]];
+            // Aliases are the last ones of their path.
+            one.path == other.path && one.meaning != other.meaning && other.meaning & IS_ALIAS == 0
+        });
+        let numbers = conflicts.map(|pair| (pair[0].number, pair[1].number));
+        let ordered = numbers.map(|(one, other)| (one.min(other), one.max(other)));
+        if let Some(positions) = ordered.min_by_key(|(first, second)| (*second, *first)) {
+            return Err(positions);
         }
-        false
+        self.known.dedup_by_key(|known| (known.path, known.meaning));
+        Ok(())
+    }
+
+    /// Whether a parent of this path is a file or a link in the archive; for sealed paths.
+    pub(super) fn is_beneath_leaf(&self, name: &Name<'_>) -> bool {
+        spellings(name).any(|in_code_page| {
+            let mut hasher = self.seed.build_hasher();
+            let mut above = name.components().peekable();
+            while let Some(component) = above.next() {
+                write(&mut hasher, component, in_code_page);
+                if above.peek().is_some() && self.is_leaf(hasher.finish()) {
+                    return true;
+                }
+            }
+            false
+        })
+    }
+
+    fn is_leaf(&self, path: u64) -> bool {
+        let at = self.known.partition_point(|known| known.path < path);
+        self.known[at..]
+            .iter()
+            .take_while(|known| known.path == path)
+            .any(|known| known.meaning & IS_FOLDER == 0)
     }
 }
 
-fn write(hasher: &mut impl Hasher, component: &str) {
-    hasher.write(component.as_bytes());
+/// Returns how readers may spell a name: by its bytes and, without a mark, in the DOS code page.
+fn spellings(name: &Name<'_>) -> impl Iterator<Item = bool> + use<> {
+    let is_ambiguous = name.encoding != Encoding::Utf8 && !name.bytes.is_ascii();
+    [false, true].into_iter().take(if is_ambiguous { 2 } else { 1 })
+}
+
+fn write(hasher: &mut impl Hasher, component: &[u8], in_code_page: bool) {
+    let spelled = if in_code_page { in_code_page_of(component) } else { Cow::Borrowed(component) };
+    hasher.write(&spelled);
     hasher.write_u8(b'/');
 }
 
-/// Returns a path's components; "a//b", "./a/b" and "a/b/" are all the path "a/b".
-fn components(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|component| !matches!(*component, "" | "."))
-}
-
-fn has_drive(path: &str) -> bool {
-    let first = components(path).next().unwrap_or_default().as_bytes();
-    first.len() >= 2 && first[0].is_ascii_alphabetic() && first[1] == b':'
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_pass() {
-        for name in [
-            "a",
-            "a/b/c.py",
-            "a/b/",
-            "./",
-            "./a",
-            "a//b",
-            ".hidden",
-            "..a",
-            "a..",
-            "...",
-            "a b",
-            "naïve/日本.txt",
-            "ab:c",
-            "1:2",
-            "-rf",
-            "~/x",
-            "A",
-        ] {
-            assert_eq!(check(name, false), Ok(()), "{name}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_refused() {
-        for (name, word) in [
-            ("", "no name"),
-            (".", "no name"),
-            ("././", "no name"),
-            ("/", "absolute"),
-            ("/etc/passwd", "absolute"),
-            ("//server/share", "absolute"),
-            ("..", "upwards"),
-            ("../a", "upwards"),
-            ("a/../../b", "upwards"),
-            ("a/..", "upwards"),
-            ("..\\a", "backslash"),
-            ("a\\b", "backslash"),
-            ("\\\\server\\x", "backslash"),
-            ("C:/x", "drive"),
-            ("c:x", "drive"),
-            ("./C:/x", "drive"),
-            ("a\0.py", "NUL"),
-            ("a\nb", "control"),
-            ("a\u{1b}[2J", "control"),
-            ("a\u{85}", "control"),
-            ("a\u{7f}", "control"),
-        ] {
-            let reason = check(name, false).expect_err(name);
-            assert!(reason.contains(word), "{name:?} {reason}");
-        }
-        assert!(check(&"a/".repeat(2049), false).is_err());
-        assert!(check("x", true).is_err());
-    }
-
-    #[test]
-    fn links_stay_inside() {
-        for (name, target) in [
-            ("lib.so", "lib.so.1"),
-            ("a/b/link", "../../c"),
-            ("a/link", "../a/x"),
-            ("l", "."),
-            ("node_modules/.bin/tsc", "../typescript/bin/tsc"),
-            ("./a/l", "./../b"),
-            ("l", "..a"),
-        ] {
-            assert_eq!(check_target(name, target.as_bytes()), Ok(()), "{name} -> {target}");
-        }
-        for (name, target) in [
-            ("l", ".."),
-            ("l", "../x"),
-            ("a/l", "../../x"),
-            ("l", "/etc"),
-            ("l", "C:/x"),
-            ("l", ""),
-            ("l", "a/../.."),
-            ("a/l", "b/../c"),
-            ("l", "..\\x"),
-            ("l", "a\0"),
-            ("./l", ".././x"),
-            ("a/../l", "../../.."),
-        ] {
-            assert!(check_target(name, target.as_bytes()).is_err(), "{name} -> {target}");
-        }
-        assert!(check_target("l", &[0xFF]).is_err());
-    }
-
-    #[test]
-    fn two_spellings_of_one_path_are_duplicates() {
-        let mut paths = Paths::new(RandomState::new(), 0);
-        assert!(paths.insert("a/b", Known::Leaf));
-        for again in ["a/b", "a/b/", "./a//b", "a/./b"] {
-            assert!(!paths.insert(again, Known::Folder), "{again}");
-        }
-        for other in ["a", "ab", "A/b", "a/b/c", "b"] {
-            assert!(paths.insert(other, Known::Folder), "{other}");
-        }
-        assert!(paths.is_beneath_leaf("a/b/c") && paths.is_beneath_leaf("./a/b/c/d/"));
-        assert!(!paths.is_beneath_leaf("a/b") && !paths.is_beneath_leaf("a/c"));
-    }
+/// Returns a component's UTF-8 where its bytes are characters of the code page.
+fn in_code_page_of(component: &[u8]) -> Cow<'_, [u8]> {
+    let text: String = component
+        .iter()
+        .map(|byte| match byte.checked_sub(0x80) {
+            Some(at) => UPPER_HALF[usize::from(at)],
+            None => char::from(*byte),
+        })
+        .collect();
+    Cow::Owned(text.into_bytes())
 }

@@ -5,8 +5,14 @@ use std::io::{Cursor, Write};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
+use super::samples::{Ending, Forged, deflated, forge, forge_all, forge_as, forged, link};
 use super::*;
 use crate::ingest::samples::{Dice, VECTORS, noise, stored_zip};
+
+mod contents;
+mod headers;
+mod hidden;
+mod names;
 
 fn judge(zip: &[u8]) -> Result<Inspection, String> {
     judge_within(zip, &ArtifactLimits::default())
@@ -21,88 +27,8 @@ fn assert_refused(zip: &[u8], word: &str) {
     assert!(refused.contains("BadArchive") && refused.contains(word), "{refused}, not {word}");
 }
 
-/// One stored entry with every field as it is written, correct or not.
-#[derive(Clone)]
-struct Forged {
-    name: Vec<u8>,
-    data: Vec<u8>,
-    flags: u16,
-    mode: u32,
-    method: u16,
-    /// Unpacked size as declared.
-    size: u32,
-    /// Packed size as declared.
-    packed: u32,
-    /// Name in the local header, which precedes the data.
-    local_name: Option<Vec<u8>>,
-    /// Offset of the entry according to the directory.
-    start: Option<u32>,
-}
-
-fn forged(name: impl AsRef<[u8]>, data: &[u8]) -> Forged {
-    Forged {
-        name: name.as_ref().to_vec(),
-        data: data.to_vec(),
-        flags: 0,
-        mode: 0o100_644,
-        method: 0,
-        size: data.len() as u32,
-        packed: data.len() as u32,
-        local_name: None,
-        start: None,
-    }
-}
-
-fn link(name: &str, target: &[u8]) -> Forged {
-    Forged { mode: 0o120_777, ..forged(name, target) }
-}
-
-/// Writes the entries, their directory, and an end record that declares `count`.
-fn forge(entries: &[Forged], count: u16) -> Vec<u8> {
-    let (mut zip, mut directory) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let common = |name: &[u8]| {
-            let mut header = Vec::new();
-            for field in [20, entry.flags, entry.method, 0, 0x21] {
-                header.extend(u16::to_le_bytes(field));
-            }
-            for field in [crc32(&entry.data), entry.packed, entry.size] {
-                header.extend(u32::to_le_bytes(field));
-            }
-            header.extend((name.len() as u16).to_le_bytes());
-            header.extend([0, 0]);
-            header
-        };
-        let start = entry.start.unwrap_or(zip.len() as u32);
-        let local_name = entry.local_name.as_ref().unwrap_or(&entry.name);
-        zip.extend(b"PK\x03\x04");
-        zip.extend(common(local_name));
-        zip.extend(local_name);
-        zip.extend(&entry.data);
-        directory.extend(b"PK\x01\x02\x14\x03");
-        directory.extend(common(&entry.name));
-        directory.extend([0; 6]);
-        directory.extend((entry.mode << 16).to_le_bytes());
-        directory.extend(start.to_le_bytes());
-        directory.extend(&entry.name);
-    }
-    let start = zip.len() as u32;
-    zip.extend(&directory);
-    zip.extend(b"PK\x05\x06\0\0\0\0");
-    zip.extend(count.to_le_bytes());
-    zip.extend(count.to_le_bytes());
-    zip.extend((directory.len() as u32).to_le_bytes());
-    zip.extend(start.to_le_bytes());
-    zip.extend([0, 0]);
-    zip
-}
-
-fn forge_all(entries: &[Forged]) -> Vec<u8> {
-    forge(entries, entries.len() as u16)
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
+fn assert_kept(zip: &[u8], what: &str) {
+    judge(zip).unwrap_or_else(|refusal| panic!("{what}: {refusal}"));
 }
 
 #[test]
@@ -131,7 +57,7 @@ fn a_full_tree_passes() {
     let mut jar = b"#!/usr/bin/java -jar\n".to_vec();
     jar.extend(&zip);
     assert_eq!(judge(&jar).unwrap(), inspection);
-    assert_eq!(judge(&stored_zip(&[])).unwrap(), Inspection { entries: 0, unpacked: 0 });
+    assert_refused(&stored_zip(&[]), "NoEntries");
     assert_eq!(judge(&forge_all(&[forged("a", b"1"), forged("A", b"22")])).unwrap().unpacked, 3);
 }
 
@@ -145,70 +71,6 @@ fn a_stream_written_without_seeking_passes() {
     }
     let zip = writer.finish().unwrap().into_inner();
     assert_eq!(judge(&zip).unwrap(), Inspection { entries: 2, unpacked: 2000 });
-}
-
-#[test]
-fn unsafe_names() {
-    for (name, word) in [
-        ("/etc/passwd", "absolute"),
-        ("../x", "upwards"),
-        ("a/../../x", "upwards"),
-        ("..\\x", "backslash"),
-        ("C:\\x", "backslash"),
-        ("C:/x", "drive"),
-        ("a\0b", "NUL"),
-        ("a\x1bb", "control"),
-        ("", "no name"),
-    ] {
-        assert_refused(&forge_all(&[forged("ok", b""), forged(name, b"1")]), word);
-    }
-    // Not UTF-8, so the name is read in the old DOS code page, where this byte is a letter.
-    assert!(judge(&forge_all(&[forged(b"\x81.txt", b"")])).is_ok());
-    assert_refused(&forge_all(&[forged(b"\x81/../../x", b"")]), "upwards");
-}
-
-#[test]
-fn duplicate_and_nested_names() {
-    for pair in [["a", "a"], ["a", "a/"], ["d/", "d/"], ["a/b", "./a//b"]] {
-        assert_refused(&forge_all(&pair.map(|name| forged(name, b""))), "DuplicatePath");
-    }
-    for pair in [["a", "a/b"], ["a/b", "a"]] {
-        assert_refused(&forge_all(&pair.map(|name| forged(name, b""))), "beneath");
-    }
-    assert_refused(&forge_all(&[forged("l/x", b""), link("l", b".")]), "beneath");
-}
-
-#[test]
-fn links() {
-    for (name, target) in [("a/l", "../b"), ("l", "a/b/c"), ("a/b/l", "../../x")] {
-        assert!(judge(&forge_all(&[link(name, target.as_bytes())])).is_ok(), "{name} {target}");
-    }
-    for target in ["..", "../x", "/etc/passwd", "a/../..", "..\\x", "", "a\0"] {
-        assert_refused(&forge_all(&[link("l", target.as_bytes())]), "is a link");
-    }
-    assert_refused(&forge_all(&[link("l", &[b'a'; 4097])]), "longer than 4096");
-    // The system byte says DOS, but some tools use the Unix mode regardless.
-    let mut zip = forge_all(&[link("l", b"/etc")]);
-    let made_by = zip.len() - 22 - 46 - 1 + 5;
-    zip[made_by] = 0;
-    assert_refused(&zip, "is a link");
-    // A target that declares 4 bytes and unpacks to more is read only up to the bound.
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let deflated = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    writer.add_symlink("l", "a".repeat(200_000), deflated).unwrap();
-    let mut bomb = writer.finish().unwrap().into_inner();
-    let central = bomb.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
-    bomb[central + 24..central + 28].copy_from_slice(&4_u32.to_le_bytes());
-    bomb[22..26].copy_from_slice(&4_u32.to_le_bytes());
-    assert!(judge(&bomb).is_err());
-}
-
-#[test]
-fn encrypted_entries() {
-    for flags in [1, 1 << 6 | 1, 1 << 13] {
-        let entry = Forged { flags, ..forged("secret", b"1") };
-        assert_refused(&forge_all(&[forged("a", b""), entry]), "Encrypted(\"secret\")");
-    }
 }
 
 #[test]
@@ -244,30 +106,9 @@ fn a_declared_count_allocates_nothing() {
     zip.extend(b"PK\x05\x06\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0");
     assert_eq!(zip.len(), 98);
     let refused = judge(&zip).unwrap_err();
-    assert!(refused.contains("what: Entries, limit: 30000, actual: 4294967295"), "{refused}");
+    assert!(refused.contains("what: Entries, limit: 250000, actual: 4294967295"), "{refused}");
     let unlimited = ArtifactLimits { entries: u64::MAX, ..ArtifactLimits::default() };
     assert!(judge_within(&zip, &unlimited).unwrap_err().contains("NotZip"));
-}
-
-#[test]
-fn a_count_that_lies() {
-    let files = ["a", "b", "c"].map(|name| forged(name, b"1"));
-    assert!(judge(&forge(&files, 3)).is_ok());
-    for count in [0, 1, 2, 4, 100] {
-        assert_refused(&forge(&files, count), "NotZip");
-    }
-}
-
-#[test]
-fn headers_that_lie() {
-    let hidden = Forged { local_name: Some(b"../x".to_vec()), ..forged("good", b"1") };
-    assert_refused(&forge_all(&[hidden]), "NotZip");
-    let longer = Forged { size: 100, ..forged("a", b"1") };
-    assert_refused(&forge_all(&[longer]), "lies about its size");
-    let beyond = Forged { size: 500, packed: 500, ..forged("a", b"1") };
-    assert_refused(&forge_all(&[beyond]), "overlap");
-    let outside = Forged { start: Some(1 << 30), ..forged("a", b"1") };
-    assert_refused(&forge_all(&[outside]), "NotZip");
 }
 
 #[test]
@@ -289,34 +130,6 @@ fn an_offset_that_no_file_has() {
         let refused = format!("{refused:?}");
         assert!(refused.contains("behind the directory"), "{offset}: {refused}");
     }
-}
-
-#[test]
-fn entries_that_overlap() {
-    // Two names for one entry.
-    let shared = Forged { start: Some(0), ..forged("a", b"1") };
-    let twin = Forged { local_name: Some(b"a".to_vec()), ..shared.clone() };
-    assert_refused(&forge_all(&[shared, Forged { name: b"b".to_vec(), ..twin }]), "NotZip");
-    // The first entry's data covers the second entry's header and data.
-    let inner = forged("b", &noise(100));
-    let quoted = Forged { size: 131, packed: 131, ..forged("a", b"") };
-    assert_refused(&forge_all(&[quoted, inner]), "overlap");
-}
-
-#[test]
-fn two_end_records() {
-    let outer = forge_all(&[forged("good", b"1")]);
-    let inner = forge_all(&[forged("evil", b"2")]);
-    let mut zip = outer.clone();
-    let at = zip.len() - 2;
-    zip[at..].copy_from_slice(&(inner.len() as u16).to_le_bytes());
-    zip.extend(&inner);
-    // The inner archive ends the file, and the outer one is its prefix: all readers agree.
-    assert_eq!(judge(&zip).unwrap().entries, 1);
-    zip.extend(b"\n");
-    assert_refused(&zip, "NotZip");
-    zip[at..at + 2].copy_from_slice(&(inner.len() as u16 + 1).to_le_bytes());
-    assert_refused(&zip, "NotZip");
 }
 
 #[test]

@@ -128,8 +128,11 @@ impl Wording for StoreError {
             | ArchiveProblem::NotBase64
             | ArchiveProblem::NotZip(_)
             | ArchiveProblem::UnsafePath { .. }
-            | ArchiveProblem::DuplicatePath(_)
-            | ArchiveProblem::Encrypted(_) => Self::invalid(text),
+            | ArchiveProblem::DuplicatePath { .. }
+            | ArchiveProblem::Encrypted(_)
+            | ArchiveProblem::UnknownMethod { .. }
+            | ArchiveProblem::BadEntry { .. }
+            | ArchiveProblem::NoEntries => Self::invalid(text),
         }
     }
 

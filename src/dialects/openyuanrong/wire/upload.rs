@@ -66,7 +66,12 @@ impl UploadHead {
 /// operator's where they are lower.
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
     let limits = app.upload_limits(ZIP_MAX);
-    ArtifactLimits { unpacked: limits.unpacked.min(600 << 20), depth: 20, ..limits }
+    ArtifactLimits {
+        unpacked: limits.unpacked.min(600 << 20),
+        entries: limits.entries.min(30_000),
+        depth: 20,
+        ..limits
+    }
 }
 
 /// Returns the value of a `key=value` part.
