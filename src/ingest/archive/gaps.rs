@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Seek};
 
+use super::content::{DEFLATED, STORED};
 use super::end::{Directory, Fields};
 use super::local::{FIXED, MARK};
 use super::not_zip;
@@ -20,7 +21,7 @@ pub(super) struct Span {
     pub(super) number: u64,
 }
 
-/// Checks that no entries overlap, and that no complete local header is between them.
+/// Checks that no entries overlap, and that no local header is between them.
 ///
 /// Bytes in front of the archive may be anything that does not begin with a local header, because
 /// readers of a stream give up there: executables carry archives of their own.
@@ -41,8 +42,8 @@ pub(super) fn check<R: Read + Seek>(
     }
     let first = spans.first().map_or(directory.start, |first| first.start);
     let prefix = if directory.prefix > 0 { directory.prefix } else { first };
-    let at_start = window.bytes(reader, 0, FIXED)?;
-    if is_header(at_start, prefix) {
+    let at_start = window.bytes(reader, 0, FIXED + usize::from(u16::MAX))?;
+    if prefix > 0 && (is_header(at_start, prefix) || is_straddling(at_start)) {
         return Err(hidden(0));
     }
     let mut from = prefix;
@@ -63,30 +64,41 @@ fn hidden(at: u64) -> CatalogError {
     not_zip(format!("an entry at byte {at} is not in the directory"))
 }
 
-/// Whether bytes in memory contain a complete local header.
-pub(super) fn has_header(bytes: &[u8]) -> bool {
-    memchr::memmem::find_iter(bytes, MARK)
-        .any(|at| is_header(&bytes[at..], (bytes.len() - at) as u64))
+/// Whether the comment of an entry contains a local header.
+pub(super) fn has_header(comment: &[u8]) -> bool {
+    memchr::memmem::find_iter(comment, MARK)
+        .any(|at| is_header(&comment[at..], (comment.len() - at) as u64))
 }
 
-/// Whether a complete local header begins here; `room` is the number of bytes in this gap.
-///
-/// A complete header has its fixed part and a name in the gap.
+/// Whether a local header with its name, or a part of it, begins here; `room` is the number of
+/// bytes from here to the end of the gap.
 fn is_header(bytes: &[u8], room: u64) -> bool {
-    if !bytes.starts_with(MARK) || bytes.len() < FIXED {
+    let is_fixed = bytes.starts_with(MARK) && bytes.len() >= FIXED;
+    is_fixed && room > FIXED as u64 && Fields(bytes).u16(26) > 0
+}
+
+/// Whether a local header begins here whose end and name are the bytes behind the gap.
+///
+/// The next header in the place of a name is usually no path that any reader unpacks.
+fn is_straddling(bytes: &[u8]) -> bool {
+    let is_fixed = bytes.starts_with(MARK) && bytes.len() >= FIXED;
+    if !is_fixed || !matches!(Fields(bytes).u16(8) as u16, STORED | DEFLATED) {
         return false;
     }
-    let name = Fields(bytes).u16(26);
-    name > 0 && FIXED as u64 + name <= room
+    let name = bytes[FIXED..].iter().take(Fields(bytes).u16(26) as usize);
+    name.take_while(|byte| **byte != 0).any(|byte| matches!(byte, b'/' | b'\\'))
 }
 
-/// Returns the position of the first complete local header in a part of the file.
+/// Returns the position of the first local header that begins in a part of the file.
 fn find_header<R: Read + Seek>(
     reader: &mut R,
     window: &mut Window,
     from: u64,
     to: u64,
 ) -> io::Result<Option<u64>> {
+    if from >= to {
+        return Ok(None);
+    }
     let mut at = from;
     while to.saturating_sub(at) > FIXED as u64 {
         let len = (to - at).min((PIECE + FIXED) as u64) as usize;
@@ -98,6 +110,17 @@ fn find_header<R: Read + Seek>(
             return Ok(Some(at + found as u64));
         }
         at += PIECE as u64;
+    }
+    let last = from.max(to.saturating_sub(FIXED as u64));
+    let mut rest = window.bytes(reader, last, to.saturating_sub(last) as usize)?;
+    let mut at = last;
+    while let Some(found) = memchr::memmem::find(rest, MARK) {
+        at += found as u64;
+        if is_straddling(window.bytes(reader, at, FIXED + usize::from(u16::MAX))?) {
+            return Ok(Some(at));
+        }
+        at += MARK.len() as u64;
+        rest = window.bytes(reader, at, to.saturating_sub(at) as usize)?;
     }
     Ok(None)
 }

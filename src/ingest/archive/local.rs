@@ -5,10 +5,10 @@
 
 use std::io::{Read, Seek};
 
+use super::about;
 use super::central::{self, Central, DESCRIBED, ENCRYPTED, PATCH, UTF8};
 use super::end::{Directory, Fields};
 use super::window::Window;
-use super::{about, not_utf8};
 use crate::domain::{ArchiveProblem, CatalogError};
 
 /// Length of the fixed part of a local header.
@@ -63,8 +63,8 @@ pub(super) fn read<R: Read + Seek>(
     if flags & PATCH != 0 || method != entry.method {
         return Err(wrong("has another method in its local header"));
     }
-    if flags & UTF8 != 0 && std::str::from_utf8(entry.name).is_err() {
-        return Err(not_utf8(entry));
+    if (flags ^ entry.flags) & UTF8 != 0 && !entry.name.is_ascii() {
+        return Err(wrong("has its name in another encoding in its local header"));
     }
     let data = entry.start + FIXED as u64 + name_len + extra_len;
     let data_end = data.saturating_add(entry.packed);

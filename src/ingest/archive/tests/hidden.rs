@@ -1,13 +1,14 @@
 //! Entries that the directory does not name, and bytes that belong to no entry.
 
 use super::*;
+use crate::ingest::archive::samples::field;
 
 #[test]
 fn hidden_entries_are_refused_wherever_they_are() {
     let (a, b) = (forged("a", b"1"), forged("b", &noise(200_000)));
     let hidden = deflated("../evil", b"1").local_part();
     let behind_noise = [&noise(100_000)[..], &hidden].concat();
-    for gap in [hidden.clone(), [&b"xy"[..], &hidden].concat(), behind_noise, hidden[..38].to_vec()]
+    for gap in [hidden.clone(), [&b"xy"[..], &hidden].concat(), behind_noise, hidden[..35].to_vec()]
     {
         let with_gap = Forged { gap: gap.clone(), ..b.clone() };
         assert_refused(&forge_all(&[a.clone(), with_gap]), "is not in the directory");
@@ -27,6 +28,20 @@ fn hidden_entries_are_refused_wherever_they_are() {
     assert_refused(&zip_before_zip, "is not in the directory");
     let behind_prefix = [b"#!/bin/sh\n", &forge_all(&[Forged { gap: hidden, ..a }])[..]].concat();
     assert_refused(&behind_prefix, "is not in the directory");
+}
+
+#[test]
+fn a_header_that_goes_on_behind_its_gap_is_refused() {
+    // The four bytes in the gap make one header of themselves and the next one: its "version
+    // needed" is their method, its size the length of their name, which its extra part ends.
+    let path = [&[b'x'; 300][..], b"/../../../evil"].concat();
+    let (local_extra, gap) = (field(0x4141, &path), b"PK\x03\x04".to_vec());
+    let next = Forged { needs: 8, local_extra, gap, ..forged("b".repeat(257), &[b'1'; 600]) };
+    let zip = |next: Forged| forge_all(&[forged("a", b"1"), next]);
+    assert_refused(&zip(next.clone()), "is not in the directory");
+    assert_kept(&zip(Forged { needs: 20, ..next.clone() }), "an unknown method");
+    // The length of this name has a NUL, which ends the other name for most readers.
+    assert_kept(&zip(Forged { name: b"b".to_vec(), ..next }), "a NUL");
 }
 
 #[test]

@@ -35,12 +35,12 @@ fn the_mark_of_utf8_must_be_right() {
     assert_kept(&forge_all(&[marked("日本.txt".as_bytes())]), "UTF-8");
     for name in [&b"\x93\xFA.txt"[..], b"\xC0\xAE\xC0\xAE/x", b"\xED\xA0\x80"] {
         assert_refused(&forge_all(&[marked(name)]), "is marked as UTF-8");
-        let local = Forged { local_flags: Some(1 << 11), ..forged(name, b"1") };
-        assert_refused(&forge_all(&[local]), "is marked as UTF-8");
     }
-    // One of the two marks is enough for a name that is UTF-8.
-    let one = Forged { local_flags: Some(0), ..marked("é".as_bytes()) };
-    assert_kept(&forge_all(&[one]), "one mark");
+    for (flags, local_flags) in [(0, Some(1 << 11)), (1 << 11, Some(0))] {
+        let one = |name: &str| Forged { flags, local_flags, ..forged(name, b"1") };
+        assert_refused(&forge_all(&[one("é")]), "another encoding");
+        assert_kept(&forge_all(&[one("e")]), "a name that is the same in both");
+    }
 }
 
 #[test]
