@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod access;
+mod archives;
 mod audit;
 mod auth_tencent;
 mod bounds;
