@@ -350,7 +350,7 @@ mod tests {
             line.push(flag(key));
             match key {
                 "allow_anonymous" => {}
-                "auth" => line.push("on".to_owned()),
+                "auth" | "check_content" => line.push("on".to_owned()),
                 "dialects" => line.push("native,ctyun".to_owned()),
                 "log_format" => line.push("json".to_owned()),
                 _ => line.push(format!("the {key}")),

@@ -99,7 +99,7 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
-        ("check_content", ["on", "off", "on"]),
+        ("check_content", ["off", "on", "off"]),
         ("ctyun_skew", ["1m", "2m", "3m"]),
         ("data", ["/a", "/b", "/c"]),
         ("dialects", ["sky", "fog", "native"]),

@@ -42,7 +42,7 @@ const ALLOWED: &[(&str, &str)] = &[
     // At most 1,000, and expired ones that are not deleted yet.
     ("SELECT count(*) FROM inbox_multiparts", "inbox_multiparts_by_key (tenant=?)"),
     // The count of layers that match a filter; only the count without a filter is stored.
-    ("SELECT count(*) FROM layers l", "USING INDEX layers_by_age (tenant=?)"),
+    ("SELECT count(*) FROM layers l", "USING COVERING INDEX layers_by_name (tenant=?)"),
     // The count of a tenant's states.
     ("SELECT count(*) FROM functions f", "USING COVERING INDEX functions_by_name (tenant=?)"),
     // Up to `functions::SORTED_MAX` states of a tenant.

@@ -165,6 +165,8 @@ fn upgrade(fixture: &Path, version: i64, current: i64) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     copy(&fixture.join("data"), &data);
+    // Empty, so that a checkout does not have it.
+    fs::create_dir_all(data.join("incoming")).unwrap();
     assert_eq!(schema_version(&data.join("catalog.sqlite")), version);
     let before = Footprint::of(&data);
     drop(serve(&data, "on"));

@@ -44,8 +44,8 @@ fn declared_sizes_must_be_true() {
     let right = deflated("a", &content);
     for size in [0, 1, 10, content.len() as u32 - 1] {
         let short = Forged { size, ..right.clone() };
-        assert_refused(&forge_all(&[short.clone()]), "more than its declared size");
-        assert!(judge_within(&forge_all(&[short.clone()]), &unchecked()).is_ok());
+        assert_refused(&forge_all(std::slice::from_ref(&short)), "more than its declared size");
+        assert!(judge_within(&forge_all(std::slice::from_ref(&short)), &unchecked()).is_ok());
         let described = short.described(short.crc, short.packed, size);
         let streamed = Forged { descriptor: described, ..short.streamed() };
         assert_refused(&forge_all(&[streamed]), "more than its declared size");

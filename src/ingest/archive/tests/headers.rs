@@ -111,7 +111,7 @@ fn descriptors() {
         assert_kept(&forge_all(&[forged("b", b"1"), bare]), "the last one");
         // The flag in the directory alone: readers of a stream need the sizes.
         let central = Forged { flags: 8, local_flags: Some(0), ..entry };
-        assert_kept(&forge_all(&[central.clone()]), "directory's flag");
+        assert_kept(&forge_all(std::slice::from_ref(&central)), "directory's flag");
         assert_refused(&forge_all(&[Forged { local: Some([0; 3]), ..central }]), "another size");
     }
 }
@@ -144,7 +144,7 @@ fn a_count_that_lies() {
 #[test]
 fn parts_on_another_disk() {
     let file = forged("a", b"1");
-    let refused = forge_as(&[file.clone()], &Ending { disk: 1, ..Ending::default() });
+    let refused = forge_as(std::slice::from_ref(&file), &Ending { disk: 1, ..Ending::default() });
     assert_refused(&refused, "another disk");
     for disk in [1, 0xFFFF] {
         assert_refused(&forge_all(&[Forged { disk, ..file.clone() }]), "another disk");
