@@ -1,6 +1,6 @@
 //! Stored bytes, ready to be read: the code of a version, or an object of the inbox.
 //!
-//! Must not know who may read them, nor what they mean.
+//! `Content` checks no right to read and does not interpret its bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};

@@ -23,13 +23,13 @@ enum Kind {
 }
 
 impl Actor {
-    /// Makes the node's owner, who can read the data folder, with the name that the audit log has
-    /// for the operation.
+    /// Makes the actor of a command on the data folder. The audit log shows `operation` as the
+    /// command's name.
     pub fn owner(operation: &'static str) -> Self {
         Self(Kind::Owner { operation })
     }
 
-    /// Makes a task of upkeep, which no client asks for.
+    /// Makes the actor of a task of upkeep. The log shows `name` as the operation.
     pub fn task(name: &'static str) -> Self {
         Self(Kind::Task { name })
     }
