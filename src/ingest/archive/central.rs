@@ -12,16 +12,17 @@ use crate::domain::{ArchiveProblem, CatalogError};
 
 /// Length of the fixed part of an entry, which precedes its name.
 const FIXED: usize = 46;
-const MARK: &[u8; 4] = b"PK\x01\x02";
+/// First bytes of an entry.
+pub(super) const MARK: &[u8; 4] = b"PK\x01\x02";
 
 /// Tag of the extra field with 64-bit sizes.
-const WIDE_TAG: u16 = 1;
+pub(super) const WIDE_TAG: u16 = 1;
 
 /// Tag of the extra field with the name in UTF-8.
-const UNICODE_TAG: u16 = 0x7075;
+pub(super) const UNICODE_TAG: u16 = 0x7075;
 
 /// Value of a 32-bit field that refers to the extra field with 64-bit sizes.
-const REFER: u64 = 0xFFFF_FFFF;
+pub(super) const REFER: u64 = 0xFFFF_FFFF;
 
 /// Flag bits: encrypted, strongly encrypted, header masked.
 pub(super) const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
@@ -233,11 +234,6 @@ pub(super) fn unicode_name<'a>(
         return Err(ArchiveProblem::UnsafePath { path, reason }.into());
     }
     Ok(Some(unicode))
-}
-
-/// Returns the tag of Unicode names, for local headers.
-pub(super) fn is_unicode_name(tag: u16) -> bool {
-    tag == UNICODE_TAG
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

@@ -6,7 +6,9 @@
 use std::io::{Read, Seek};
 
 use super::about;
-use super::central::{self, Central, DESCRIBED, ENCRYPTED, PATCH, UTF8};
+use super::central::{
+    self, Central, DESCRIBED, ENCRYPTED, PATCH, REFER, UNICODE_TAG, UTF8, WIDE_TAG,
+};
 use super::end::{Directory, Fields};
 use super::window::Window;
 use crate::domain::{ArchiveProblem, CatalogError};
@@ -20,10 +22,6 @@ pub(super) const MARK: &[u8; 4] = b"PK\x03\x04";
 pub(super) const DESCRIPTOR_MARK: &[u8; 4] = b"PK\x07\x08";
 /// Length of the longest data descriptor.
 pub(super) const DESCRIPTOR_MAX: usize = 24;
-
-const CENTRAL_MARK: &[u8; 4] = b"PK\x01\x02";
-const WIDE_TAG: u16 = 1;
-const REFER: u64 = 0xFFFF_FFFF;
 
 /// The bytes of one entry in the file.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +104,7 @@ fn check_extra<'a>(entry: &Central<'_>, extra: &'a [u8]) -> Result<Option<&'a [u
     for (tag, data) in central::extra_fields(extra).flatten() {
         if tag == WIDE_TAG {
             wide = Some(data);
-        } else if central::is_unicode_name(tag) {
+        } else if tag == UNICODE_TAG {
             let unicode = central::unicode_name(entry.name, data, None)?;
             let known = [Some(entry.name), entry.unicode];
             if unicode.is_some() && !known.contains(&unicode) {
@@ -151,5 +149,5 @@ pub(super) fn descriptor_len(bytes: &[u8], crc: u32, packed: u64, size: u64) -> 
 
 /// Whether the next header follows at once.
 fn is_next(bytes: &[u8], at: u64, directory: &Directory) -> bool {
-    at == directory.start || bytes.starts_with(MARK) || bytes.starts_with(CENTRAL_MARK)
+    at == directory.start || bytes.starts_with(MARK) || bytes.starts_with(central::MARK)
 }
