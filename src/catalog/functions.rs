@@ -19,6 +19,8 @@ pub enum CodeInput {
     Replace(Staged),
     /// The code is removed: the function names a path or an image instead.
     Remove,
+    /// The code is removed if this is true of the head that the change finds, and stays otherwise.
+    RemoveIf(fn(&FunctionVersion) -> Result<bool, CatalogError>),
 }
 
 impl Catalog {
@@ -82,19 +84,26 @@ impl Catalog {
         let by = owner(by, key)?;
         let old = self.store.read(|view| head_of(view, key))?;
         check_revision(&old, update.expected_revision)?;
-        let (replacement, pending) = match code {
-            CodeInput::Keep => (None, None),
-            CodeInput::Remove => (Some(None), None),
+        let (mut replacement, mut remove_if, mut pending) = (None, None, None);
+        match code {
+            CodeInput::Keep => {}
+            CodeInput::Remove => replacement = Some(None),
+            CodeInput::RemoveIf(is_true) => remove_if = Some(is_true),
             CodeInput::Replace(upload) => {
-                let (code, pending) = self.keep(upload)?;
-                (Some(Some(code)), Some(pending))
+                let (code, file) = self.keep(upload)?;
+                (replacement, pending) = (Some(Some(code)), Some(file));
             }
-        };
+        }
         let now = self.clock.now();
         let key = key.clone();
         self.change(&by, pending, move |change, sequence| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
+            if let Some(is_true) = remove_if
+                && is_true(&old)?
+            {
+                replacement = Some(None);
+            }
             let config = (update.apply)(&old)?;
             limits::check_config(&config)?;
             if let Some(Some(code)) = &replacement {

@@ -99,61 +99,34 @@ async fn update(
     check_revision(&head, &settings.revision_id)?;
     let layers = bind_layers(&app, &account, &settings.layers, &head.config.runtime).await?;
     let copied = copy_object(&app, &account, &settings.extra).await?;
-    // Code that was copied from a bucket is deleted together with the bucket's name.
-    let removes_copy = copied.is_none() && !settings.extra.has_object() && Extra::has_copy(&head)?;
     let mut extra = std::mem::take(&mut settings.extra).replacing(Extra::of(&head)?);
     extra.note_copy(copied.as_ref().map(|code| &code.artifact));
     let code = match copied {
         Some(code) => CodeInput::Replace(code),
-        None if extra.has_object() || removes_copy => CodeInput::Remove,
-        None => CodeInput::Keep,
+        None if extra.has_object() => CodeInput::Remove,
+        // Code that was copied from a bucket is deleted together with the bucket's name, but not
+        // code that was uploaded meanwhile.
+        None => CodeInput::RemoveIf(Extra::has_copy),
     };
-    let new = NewConfig { layers, settings, extra: extra.entry()? };
-    let (key, revision) = (named.key.clone(), head.revision);
+    // Inside the transaction the head of this revision has the same fields, but for those of the
+    // object: an upload clears them, and an update replaces them.
+    let entry = extra.entry()?;
+    let change = FunctionChange {
+        expected_revision: Some(head.revision),
+        touches: true,
+        apply: Box::new(move |old| {
+            let mut config = FunctionConfig { layers, ..old.config.clone() };
+            settings.apply(&mut config);
+            config.extra.extend([entry]);
+            Ok(config)
+        }),
+    };
+    let key = named.key.clone();
     let updated = app.blocking(move |catalog| {
-        let update = |new: NewConfig, removes_copy, code| {
-            let change = new.change(revision, removes_copy);
-            catalog.update_function(&account.caller, &key, change, code)
-        };
-        let head = match update(new.clone(), removes_copy, code) {
-            // If an upload has replaced the copy meanwhile, its code stays.
-            Err(CatalogError::Stale { .. }) if removes_copy => update(new, false, CodeInput::Keep)?,
-            updated => updated?,
-        };
+        let head = catalog.update_function(&account.caller, &key, change, code)?;
         FunctionBody::new(catalog, &account, head, extra, Form::Result)
     });
     Ok(outcome(updated.await.map_err(ApiError::unless_missing(missing()))?))
-}
-
-/// The configuration that an update writes.
-#[derive(Clone)]
-struct NewConfig {
-    layers: Vec<LayerRef>,
-    settings: Settings,
-    /// The entry of [`Extra`].
-    extra: (String, String),
-}
-
-impl NewConfig {
-    /// Returns the change of the head of this revision. Inside the transaction that head has the
-    /// same fields, but for those of the object: an upload clears them and leaves the revision.
-    ///
-    /// The change fails with `Stale` if it `removes_copy` and the code is no longer the copy.
-    fn change(self, revision: u64, removes_copy: bool) -> FunctionChange {
-        let Self { layers, settings, extra } = self;
-        let apply = move |old: &FunctionVersion| {
-            if removes_copy && !Extra::has_copy(old)? {
-                let name = old.function.key.name.to_string();
-                return Err(CatalogError::Stale { what: Noun::Function, name });
-            }
-            let mut config = FunctionConfig { layers, ..old.config.clone() };
-            settings.apply(&mut config);
-            config.extra.extend([extra]);
-            Ok(config)
-        };
-        let expected_revision = Some(revision);
-        FunctionChange { expected_revision, touches: true, apply: Box::new(apply) }
-    }
 }
 
 async fn delete_function(

@@ -34,7 +34,7 @@ pub(crate) fn is_layer_runtime(name: &str) -> bool {
 
 /// A body of register or update; [`Settings::parse`] checks the types, [`Settings::check`] the
 /// values.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) runtime: String,
     pub(crate) revision_id: String,
