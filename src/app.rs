@@ -90,6 +90,11 @@ impl App {
         self.inner.admission.start_upload().await
     }
 
+    /// Checks that an upload of `bytes` leaves enough of the disk free; fails with `NoSpace`.
+    pub fn must_have_room(&self, bytes: u64) -> Result<(), CatalogError> {
+        self.inner.catalog.must_have_room(bytes)
+    }
+
     /// Counts a request of a key; fails with a `Limit` of `Rate` past `rate_limit` in one second.
     pub fn count_request(&self, key: &KeyId) -> Result<(), RequestError> {
         self.inner.admission.count(key, self.clock().now())
@@ -205,7 +210,8 @@ impl App {
     /// No thread waits for the client: each batch is written on a blocking thread. A body that does
     /// not fit into memory holds one of `max_uploads` permits while it arrives.
     ///
-    /// Fails with a `Limit` of `BodySize` past `limit` bytes, and with `BadArchive(Incomplete)` for
+    /// Fails with a `Limit` of `BodySize` past `limit` bytes, with `NoSpace` when the body would leave
+    /// too little of the disk free, and with `BadArchive(Incomplete)` for
     /// a body that breaks off, stalls or takes longer than the settings allow.
     pub async fn spool<B>(
         &self,
@@ -261,7 +267,11 @@ impl App {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if let Err(refusal) = arriving.take_permit(&self.inner.admission).await {
+        let refused = match self.must_have_room(arriving.least_size()) {
+            Ok(()) => arriving.take_permit(&self.inner.admission).await.err(),
+            Err(full) => Some(full.into()),
+        };
+        if let Some(refusal) = refused {
             return Err(arriving.drain(refusal).await);
         }
         match self.spool_batches(writer, vec![first], &mut arriving).await {

@@ -24,7 +24,7 @@ use crate::domain::{BucketName, CloudIds, KnownDialects};
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 28] = [
+pub const KEYS: [&str; 29] = [
     "allow_anonymous",
     "auth",
     "body_timeout",
@@ -48,6 +48,7 @@ pub const KEYS: [&str; 28] = [
     "max_unpacked",
     "max_upload",
     "max_uploads",
+    "min_free",
     "public_url",
     "rate_limit",
     "region",
@@ -113,6 +114,9 @@ pub struct Config {
     /// Most bytes of all objects, unfinished uploads and parts in the inbox, of all tenants; each
     /// counts 4,096 more than its bytes. `None` sets no limit.
     pub inbox_max: Option<u64>,
+    /// Bytes of the data folder's disk that uploads leave free; `None`: 64 MiB, or a tenth of the file
+    /// system where that is less.
+    pub min_free: Option<u64>,
     /// How far the date of a CTyun request may be from the server's time; `None` does not compare
     /// them, because CTyun's own clients send local time.
     pub ctyun_skew: Option<Duration>,

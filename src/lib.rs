@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod dialects;
+pub mod disk;
 pub mod domain;
 pub mod ingest;
 pub mod server;

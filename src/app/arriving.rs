@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::batches::BATCH;
-use crate::domain::{ArchiveProblem, CatalogError, RequestError, RequestLimit};
+use crate::domain::{ArchiveProblem, CatalogError, RequestError};
 
 /// How long a client may send nothing before its body counts as broken off.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -50,6 +50,11 @@ where
     /// Starts a body that must be complete by `deadline`.
     pub(super) fn new(body: Pin<&'b mut B>, deadline: Option<Instant>) -> Self {
         Self { body, permit: None, idle_max: IDLE_MAX, pause_max: PAUSE_MAX, deadline }
+    }
+
+    /// Returns how many bytes will come at least: their number, if the client declared it.
+    pub(super) fn least_size(&self) -> u64 {
+        self.body.size_hint().lower()
     }
 
     /// Waits for an upload permit; fails with a `Limit` of `Uploads` when none becomes free.
@@ -126,13 +131,13 @@ where
         Ok((batch, false))
     }
 
-    /// Drops the rest of a body that exceeds a limit, and returns the refusal.
+    /// Drops the rest of a refused body, unless it broke off, and returns the refusal.
     pub(super) async fn drain(&mut self, refusal: RequestError) -> RequestError {
-        let is_worth_it = matches!(
+        let is_broken = matches!(
             refusal,
-            RequestError::Limit { what: RequestLimit::BodySize | RequestLimit::Uploads, .. }
+            RequestError::Catalog(CatalogError::BadArchive(ArchiveProblem::Incomplete(_)))
         );
-        if is_worth_it {
+        if !is_broken {
             self.drop_rest().await;
         }
         refusal

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::App;
 use super::batches::{BATCH, Batches};
 use crate::buckets::{ObjectBody, OpenObject, RemoteBody};
-use crate::catalog::Content;
+use crate::catalog::{Catalog, Content};
 use crate::domain::{
     ArchiveProblem, ArtifactLimits, Caller, CatalogError, CodeSource, Limit, Noun, ObjectRef,
     RequestError, Role, TenantId,
@@ -20,6 +20,9 @@ use crate::ingest::{Measure, Spool, SpoolWriter, Staging, next_piece};
 /// Why a copy ends before its storage ends it.
 const TOO_LONG: &str = "the copy took too long";
 const CHANGED: &str = "the object changed while it was copied";
+
+/// What is wrong with a damaged file of ours.
+const OTHER_BYTES: &str = "its bytes are others";
 
 impl App {
     /// Returns the bytes of a request's code: those that came with the request, or a copy of the
@@ -64,7 +67,11 @@ impl App {
             check_size(code.size, limit)?;
             let mut writer = catalog.spool(code.size, Measure::All);
             writer.write_all(content.open()?)?;
-            Ok(writer.finish()?)
+            let spool = writer.finish()?;
+            if spool.sha256() != Some(sha256) {
+                return Err(catalog.lost_code(&sha256, OTHER_BYTES).into());
+            }
+            Ok(spool)
         })
         .await
     }
@@ -85,8 +92,15 @@ impl App {
         check_size(size, limit)?;
         let writer = self.inner.catalog.spool(size, Measure::All);
         match found {
-            Found::Inbox(content) => {
-                self.blocking(move |_| copy.read_from(content.open()?, size, writer)).await
+            Found::Inbox(content, sha256) => {
+                let read = move |catalog: &Catalog| {
+                    let spool = copy.read_from(content.open()?, size, writer)?;
+                    if spool.sha256() != Some(sha256) {
+                        return Err(catalog.lost_object(&copy.object, OTHER_BYTES).into());
+                    }
+                    Ok(spool)
+                };
+                self.blocking(read).await
             }
             Found::Bucket(ObjectBody::File(file)) => {
                 self.blocking(move |_| copy.read_from(file, size, writer)).await
@@ -113,7 +127,9 @@ impl App {
             Err(CatalogError::not_found(Noun::Object, &object.key))
         };
         let absent = match found {
-            Ok((about, content)) => return Ok((about.size, Found::Inbox(content))),
+            Ok((about, content)) => {
+                return Ok((about.size, Found::Inbox(content, about.digests.sha256)));
+            }
             Err(absent @ CatalogError::NotFound { .. }) => absent,
             Err(failure) => return Err(failure),
         };
@@ -131,8 +147,8 @@ impl App {
 
 /// An object that is open for copying.
 enum Found {
-    /// One of the inbox.
-    Inbox(Content),
+    /// One of the inbox, with the SHA-256 that it must have.
+    Inbox(Content, [u8; 32]),
     /// One of the bucket map.
     Bucket(ObjectBody),
 }
@@ -228,6 +244,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::ingest::UploadFolder;
 
     #[test]
     fn a_file_that_changes_while_it_is_copied_is_no_object() {
@@ -239,7 +256,8 @@ mod tests {
             let mut file = tempfile::tempfile_in(incoming.path()).unwrap();
             file.write_all(&vec![b'x'; bytes as usize]).unwrap();
             std::io::Seek::rewind(&mut file).unwrap();
-            let writer = SpoolWriter::new(incoming.path(), said, Measure::All);
+            let folder = UploadFolder::new(incoming.path(), None);
+            let writer = SpoolWriter::new(&folder, said, Measure::All);
             match copy.read_from(file, said, writer) {
                 Ok(spool) => assert_eq!((spool.len(), reason), (bytes, "")),
                 Err(refusal) => assert_eq!(

@@ -108,7 +108,8 @@ impl Catalog {
         Ok(self.find_object(tenant, at)?.0)
     }
 
-    /// Returns an object with its bytes; `NotFound` when it does not exist or is expired.
+    /// Returns an object with its bytes; `NotFound` when it does not exist or is expired, or when its
+    /// file is missing or has another length, which is logged.
     ///
     /// The bytes can be read to their end even if the object is replaced or deleted meanwhile.
     pub fn open_object(
@@ -119,7 +120,7 @@ impl Catalog {
         let (mut object, mut name) = self.find_object(tenant, at)?;
         for _ in 1..OPEN_ATTEMPTS {
             match self.store.inbox().open_file(name) {
-                Ok(file) => return Ok(opened(object, file)),
+                Ok(file) => return self.opened(object, file),
                 Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
                     return Err(failure.into());
                 }
@@ -127,7 +128,31 @@ impl Catalog {
                 Err(_) => (object, name) = self.find_object(tenant, at)?,
             }
         }
-        Ok(opened(object, self.store.inbox().open_file(name)?))
+        match self.store.inbox().open_file(name) {
+            Ok(file) => self.opened(object, file),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                Err(self.lost_object(&object.at, "its file is missing"))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn opened(
+        &self,
+        object: InboxObject,
+        file: File,
+    ) -> Result<(InboxObject, Content), CatalogError> {
+        if file.metadata()?.len() != object.size {
+            return Err(self.lost_object(&object.at, "its file has another length"));
+        }
+        let content = Content::of(file, object.size);
+        Ok((object, content))
+    }
+
+    /// Logs that an object is lost, and returns the error for the client.
+    pub fn lost_object(&self, at: &ObjectRef, problem: &'static str) -> CatalogError {
+        tracing::error!(object = %at, problem, "an object of the inbox is damaged; put it again");
+        no_object(at)
     }
 
     fn find_object(
@@ -220,7 +245,10 @@ impl Catalog {
     fn keep_in_inbox(&self, payload: Payload) -> Result<PendingObject, CatalogError> {
         let (files, id) = (self.store.inbox(), self.ids.next());
         Ok(match payload {
-            Payload::Memory(bytes) => files.keep_bytes(id, &bytes),
+            Payload::Memory(bytes) => {
+                self.must_have_room(bytes.len() as u64)?;
+                files.keep_bytes(id, &bytes)
+            }
             Payload::File(file) => files.keep_file(id, file),
         }?)
     }
@@ -306,11 +334,6 @@ fn no_object(at: &ObjectRef) -> CatalogError {
         name: at.key.to_string(),
         of: Some(at.bucket.to_string()),
     }
-}
-
-fn opened(object: InboxObject, file: File) -> (InboxObject, Content) {
-    let content = Content::of(file, object.size);
-    (object, content)
 }
 
 #[cfg(test)]

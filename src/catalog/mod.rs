@@ -6,6 +6,7 @@
 mod access;
 mod content;
 mod functions;
+mod health;
 mod inbox;
 mod layers;
 mod limits;
@@ -19,6 +20,8 @@ use uuid::Uuid;
 
 pub use content::{Content, ContentReader};
 pub use functions::CodeInput;
+use health::UnknownCode;
+pub use health::Unready;
 use inbox::Completing;
 pub use inbox::InboxLimits;
 pub use layers::{DeleteRule, VersionRange};
@@ -27,7 +30,7 @@ use crate::domain::{
     Access, Actor, Artifact, ArtifactLimits, CatalogError, KeyId, Limit, Noun, Role, Subject,
     TenantId, Timestamp,
 };
-use crate::ingest::{Measure, Payload, SpoolWriter, Staged, StagingWriter};
+use crate::ingest::{Measure, Payload, SpoolWriter, Staged, StagingWriter, UploadFolder};
 use crate::store::{Change, PendingFile, Store};
 
 /// The clock; the catalog's only source of time.
@@ -82,12 +85,14 @@ impl fmt::Debug for Clock {
 /// The one catalog behind all dialects.
 pub struct Catalog {
     store: Store,
+    incoming: UploadFolder,
     clock: Clock,
     ids: IdSource,
     /// Most bytes of all versions of one tenant and its subtenants.
     tenant_code_max: Option<u64>,
     inbox_limits: InboxLimits,
     completing: Completing,
+    unknown_code: Mutex<UnknownCode>,
     access: RwLock<Option<Arc<Access>>>,
     /// For each key, its time of creation and when its use was last recorded. A key that is deleted
     /// and created again under the same id is another key.
@@ -97,9 +102,18 @@ pub struct Catalog {
 impl Catalog {
     /// Creates the catalog of an open store.
     pub fn new(store: Store, clock: Clock, ids: IdSource) -> Self {
-        let (access, noted) = (RwLock::default(), Mutex::default());
-        let (inbox_limits, completing) = Default::default();
-        Self { store, clock, ids, tenant_code_max: None, inbox_limits, completing, access, noted }
+        Self {
+            incoming: UploadFolder::new(store.blobs().incoming(), None),
+            store,
+            clock,
+            ids,
+            tenant_code_max: None,
+            inbox_limits: InboxLimits::default(),
+            completing: Completing::default(),
+            unknown_code: Mutex::default(),
+            access: RwLock::default(),
+            noted: Mutex::default(),
+        }
     }
 
     /// Limits the bytes of all versions and heads of each tenant, including its subtenants
@@ -111,21 +125,12 @@ impl Catalog {
 
     /// Starts a spool of at most `limit` bytes, which is a file on the store's disk when it is long.
     pub fn spool(&self, limit: u64, measure: Measure) -> SpoolWriter {
-        SpoolWriter::new(self.store.blobs().incoming(), limit, measure)
+        SpoolWriter::new(&self.incoming, limit, measure)
     }
 
     /// Starts a staging, which is a file on the store's disk when its code is long.
     pub fn staging(&self, limits: ArtifactLimits) -> StagingWriter {
-        StagingWriter::new(self.store.blobs().incoming(), limits)
-    }
-
-    /// Finds a content by its SHA-256 and returns its artifact and its bytes.
-    ///
-    /// `NotFound` when the catalog has no such content.
-    pub fn get_code(&self, sha256: &[u8; 32]) -> Result<(Artifact, Content), CatalogError> {
-        let code = self.store.read(|view| view.select_code(sha256))?;
-        let code = code.ok_or_else(|| CatalogError::not_found(Noun::Code, hex::encode(sha256)))?;
-        Ok((code, Content::at(self.store.blobs().path(sha256), code.size)))
+        StagingWriter::new(&self.incoming, limits)
     }
 
     /// Checks that a version, a head or a bound layer of the reader has this content, or a public
@@ -138,14 +143,6 @@ impl Catalog {
         } else {
             Err(CatalogError::not_found(Noun::Code, hex::encode(sha256)))
         }
-    }
-
-    /// Checks that rows can be read and written, and that a file can be created in `incoming/`.
-    pub fn check(&self) -> Result<(), CatalogError> {
-        self.store.read(|view| view.check())?;
-        self.store.write(|change| change.check())?;
-        tempfile::NamedTempFile::new_in(self.store.blobs().incoming())?;
-        Ok(())
     }
 
     /// Runs a change with its line in the audit log.
@@ -206,7 +203,10 @@ impl Catalog {
     fn keep(&self, staged: Staged) -> Result<(Artifact, PendingFile), CatalogError> {
         let sha256 = &staged.artifact.digests.sha256;
         let blob = match staged.payload {
-            Payload::Memory(bytes) => self.store.blobs().keep_bytes(sha256, &bytes),
+            Payload::Memory(bytes) => {
+                self.incoming.must_have(bytes.len() as u64)?;
+                self.store.blobs().keep_bytes(sha256, &bytes)
+            }
             Payload::File(file) => self.store.blobs().keep_file(sha256, file),
         };
         Ok((staged.artifact, PendingFile::Code(blob?)))

@@ -105,6 +105,11 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_MAX_TENANT_CODE] [default: none]
     #[arg(long, value_name = "SIZE")]
     max_tenant_code: Option<String>,
+    /// Space on the data folder's disk that uploads leave free: one that would leave less is refused.
+    /// 'auto' is 64MiB, or a tenth of the file system where that is less [env: LAYERBASE_MIN_FREE]
+    /// [default: auto]
+    #[arg(long, value_name = "SIZE")]
+    min_free: Option<String>,
     /// How long an object stays in the inbox, such as 24h; 0 keeps it until it is deleted
     /// [env: LAYERBASE_INBOX_LIFETIME] [default: 24h]
     #[arg(long, value_name = "TIME")]
@@ -199,6 +204,7 @@ impl Serve {
             ("max_unpacked", &self.max_unpacked),
             ("max_upload", &self.max_upload),
             ("max_uploads", &self.max_uploads),
+            ("min_free", &self.min_free),
             ("public_url", &self.public_url),
             ("rate_limit", &self.rate_limit),
             ("region", &self.region),

@@ -138,6 +138,15 @@ impl Gathered {
                 },
             )?,
             inbox_max: self.size("inbox_max", "10GiB")?,
+            min_free: self.get(
+                "min_free",
+                &format!("must be one of: {}; or 'auto'", size::FORMS),
+                "auto",
+                |text| match text {
+                    "auto" => Some(None),
+                    _ => size::parse(text).map(Some),
+                },
+            )?,
             ctyun_skew: self.time("ctyun_skew", "none")?,
             log_format: self.get("log_format", "must be 'text' or 'json'", "text", |text| {
                 match text {

@@ -95,7 +95,7 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
-    let table: [(&str, [&str; 3]); 26] = [
+    let table: [(&str, [&str; 3]); 27] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
@@ -119,6 +119,7 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("max_unpacked", ["1k", "2k", "3k"]),
         ("max_upload", ["1MB", "2MB", "3MB"]),
         ("max_uploads", ["1", "2", "3"]),
+        ("min_free", ["0", "1MiB", "2MiB"]),
         ("public_url", ["http://a", "http://b", "http://c"]),
         ("rate_limit", ["1", "2", "3"]),
         ("region", ["a", "b", "c"]),

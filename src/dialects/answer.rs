@@ -50,8 +50,8 @@ pub(super) fn insert_id(response: &mut Response, name: HeaderName, id: &str) {
     }
 }
 
-/// Logs a fault of the server with all its causes, which clients do not see.
-pub(super) fn log_internal(source: &(dyn std::error::Error + Send + Sync + 'static)) {
+/// Logs a fault of the server by its name, with all its causes, which clients do not see.
+pub(super) fn log_fault(fault: &str, source: &(dyn std::error::Error + Send + Sync + 'static)) {
     let mut text = source.to_string();
     let mut next = source.source();
     while let Some(cause) = next {
@@ -59,5 +59,5 @@ pub(super) fn log_internal(source: &(dyn std::error::Error + Send + Sync + 'stat
         text.push_str(&cause.to_string());
         next = cause.source();
     }
-    tracing::error!(error = text, "an internal error");
+    tracing::error!(error = text, "{fault}");
 }

@@ -218,8 +218,13 @@ impl Gate {
             }
             _ => error.into(),
         };
-        if head.headers.contains_key(EXPECT) && body.size_hint().lower() > limit {
-            return Err(refuse(RequestError::body_size(limit, body.size_hint().lower())));
+        if head.headers.contains_key(EXPECT) {
+            // Refused before the client sends the body.
+            let declared = body.size_hint().lower();
+            if declared > limit {
+                return Err(refuse(RequestError::body_size(limit, declared)));
+            }
+            self.app.must_have_room(declared)?;
         }
         let body = self.drains.bound(body, limit);
         self.app.spool(body, limit, measure).await.map_err(refuse)

@@ -10,7 +10,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde::Serialize;
 use tracing::Instrument;
 
-use super::answer::{JSON, log_internal};
+use super::answer::{JSON, log_fault};
 use super::json_writer::{JsonObject, RowsAt};
 use crate::app::App;
 use crate::catalog::Catalog;
@@ -154,7 +154,7 @@ impl<T: Serialize + 'static> Reading<T> {
             (reading, text) = match reading.next(&app).await {
                 Ok(read) => read,
                 Err(failure) => {
-                    log_internal(&failure);
+                    log_fault("an internal error", &failure);
                     return sender.abort(failure);
                 }
             };

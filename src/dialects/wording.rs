@@ -3,7 +3,7 @@
 //! The tables are exhaustive by noun, field and limit: a new one does not compile until every
 //! dialect covers it. An operation's exceptions are beside that operation. Knows no cloud.
 
-use super::answer::log_internal;
+use super::answer::log_fault;
 use super::refusal::Refusal;
 use crate::domain::{ArchiveProblem, CatalogError, Field, Limit, Noun, RequestError, RequestLimit};
 
@@ -104,16 +104,20 @@ pub(super) fn word<W: Wording>(error: impl Into<RequestError>) -> W {
         CatalogError::Unchanged { .. } => Cause::Unchanged,
         CatalogError::Forbidden { .. } | CatalogError::OwnerOnly => Cause::Forbidden,
         CatalogError::BucketUnavailable { .. } => Cause::BucketUnavailable,
-        CatalogError::Unavailable { source, .. } => logged(Cause::Unavailable, &*source),
-        CatalogError::NoSpace { source } => logged(Cause::NoSpace, &*source),
-        CatalogError::Internal { source } => logged(Cause::Internal, &*source),
+        CatalogError::Unavailable { what, source } => {
+            log_fault(&format!("{what} cannot be reached"), &*source);
+            Cause::Unavailable
+        }
+        CatalogError::NoSpace { source } => {
+            log_fault("no space left on the disk", &*source);
+            Cause::NoSpace
+        }
+        CatalogError::Internal { source } => {
+            log_fault("an internal error", &*source);
+            Cause::Internal
+        }
     };
     W::other(cause, text)
-}
-
-fn logged(cause: Cause, source: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
-    log_internal(source);
-    cause
 }
 
 /// Lets `?` convert the catalog's errors into a dialect's.

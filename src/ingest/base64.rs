@@ -120,7 +120,7 @@ mod tests {
 
     fn decode(text: &[u8], step: usize, leniency: Leniency) -> Option<Vec<u8>> {
         let incoming = Incoming::new();
-        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
         let mut sink = Base64Sink::new(staging, leniency);
         let pushed = text.chunks(step).try_for_each(|piece| sink.push(piece));
         let bytes = match pushed.and_then(|()| sink.finish()) {

@@ -250,7 +250,7 @@ mod tests {
 
     fn read_by(text: &str, step: usize) -> Outcome {
         let incoming = Incoming::new();
-        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
         let reader = Trickle(text.as_bytes(), step);
         let outcome = read_form(reader, WANTED, Leniency::Strict, staging, 1000)
             .map(|upload| {

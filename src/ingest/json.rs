@@ -120,7 +120,7 @@ mod tests {
 
     fn read_by(text: &[u8], step: usize, options: JsonOptions, fields_max: usize) -> Outcome {
         let incoming = Incoming::new();
-        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
         let outcome = read_json(Trickle(text, step), WANTED, options, staging, fields_max)
             .map(|upload| {
                 let code = upload.staging.map(bytes_of);
@@ -171,7 +171,7 @@ mod tests {
         for at in 0..text.len() {
             let (head, tail) = text.as_bytes().split_at(at);
             let incoming = Incoming::new();
-            let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+            let staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
             let upload = read_json(head.chain(tail), WANTED, EXACT, staging, 1 << 20).unwrap();
             assert_eq!(upload.fields, whole.0);
             assert_eq!(upload.staging.map(bytes_of), whole.1);
@@ -300,7 +300,7 @@ mod tests {
 
         let incoming = Incoming::new();
         let limits = ArtifactLimits { size: 500_000, ..ArtifactLimits::default() };
-        let staging = StagingWriter::new(incoming.path(), limits);
+        let staging = StagingWriter::new(incoming.folder(), limits);
         let body = body(&base64_simd::STANDARD.encode_to_string(noise(600_000)));
         let refused = read_json(body.as_bytes(), WANTED, EXACT, staging, 100);
         assert!(matches!(

@@ -19,8 +19,10 @@ mod samples;
 mod skeleton;
 pub mod spool;
 pub mod staging;
+mod upload_folder;
 
 pub use base64::Leniency;
 pub use payload::Payload;
 pub use spool::{Measure, Spool, SpoolWriter, next_piece};
 pub use staging::{Staged, Staging, StagingWriter};
+pub use upload_folder::UploadFolder;

@@ -188,7 +188,7 @@ mod tests {
 
     fn read_by(body: &[u8], step: usize, declared: u64) -> Result<Vec<u8>, String> {
         let incoming = Incoming::new();
-        let staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+        let staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
         let outcome = read_multipart(Trickle(body, step), "XX", "file", declared, staging)
             .map(bytes_of)
             .map_err(|error| format!("{error:?}"));

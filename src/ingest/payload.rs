@@ -5,13 +5,17 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
+use super::upload_folder::UploadFolder;
+
 /// Most bytes that a payload holds in memory; a longer payload is a file.
 pub const MEMORY_MAX: usize = 256 * 1024;
+
+/// Bytes that a file grows by before the disk's free space is looked at again.
+const CHECK_AFTER: usize = 256 << 10;
 
 /// Complete bytes; a temporary file is deleted when the value is dropped.
 #[derive(Debug)]
@@ -64,25 +68,35 @@ impl Seek for PayloadReader {
 /// Collects bytes into a [`Payload`]; a writer that is dropped unfinished deletes its file.
 #[derive(Debug)]
 pub(super) struct PayloadWriter {
-    incoming: PathBuf,
+    incoming: UploadFolder,
     memory: Vec<u8>,
     file: Option<NamedTempFile>,
+    /// Bytes written to the file since the disk's free space was looked at.
+    unchecked: usize,
 }
 
 impl PayloadWriter {
-    pub(super) fn new(incoming: &Path) -> Self {
-        Self { incoming: incoming.to_path_buf(), memory: Vec::new(), file: None }
+    pub(super) fn new(incoming: &UploadFolder) -> Self {
+        Self { incoming: incoming.clone(), memory: Vec::new(), file: None, unchecked: 0 }
     }
 
+    /// Appends bytes; fails with `StorageFull` if the disk must not take them.
     pub(super) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         if let Some(file) = &mut self.file {
+            self.unchecked += chunk.len();
+            if self.unchecked >= CHECK_AFTER {
+                self.incoming.must_have(chunk.len() as u64)?;
+                self.unchecked = 0;
+            }
             return file.write_all(chunk);
         }
         if self.memory.len() + chunk.len() <= MEMORY_MAX {
             self.memory.extend_from_slice(chunk);
             return Ok(());
         }
-        let mut file = tempfile::Builder::new().prefix("in-").tempfile_in(&self.incoming)?;
+        self.incoming.must_have((self.memory.len() + chunk.len()) as u64)?;
+        let folder = self.incoming.path();
+        let mut file = tempfile::Builder::new().prefix("in-").tempfile_in(folder)?;
         file.write_all(&self.memory)?;
         file.write_all(chunk)?;
         self.memory = Vec::new();
@@ -100,11 +114,13 @@ impl PayloadWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::ingest::samples::Incoming;
 
     fn gather(incoming: &Incoming, total: usize, step: usize) -> Payload {
-        let mut writer = PayloadWriter::new(incoming.path());
+        let mut writer = PayloadWriter::new(incoming.folder());
         let bytes: Vec<u8> = (0..total).map(|i| (i % 251) as u8).collect();
         bytes.chunks(step).for_each(|chunk| writer.write(chunk).unwrap());
         writer.finish()
@@ -140,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_an_error_and_not_a_panic() {
-        let mut writer = PayloadWriter::new(Path::new("/nowhere/at/all"));
+        let mut writer = PayloadWriter::new(&UploadFolder::new(Path::new("/nowhere/at/all"), None));
         assert!(writer.write(&vec![0; MEMORY_MAX + 1]).is_err());
     }
 }

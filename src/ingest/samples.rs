@@ -1,13 +1,12 @@
 //! Shared by the tests of this folder: known zips, noise, an incoming folder that can be listed.
 
 use std::io::{self, Cursor, Read, Write};
-use std::path::Path;
 
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::domain::Digests;
-use crate::ingest::{Payload, Staging};
+use crate::ingest::{Payload, Staging, UploadFolder};
 
 /// Returns the bytes of an upload, which may be none and no archive.
 pub(crate) fn bytes_of(staging: Staging) -> Vec<u8> {
@@ -128,19 +127,24 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
 }
 
 /// A folder for temporary files that lists its content.
-pub(crate) struct Incoming(TempDir);
+pub(crate) struct Incoming {
+    directory: TempDir,
+    folder: UploadFolder,
+}
 
 impl Incoming {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let directory = tempfile::tempdir().unwrap();
+        let folder = UploadFolder::new(directory.path(), Some(0));
+        Self { directory, folder }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+    pub(crate) fn folder(&self) -> &UploadFolder {
+        &self.folder
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = self.0.path().read_dir().unwrap();
+        let entries = self.directory.path().read_dir().unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 

@@ -3,7 +3,6 @@
 //! Must not know HTTP, signatures, or the meaning of the body.
 
 use std::io::{self, Read};
-use std::path::Path;
 
 use bytes::Bytes;
 use md5::Md5;
@@ -12,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::digests::Digester;
 pub use super::payload::MEMORY_MAX;
 use super::payload::{Payload, PayloadReader, PayloadWriter};
+use super::upload_folder::UploadFolder;
 use crate::domain::{CatalogError, Digests, RequestError};
 
 /// Bytes that are copied into a spool at a time.
@@ -136,7 +136,7 @@ enum Meter {
 impl SpoolWriter {
     /// Starts a body of at most `limit` bytes; past [`MEMORY_MAX`] bytes it is a file in
     /// `incoming`.
-    pub fn new(incoming: &Path, limit: u64, measure: Measure) -> Self {
+    pub fn new(incoming: &UploadFolder, limit: u64, measure: Measure) -> Self {
         let meter = match measure {
             Measure::Nothing => Meter::Nothing,
             Measure::Sha256 => Meter::Sha256(Sha256::new()),
@@ -205,7 +205,7 @@ mod tests {
     use crate::ingest::samples::{Incoming, VECTORS, noise};
 
     fn spool(incoming: &Incoming, bytes: &[u8], measure: Measure) -> Result<Spool, RequestError> {
-        let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, measure);
+        let mut writer = SpoolWriter::new(incoming.folder(), 1 << 20, measure);
         for chunk in bytes.chunks(10_000) {
             writer.write(Bytes::copy_from_slice(chunk))?;
         }
@@ -265,11 +265,11 @@ mod tests {
         let incoming = Incoming::new();
         let piece = PIECE as usize;
         for len in [0, 1, piece, piece + 1, 1 << 20] {
-            let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
+            let mut writer = SpoolWriter::new(incoming.folder(), 1 << 20, Measure::Nothing);
             writer.write_all(noise(len).as_slice()).unwrap();
             assert!(writer.finish().unwrap().to_bytes(1 << 20).unwrap() == noise(len));
         }
-        let mut writer = SpoolWriter::new(incoming.path(), 1 << 20, Measure::Nothing);
+        let mut writer = SpoolWriter::new(incoming.folder(), 1 << 20, Measure::Nothing);
         let refused = writer.write_all(noise((1 << 20) + 1).as_slice()).unwrap_err();
         assert!(matches!(refused, RequestError::Limit { what: RequestLimit::BodySize, .. }));
         drop(writer);

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
 
 use bytes::Bytes;
 
@@ -14,6 +13,7 @@ use super::archive::{self, Inspection};
 use super::digests::{Digester, digest};
 use super::payload::{Payload, PayloadWriter};
 use super::spool::Spool;
+use super::upload_folder::UploadFolder;
 use crate::domain::{ArchiveProblem, Artifact, ArtifactLimits, CatalogError, Digests, Limit};
 
 /// The first bytes of a zip, with entries and without.
@@ -119,7 +119,7 @@ pub struct StagingWriter {
 
 impl StagingWriter {
     /// Creates an empty writer; code that does not fit in memory goes to a file in `incoming`.
-    pub fn new(incoming: &Path, limits: ArtifactLimits) -> Self {
+    pub fn new(incoming: &UploadFolder, limits: ArtifactLimits) -> Self {
         let (payload, digester) = (PayloadWriter::new(incoming), Digester::new());
         Self { payload, digester, limits, len: 0 }
     }
@@ -158,7 +158,7 @@ mod tests {
     use crate::ingest::{Measure, SpoolWriter};
 
     fn spool(incoming: &Incoming, bytes: &[u8], measure: Measure) -> Spool {
-        let mut writer = SpoolWriter::new(incoming.path(), 1 << 30, measure);
+        let mut writer = SpoolWriter::new(incoming.folder(), 1 << 30, measure);
         for chunk in bytes.chunks(100_000) {
             writer.write(Bytes::copy_from_slice(chunk)).unwrap();
         }
@@ -169,7 +169,7 @@ mod tests {
     fn vectors_of_the_dialect_references_pass_both_ways() {
         let incoming = Incoming::new();
         for sample in VECTORS {
-            let mut staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+            let mut staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
             for byte in sample.bytes() {
                 staging.write(Bytes::copy_from_slice(&[byte])).unwrap();
             }
@@ -205,7 +205,7 @@ mod tests {
     fn a_refused_upload_leaves_no_file() {
         let incoming = Incoming::new();
         let limits = ArtifactLimits { size: 1_000_000, ..ArtifactLimits::default() };
-        let mut staging = StagingWriter::new(incoming.path(), limits);
+        let mut staging = StagingWriter::new(incoming.folder(), limits);
         staging.write(noise(900_000).into()).unwrap();
         assert_eq!(incoming.files(), 1);
         let too_large = staging.write(noise(100_001).into()).unwrap_err();
@@ -215,7 +215,7 @@ mod tests {
         ));
         drop(staging);
 
-        let mut staging = StagingWriter::new(incoming.path(), limits);
+        let mut staging = StagingWriter::new(incoming.folder(), limits);
         staging.write(noise(900_000).into()).unwrap();
         let refused = staging.end().finish();
         assert!(matches!(refused, Err(CatalogError::BadArchive(ArchiveProblem::NotZip(_)))));
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn plain_text_is_staged_unchanged() {
         let incoming = Incoming::new();
-        let mut staging = StagingWriter::new(incoming.path(), ArtifactLimits::default());
+        let mut staging = StagingWriter::new(incoming.folder(), ArtifactLimits::default());
         staging.write(Bytes::from_static(b"def handler(e, c): pass")).unwrap();
         let staging = staging.end();
         assert!(!staging.looks_like_zip().unwrap());

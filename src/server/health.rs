@@ -16,14 +16,15 @@ const CHECK_PERIOD: SignedDuration = SignedDuration::from_secs(1);
 
 /// The time and the result of the last readiness check.
 #[derive(Default)]
-pub(super) struct LastCheck(Mutex<Option<(Timestamp, bool)>>);
+pub(super) struct LastCheck(Mutex<Option<(Timestamp, Result<(), String>)>>);
 
 /// Always returns 200.
 pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// Returns 200 when rows can be read and written and uploads can be staged, 503 otherwise.
+/// Returns 200 when a row can be committed and a file written, both synced, and the disk has room for
+/// uploads; 503 with the reason otherwise.
 ///
 /// The last check counts while it is less than a second old. Requests during a check wait for it.
 pub(super) async fn readyz(app: &App, last: &LastCheck) -> Response {
@@ -33,24 +34,30 @@ pub(super) async fn readyz(app: &App, last: &LastCheck) -> Response {
         let age = now.duration_since(*at);
         !age.is_negative() && age < CHECK_PERIOD
     };
-    let known = last.filter(|(at, _)| is_fresh(at));
-    let is_ready = match known {
-        Some((_, is_ready)) => is_ready,
-        None => check(app).await,
+    let known = last.take().filter(|(at, _)| is_fresh(at));
+    let (at, ready) = match known {
+        Some(known) => known,
+        None => (now, check(app).await),
     };
-    *last = known.or(Some((now, is_ready)));
-    if is_ready {
-        "ready\n".into_response()
-    } else {
-        let wait = [(RETRY_AFTER, RETRY_SECONDS)];
-        (StatusCode::SERVICE_UNAVAILABLE, wait, "not ready: see the log\n").into_response()
+    let (_, ready) = last.insert((at, ready));
+    match ready {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => {
+            let wait = [(RETRY_AFTER, RETRY_SECONDS)];
+            (StatusCode::SERVICE_UNAVAILABLE, wait, format!("not ready: {reason}\n"))
+                .into_response()
+        }
     }
 }
 
-async fn check(app: &App) -> bool {
-    let checked = app.blocking(|catalog| catalog.check()).await;
-    if let Err(failure) = &checked {
-        tracing::error!(error = ?failure, "not ready");
-    }
-    checked.is_ok()
+/// Checks the catalog; returns the reason why it is not ready.
+async fn check(app: &App) -> Result<(), String> {
+    let checked = match app.spawn_blocking(|catalog| catalog.check()).await {
+        Ok(checked) => checked.map_err(|unready| (unready.to_string(), format!("{unready:?}"))),
+        Err(failure) => Err((failure.to_string(), format!("{failure:?}"))),
+    };
+    checked.map_err(|(reason, error)| {
+        tracing::error!(error, "not ready");
+        reason
+    })
 }

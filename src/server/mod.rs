@@ -77,6 +77,7 @@ impl Server {
         let store = Store::open(&config.data, clock.now(), secret)?;
         let catalog = Catalog::new(store, clock.clone(), ids.clone())
             .with_tenant_code_max(config.max_tenant_code)
+            .with_min_free(config.min_free)
             .with_inbox(InboxLimits { lifetime: config.inbox_lifetime, size: config.inbox_max });
         if config.auth == Auth::On
             && catalog.stamp().is_ok_and(|stamp| stamp.access.keys.is_empty())
@@ -89,6 +90,7 @@ impl Server {
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
         let app = App::new(catalog, clock, ids, config, address.port(), has_inbox);
+        upkeep::announce(&app);
         Ok(Self { address, scheme, connections, router: router(&app), app })
     }
 

@@ -23,17 +23,26 @@ struct Task {
     step: fn(&Catalog, &Actor) -> Result<Option<Tally>, CatalogError>,
 }
 
-const TASKS: [Task; 2] = [
+const TASKS: [Task; 3] = [
     // How long expired objects may stay in the inbox. Reads do not see them meanwhile.
     Task { name: "expire-inbox", period: Duration::from_secs(60), step: Catalog::expire_inbox },
     Task { name: "remove-files", period: Duration::from_secs(60), step: Catalog::remove_files },
+    Task {
+        name: "find-unknown-code",
+        period: Duration::from_secs(24 * 60 * 60),
+        step: Catalog::find_unknown_code,
+    },
 ];
 
-/// Runs all tasks until the future is dropped. A step that is already running still finishes.
-pub(super) async fn run(app: App) -> Infallible {
+/// Has the reports list all tasks, before the first one runs.
+pub(super) fn announce(app: &App) {
     for Task { name, period, .. } in &TASKS {
         app.upkeep().announce(name, *period);
     }
+}
+
+/// Runs all tasks until the future is dropped. A step that is already running still finishes.
+pub(super) async fn run(app: App) -> Infallible {
     let mut due = TASKS.map(|_| Instant::now());
     let mut runs = TASKS.map(|_| None);
     loop {

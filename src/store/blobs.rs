@@ -7,6 +7,7 @@
 //! ```
 //! Knows no rows: the caller decides whether a content has one.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,9 +15,12 @@ use std::sync::Arc;
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::files::{make_private_folder, remove_if_there, sync_folder};
+use super::files::{has_bytes, make_private_folder, remove_if_there, sync_folder};
 use super::holds::{Hold, Holds};
 use super::sharded_directory::{INTENT, ShardedDirectory, announce};
+
+/// Ending of the files of the code folder.
+const ENDING: &str = ".zip";
 
 /// The code folder, and the folder for unfinished uploads.
 #[derive(Clone)]
@@ -64,36 +68,39 @@ impl Blobs {
         self.inner.path(sha256)
     }
 
-    /// Stores a content that is in memory.
+    /// Whether the file of a content of `size` bytes is there with that length.
+    pub fn is_whole(&self, sha256: &[u8; 32], size: u64) -> io::Result<bool> {
+        match fs::metadata(self.path(sha256)) {
+            Ok(file) => Ok(file.len() == size),
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Stores a content that is in memory; see [`Blobs::keep_file`].
     pub fn keep_bytes(&self, sha256: &[u8; 32], bytes: &[u8]) -> io::Result<PendingBlob> {
-        self.keep(sha256, || {
-            let mut file = NamedTempFile::new_in(&self.inner.incoming)?;
-            file.write_all(bytes)?;
-            Ok(file)
-        })
+        self.keep(sha256, Upload::Bytes(bytes))
     }
 
     /// Stores a content that is in a file of the incoming folder.
+    ///
+    /// An existing file is compared with it, and replaced if it is damaged.
     pub fn keep_file(&self, sha256: &[u8; 32], file: NamedTempFile) -> io::Result<PendingBlob> {
-        self.keep(sha256, || Ok(file))
+        self.keep(sha256, Upload::File(file))
     }
 
     /// Announces the content, syncs its file, renames it into place and syncs the folder.
     ///
-    /// An existing file is not written again. Its folder is synced all the same, because another
-    /// upload may have renamed the file and not yet synced the folder.
-    fn keep(
-        &self,
-        sha256: &[u8; 32],
-        file: impl FnOnce() -> io::Result<NamedTempFile>,
-    ) -> io::Result<PendingBlob> {
+    /// An existing file with the same bytes is not written again. Its folder is synced all the same,
+    /// because another upload may have renamed the file and not yet synced the folder.
+    fn keep(&self, sha256: &[u8; 32], upload: Upload<'_>) -> io::Result<PendingBlob> {
         let inner = &self.inner;
         let target = inner.path(sha256);
         let intent = announce(&inner.incoming, &hex::encode(sha256))?;
         let blob = PendingBlob { blobs: Arc::clone(inner), hold: inner.holds.take(sha256), intent };
         let folder = inner.code.make(sha256[0])?;
-        if !target.exists() {
-            let file = file()?;
+        if !upload.is_at(&target) {
+            let file = upload.into_file(&inner.incoming)?;
             file.as_file().sync_all()?;
             // The rename is outside the lock of the holds, which all other uploads need.
             blob.hold.remove_if(|| !target.exists());
@@ -101,6 +108,36 @@ impl Blobs {
         }
         sync_folder(&folder)?;
         Ok(blob)
+    }
+
+    /// Returns the files in one of the 256 subfolders of which `has_row` says that no row knows
+    /// them, with the number of their bytes.
+    pub(super) fn unknown_files(
+        &self,
+        subfolder: u8,
+        has_row: impl Fn(&[u8; 32]) -> bool,
+    ) -> io::Result<Vec<(PathBuf, u64)>> {
+        let entries = match fs::read_dir(self.inner.code.subfolder(subfolder)) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut unknown = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            // A content is held until its row is committed: the row is looked for after the hold.
+            let is_known = content_of(&entry.file_name())
+                .is_some_and(|sha256| self.inner.holds.has(&sha256) || has_row(&sha256));
+            if is_known {
+                continue;
+            }
+            match entry.metadata() {
+                Ok(file) => unknown.push((entry.path(), file.len())),
+                // A refused upload removed it.
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(unknown)
     }
 
     /// Empties the incoming folder and removes announced contents without a row.
@@ -124,7 +161,7 @@ impl Blobs {
 
 impl Inner {
     fn path(&self, sha256: &[u8; 32]) -> PathBuf {
-        self.code.path(sha256[0], &format!("{}.zip", hex::encode(sha256)))
+        self.code.path(sha256[0], &format!("{}{ENDING}", hex::encode(sha256)))
     }
 }
 
@@ -148,14 +185,63 @@ impl Drop for PendingBlob {
     }
 }
 
+/// A content that is about to be stored.
+enum Upload<'b> {
+    Bytes(&'b [u8]),
+    File(NamedTempFile),
+}
+
+impl Upload<'_> {
+    /// Whether a file with these bytes is at `target`. Logs an error if a damaged one is.
+    fn is_at(&self, target: &Path) -> bool {
+        let compared = match self {
+            Self::Bytes(bytes) => has_bytes(target, *bytes, bytes.len() as u64),
+            Self::File(file) => file
+                .reopen()
+                .and_then(|file| file.metadata().map(|about| (file, about.len())))
+                .and_then(|(file, size)| has_bytes(target, file, size)),
+        };
+        let problem = match compared {
+            Ok(true) => return true,
+            Ok(false) => "its bytes are others".to_owned(),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return false,
+            Err(failure) => failure.to_string(),
+        };
+        tracing::error!(
+            path = %target.display(),
+            problem,
+            "a code file is damaged; the same content is published again and replaces it"
+        );
+        false
+    }
+
+    /// Returns the file to be renamed into the code folder.
+    fn into_file(self, incoming: &Path) -> io::Result<NamedTempFile> {
+        match self {
+            Self::Bytes(bytes) => {
+                let mut file = NamedTempFile::new_in(incoming)?;
+                file.write_all(bytes)?;
+                Ok(file)
+            }
+            Self::File(file) => Ok(file),
+        }
+    }
+}
+
 /// Returns the SHA-256 of the content that an intent announces.
 fn announced(path: &Path) -> Option<[u8; 32]> {
     let name = path.file_name()?.to_str()?;
-    if !name.ends_with(INTENT) {
-        return None;
-    }
+    if name.ends_with(INTENT) { sha256_of(name.get(..64)?) } else { None }
+}
+
+/// Returns the SHA-256 of the content that a file of the code folder should have, by its name.
+fn content_of(name: &OsStr) -> Option<[u8; 32]> {
+    sha256_of(name.to_str()?.strip_suffix(ENDING)?)
+}
+
+fn sha256_of(hexadecimal: &str) -> Option<[u8; 32]> {
     let mut sha256 = [0; 32];
-    hex::decode_to_slice(name.get(..64)?, &mut sha256).ok()?;
+    hex::decode_to_slice(hexadecimal, &mut sha256).ok()?;
     Some(sha256)
 }
 
@@ -184,6 +270,46 @@ mod tests {
         assert_eq!(fs::read(blobs.path(&SHA256)).unwrap(), b"code");
         drop(blobs.keep_bytes(&SHA256, b"code").unwrap());
         assert!(blobs.path(&SHA256).exists(), "it has a row from before");
+        assert_eq!(incoming_count(&blobs), 0);
+    }
+
+    #[test]
+    fn a_damaged_file_is_replaced_by_the_same_content() {
+        let (_folder, blobs) = blobs();
+        blobs.keep_bytes(&SHA256, b"code").unwrap().committed();
+        for damaged in [b"".as_slice(), b"cod", b"c0de", b"code and more"] {
+            for from_file in [false, true] {
+                fs::write(blobs.path(&SHA256), damaged).unwrap();
+                let kept = if from_file {
+                    let mut file = NamedTempFile::new_in(blobs.incoming()).unwrap();
+                    file.write_all(b"code").unwrap();
+                    blobs.keep_file(&SHA256, file).unwrap()
+                } else {
+                    blobs.keep_bytes(&SHA256, b"code").unwrap()
+                };
+                assert_eq!(fs::read(blobs.path(&SHA256)).unwrap(), b"code");
+                // The version is refused; the content has a row from before.
+                drop(kept);
+                assert_eq!(fs::read(blobs.path(&SHA256)).unwrap(), b"code");
+            }
+        }
+        assert_eq!(incoming_count(&blobs), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_undamaged_file_is_not_written_again() {
+        use std::os::unix::fs::MetadataExt;
+        let (_folder, blobs) = blobs();
+        let long = vec![7; 200_000];
+        let inode = || blobs.path(&SHA256).metadata().unwrap().ino();
+        blobs.keep_bytes(&SHA256, &long).unwrap().committed();
+        let before = inode();
+        blobs.keep_bytes(&SHA256, &long).unwrap().committed();
+        let mut file = NamedTempFile::new_in(blobs.incoming()).unwrap();
+        file.write_all(&long).unwrap();
+        blobs.keep_file(&SHA256, file).unwrap().committed();
+        assert_eq!(inode(), before);
         assert_eq!(incoming_count(&blobs), 0);
     }
 

@@ -35,11 +35,29 @@ impl View<'_> {
         self.one(&sql, values![sha256], |row| artifact(row, 0))
     }
 
-    /// Returns whether a content has its row; the sweep calls it before any reader exists.
+    /// Returns whether a content has its row.
     pub(super) fn has_code(&self, sha256: &[u8; 32]) -> bool {
         // After an error the file stays: an unused file costs space, a missing one costs data.
         let found = self.one("SELECT 1 FROM code WHERE sha256 = ?", values![sha256], |_| Ok(()));
         found.map_or(true, |found| found.is_some())
+    }
+
+    /// Returns up to ten versions that have this content, as people name them.
+    pub fn select_code_versions(&self, sha256: &[u8; 32]) -> Result<Vec<String>, CatalogError> {
+        let layers = "SELECT l.tenant, l.name, v.number FROM layer_versions v
+                      CROSS JOIN layers l ON l.id = v.layer WHERE v.code = ? LIMIT 10";
+        let mut versions = self.all(layers, values![sha256], |row| {
+            let (tenant, name, number) = (row.text(0)?, row.text(1)?, row.count(2)?);
+            Ok(format!("layer {tenant}/{name} version {number}"))
+        })?;
+        let functions = "SELECT f.tenant, f.grp, f.name, v.name FROM function_versions v
+                         CROSS JOIN functions f ON f.id = v.function WHERE v.code = ? LIMIT 10";
+        versions.extend(self.all(functions, values![sha256], |row| {
+            let (tenant, group) = (row.text(0)?, row.text(1)?);
+            Ok(format!("function {tenant}/{group}/{} version {}", row.text(2)?, row.text(3)?))
+        })?);
+        versions.truncate(10);
+        Ok(versions)
     }
 
     /// Returns whether the reader may read this content: it has it in a layer version, in a

@@ -1,11 +1,14 @@
 //! What files and folders of the data folder need: private permissions, durable names, removal.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
-/// The folders in a data folder, beside the catalog and the lock.
+/// The folders in a data folder, beside the catalog, the lock and the reserve.
 const OUR_FOLDERS: [&str; 5] = ["buckets", "code", "inbox", "incoming", "quarantine"];
+
+/// Bytes of two files that are compared at a time.
+const COMPARED: u64 = 64 << 10;
 
 /// Makes renames and new names inside a folder durable.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
@@ -17,6 +20,29 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(failure) if failure.kind() != io::ErrorKind::NotFound => Err(failure),
         _ => Ok(()),
+    }
+}
+
+/// Whether the file at `path` has these `size` bytes. Reads nothing if its length differs.
+pub(super) fn has_bytes(path: &Path, mut bytes: impl Read, size: u64) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != size {
+        return Ok(false);
+    }
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    loop {
+        for (reader, piece) in
+            [(&mut file as &mut dyn Read, &mut theirs), (&mut bytes as &mut dyn Read, &mut ours)]
+        {
+            piece.clear();
+            reader.take(COMPARED).read_to_end(piece)?;
+        }
+        if theirs != ours {
+            return Ok(false);
+        }
+        if ours.is_empty() {
+            return Ok(true);
+        }
     }
 }
 
@@ -45,7 +71,7 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name == "lock" || name.starts_with("catalog.") {
+        if name == "lock" || name == "reserve" || name.starts_with("catalog.") {
             narrowed &= narrow(&entry.path()).is_ok();
         } else if !OUR_FOLDERS.contains(&&*name) {
             only_ours = false;

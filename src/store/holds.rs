@@ -50,6 +50,11 @@ impl Holds {
         Hold { holds: Arc::clone(self), sha256: *sha256 }
     }
 
+    /// Whether the content is held.
+    pub(super) fn has(&self, sha256: &[u8; 32]) -> bool {
+        self.states().contains_key(sha256)
+    }
+
     fn states(&self) -> MutexGuard<'_, HashMap<[u8; 32], State>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,6 +30,14 @@ pub(super) fn wait_for_lock(
     take_lock(folder).map(Some)
 }
 
+/// Takes the lock; `None` while another process holds it.
+pub(super) fn try_lock(folder: &Path) -> Result<Option<File>, OpenError> {
+    match take_lock(folder) {
+        Err(OpenError::Locked(_)) => Ok(None),
+        taken => taken.map(Some),
+    }
+}
+
 fn take_lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
     // The file is private: another user that opens it could lock it, and no server would start.

@@ -17,9 +17,11 @@ mod inbox_files;
 mod keys;
 mod layers;
 mod lock;
+mod open_mark;
 mod pages;
 #[cfg(test)]
 mod plans;
+mod reserve;
 mod sharded_directory;
 mod sqlite;
 mod upkeep;
@@ -38,6 +40,7 @@ pub use layers::LayerVersionInsert;
 use crate::domain::{CatalogError, TenantId, Timestamp};
 use change_counter::ChangeCounter;
 use engine::values;
+use reserve::Reserve;
 use sqlite::schema;
 use writer::Failed;
 
@@ -93,6 +96,7 @@ pub struct Store {
     blobs: Blobs,
     inbox: InboxFiles,
     change_counter: ChangeCounter,
+    folder: PathBuf,
     /// `None` where another process may own the folder.
     lock: Option<File>,
 }
@@ -107,6 +111,8 @@ impl Store {
     pub fn open(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
         files::make_private_folder(folder).map_err(OpenError::io(folder))?;
         let lock = lock::wait_for_lock(folder, || Ok(false))?;
+        open_mark::check(folder);
+        let reserve = Reserve::open(folder, true);
         let catalog_path = folder.join("catalog.sqlite");
         files::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut session = sqlite::Session::open(&catalog_path)?;
@@ -116,7 +122,8 @@ impl Store {
         let view = session.view();
         inbox.sweep(|file| view.has_inbox_file(file)).map_err(OpenError::io(folder))?;
         blobs.sweep(|sha256| view.has_code(sha256)).map_err(OpenError::io(folder))?;
-        Self::over(session, catalog_path, (blobs, inbox), lock)
+        open_mark::set(folder).map_err(OpenError::io(folder))?;
+        Self::over(session, catalog_path, reserve, (blobs, inbox), lock)
     }
 
     /// Opens the data folder for a short change while a server may own it.
@@ -126,6 +133,12 @@ impl Store {
     /// The owner of the folder sees the change at once.
     pub fn open_beside(folder: &Path, now: Timestamp, secret: [u8; 32]) -> Result<Self, OpenError> {
         files::make_private_folder(folder).map_err(OpenError::io(folder))?;
+        if let Some(_lock) = lock::try_lock(folder)? {
+            // No server runs, and this process becomes the last that closes the catalog.
+            open_mark::check(folder);
+            open_mark::clear(folder).map_err(OpenError::io(folder))?;
+        }
+        let reserve = Reserve::open(folder, false);
         let catalog_path = folder.join("catalog.sqlite");
         files::make_private_file(&catalog_path).map_err(OpenError::io(&catalog_path))?;
         let mut session = sqlite::Session::open(&catalog_path)?;
@@ -136,26 +149,28 @@ impl Store {
             Some(_lock) => schema::prepare(&mut session.0, &catalog_path, now, secret)?,
         }
         let files = open_files(folder).map_err(OpenError::io(folder))?;
-        Self::over(session, catalog_path, files, None)
+        Self::over(session, catalog_path, reserve, files, None)
     }
 
     fn over(
         session: sqlite::Session,
         catalog_path: PathBuf,
+        reserve: Reserve,
         (blobs, inbox): (Blobs, InboxFiles),
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let changes = Arc::new(AtomicU64::new(0));
-        let folder = catalog_path.parent().unwrap_or(&catalog_path);
-        let change_counter = ChangeCounter::open(folder).map_err(OpenError::io(folder))?;
+        let folder = catalog_path.parent().unwrap_or(&catalog_path).to_owned();
+        let change_counter = ChangeCounter::open(&folder).map_err(OpenError::io(&folder))?;
         Ok(Self {
             readers: sqlite::Readers::new(catalog_path),
-            writer: writer::Writer::start(session, Arc::clone(&changes))
+            writer: writer::Writer::start(session, reserve, Arc::clone(&changes))
                 .map_err(OpenError::Thread)?,
             changes,
             blobs,
             inbox,
             change_counter,
+            folder,
             lock,
         })
     }
@@ -197,7 +212,8 @@ impl Store {
 
     /// Has the writer run `change` in a savepoint of its own; returns when its commit is synced.
     ///
-    /// After an error nothing of the change remains, unless the commit itself failed.
+    /// After an error nothing of the change remains, unless the commit failed and the writer could
+    /// not settle it.
     pub fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
@@ -208,8 +224,8 @@ impl Store {
     /// Has the writer run `change`, which inserts the row of the `pending` file. The file stays
     /// when the row is committed and is removed when it is not.
     ///
-    /// When the commit itself failed, the log may contain the row all the same. The file then
-    /// stays, and the sweep of the next start decides.
+    /// After a failed commit that the writer could not settle, SQLite's log may contain the row all
+    /// the same. The file then stays, and the sweep of the next start decides.
     pub fn write_file<T: Send + 'static>(
         &self,
         pending: Option<PendingFile>,
@@ -229,6 +245,17 @@ impl Store {
             (Some(pending), Err(Failed::Undone(_))) => drop(pending),
         }
         Ok(outcome?)
+    }
+}
+
+impl Drop for Store {
+    /// Removes the open mark before the catalog is closed.
+    fn drop(&mut self) {
+        if self.lock.is_some()
+            && let Err(failure) = open_mark::clear(&self.folder)
+        {
+            tracing::error!(%failure, "the next start will warn of a lost log");
+        }
     }
 }
 
@@ -262,6 +289,15 @@ impl Change<'_> {
         let sql = "UPDATE state SET sequence = sequence + 1 RETURNING sequence";
         let number = self.one(sql, &[], |row| row.count(0))?;
         number.ok_or_else(|| CatalogError::internal("the catalog has no state"))
+    }
+
+    /// Writes the row of the state and changes nothing: the commit has a page to write and to sync.
+    pub fn rewrite_state(&self) -> Result<(), CatalogError> {
+        self.keep_generation();
+        for _ in 0..2 {
+            self.run("UPDATE state SET sequence = -sequence", &[])?;
+        }
+        Ok(())
     }
 
     /// Inserts the tenant's row unless it exists.

@@ -168,6 +168,7 @@ fn filters() -> Vec<LayerFilter> {
 fn run_every_statement(change: &Change<'_>) -> Result<(), CatalogError> {
     change.check()?;
     change.next_sequence()?;
+    change.rewrite_state()?;
     change.ensure_tenant(&tenant(), Timestamp::UNIX_EPOCH)?;
     run_layers(change)?;
     run_functions(change)?;
@@ -209,6 +210,7 @@ fn run_layers(change: &Change<'_>) -> Result<(), CatalogError> {
     assert_eq!(change.select_code(&[1; 32])?, Some(code));
     assert!(change.has_code(&[1; 32]) && !change.has_code(&[2; 32]));
     assert!(change.is_readable_code(&tenant, &[1; 32])?);
+    assert!(!change.select_code_versions(&[1; 32])?.is_empty());
     assert!(!change.is_readable_code(&TenantId::parse("other")?, &[1; 32])?);
     assert_eq!(change.select_code_size(&tenant)?, 2);
     for filter in filters() {

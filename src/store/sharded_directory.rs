@@ -30,7 +30,12 @@ impl ShardedDirectory {
 
     /// Returns the path of the file `name`, whose id starts with the byte `first`.
     pub(super) fn path(&self, first: u8, name: &str) -> PathBuf {
-        self.folder.join(hex::encode([first])).join(name)
+        self.subfolder(first).join(name)
+    }
+
+    /// Returns the subfolder of ids that start with `first`, whether or not it exists.
+    pub(super) fn subfolder(&self, first: u8) -> PathBuf {
+        self.folder.join(hex::encode([first]))
     }
 
     /// Creates the subfolder of ids that start with `first`, and returns it once its name is
@@ -39,7 +44,7 @@ impl ShardedDirectory {
     /// Concurrent callers each sync for themselves: a caller skips the sync only if another has
     /// completed it, not if another has merely created the folder.
     pub(super) fn make(&self, first: u8) -> io::Result<PathBuf> {
-        let folder = self.folder.join(hex::encode([first]));
+        let folder = self.subfolder(first);
         let synced = &self.synced[usize::from(first)];
         if !synced.load(Ordering::Acquire) {
             make_private_folder(&folder)?;

@@ -134,6 +134,23 @@ impl Session {
         Ok(Batch(transaction))
     }
 
+    /// Commits a page anew. The log then has it where a failed commit may have left its pages, so
+    /// that no later start finds these.
+    pub(super) fn overwrite(&mut self) -> Result<(), CatalogError> {
+        let batch = self.begin()?;
+        batch.change().rewrite_state()?;
+        batch.commit()
+    }
+
+    /// Writes the log back into the file as far as readers allow, so that the next commit can use
+    /// the log's space again.
+    pub(super) fn empty_log(&self) {
+        let emptied = self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(failure) = emptied {
+            tracing::debug!(%failure, "the log cannot be written back");
+        }
+    }
+
     /// Writes the log back into the file. All readers are closed by now: closing this last
     /// connection removes the log and its index. If another process has the catalog open, that
     /// process does so later; nothing waits for it here.
@@ -171,6 +188,10 @@ impl Batch<'_> {
 
 impl From<rusqlite::Error> for CatalogError {
     fn from(source: rusqlite::Error) -> Self {
+        // SQLite calls an index of its log that cannot grow an I/O error.
+        if source.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::NoSpace { source: source.into() };
+        }
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { source: source.into() },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -89,8 +89,19 @@ fn only_the_owner_can_read_the_catalog() {
     check(0o755);
 }
 
+/// A constraint that SQLite checks only at the commit.
+const REFUSED_AT_COMMIT: &str = "PRAGMA defer_foreign_keys = ON;
+    INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1);";
+
+/// As well, nothing can be written after the commit.
+const NOTHING_AFTER_COMMIT: &str = "PRAGMA query_only = ON;";
+
+fn incoming(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join("incoming")).unwrap().count()
+}
+
 #[test]
-fn code_stays_for_the_next_start_when_its_commit_fails() {
+fn code_of_a_failed_commit_is_removed_once_the_commit_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let sha256 = [0xab; 32];
     let keep = |store: &Store| {
@@ -98,51 +109,109 @@ fn code_stays_for_the_next_start_when_its_commit_fails() {
     };
     let first = store(folder.path());
     let path = first.blobs().path(&sha256);
+    let generation = first.generation();
 
     let refused = first
         .write_file(keep(&first), |_| -> Result<(), _> { Err(CatalogError::internal("refused")) });
     refused.unwrap_err();
     assert!(!path.exists(), "nothing of a refused change is in the log");
 
-    // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(keep(&first), |change| {
-        Ok(change.connection().execute_batch(
-            "PRAGMA defer_foreign_keys = ON;
-             INSERT INTO layers (tenant, name, uid, sequence) VALUES ('nobody', 'a', 'b', 1)",
-        )?)
+        Ok(change.connection().execute_batch(REFUSED_AT_COMMIT)?)
     });
     failed.unwrap_err();
-    assert!(path.exists());
-    let incoming = || std::fs::read_dir(folder.path().join("incoming")).unwrap().count();
-    assert_eq!(incoming(), 1, "the next start must look at it");
-
-    drop(first);
-    drop(store(folder.path()));
-    assert!(!path.exists(), "there was no row");
-    assert_eq!(incoming(), 0);
+    assert!(!path.exists(), "the writer has overwritten the failed commit");
+    assert_eq!(incoming(folder.path()), 0);
+    first.write(|change| change.rewrite_state()).unwrap();
+    let sequence = first.write(|change| change.next_sequence()).unwrap();
+    assert_eq!(sequence, 1, "settling changes nothing");
+    assert!(first.generation() > generation);
 }
 
 #[test]
-fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_fails() {
+fn code_stays_for_the_next_start_when_its_commit_cannot_be_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let sha256 = [0xab; 32];
+    let first = store(folder.path());
+    let path = first.blobs().path(&sha256);
+    let pending = PendingFile::Code(first.blobs().keep_bytes(&sha256, b"code").unwrap());
+    let failed = first.write_file(Some(pending), |change| {
+        change.connection().execute_batch(REFUSED_AT_COMMIT)?;
+        Ok(change.connection().execute_batch(NOTHING_AFTER_COMMIT)?)
+    });
+    failed.unwrap_err();
+    assert!(path.exists());
+    assert_eq!(incoming(folder.path()), 1, "the next start must look at it");
+    drop(first);
+    drop(store(folder.path()));
+    assert!(!path.exists(), "there was no row");
+    assert_eq!(incoming(folder.path()), 0);
+}
+
+#[test]
+fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_cannot_be_settled() {
     let folder = tempfile::tempdir().unwrap();
     let id = uuid::Uuid::from_u128(1);
     let first = store(folder.path());
     let pending = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
-    // A constraint that SQLite checks only at the commit.
     let failed = first.write_file(Some(pending), |change| {
-        Ok(change.connection().execute_batch(
-            "PRAGMA defer_foreign_keys = ON;
-             INSERT INTO inbox_multiparts VALUES ('u', 'nobody', 'b', 'k', '', '{}', 1, NULL)",
-        )?)
+        change.connection().execute_batch(REFUSED_AT_COMMIT)?;
+        Ok(change.connection().execute_batch(NOTHING_AFTER_COMMIT)?)
     });
     failed.unwrap_err();
     assert!(first.inbox().open_file(id).is_ok());
-    let incoming = || std::fs::read_dir(folder.path().join("incoming")).unwrap().count();
-    assert_eq!(incoming(), 1, "the next start must look at it");
+    assert_eq!(incoming(folder.path()), 1, "the next start must look at it");
     drop(first);
     let second = store(folder.path());
     assert!(second.inbox().open_file(id).is_err(), "there was no row");
-    assert_eq!(incoming(), 0);
+    assert_eq!(incoming(folder.path()), 0);
+}
+
+#[test]
+fn a_catalog_left_open_without_its_log_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let first = store(folder.path());
+    assert!(!open_mark::is_log_lost(folder.path()), "it is open, with its log");
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.open"] {
+        std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+    drop(first);
+    assert!(!open_mark::is_log_lost(folder.path()), "it was closed");
+    assert!(!open_mark::is_log_lost(copy.path()), "its process was killed");
+    std::fs::remove_file(copy.path().join("catalog.sqlite-wal")).unwrap();
+    assert!(open_mark::is_log_lost(copy.path()));
+    // A command on the folder says so and becomes the last to close the catalog.
+    drop(Store::open_beside(copy.path(), Timestamp::UNIX_EPOCH, [7; 32]).unwrap());
+    assert!(!open_mark::is_log_lost(copy.path()));
+}
+
+#[test]
+fn code_files_without_a_row_are_found_and_contents_being_stored_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let [held, unknown, known] = [1, 2, 3].map(|byte| [[0xab; 31].as_slice(), &[byte]].concat());
+    let [held, unknown, known] = [held, unknown, known].map(|id| <[u8; 32]>::try_from(id).unwrap());
+    let pending = store.blobs().keep_bytes(&held, b"held").unwrap();
+    std::fs::write(store.blobs().path(&unknown), b"unknown").unwrap();
+    std::fs::write(store.blobs().path(&unknown).with_extension("bak"), b"strange").unwrap();
+    let artifact = crate::domain::Artifact {
+        digests: crate::domain::Digests { sha256: known, sha512: [0; 64], md5: [0; 16], crc64: 0 },
+        size: 5,
+        entries: 1,
+        unpacked: 1,
+    };
+    let blob = PendingFile::Code(store.blobs().keep_bytes(&known, b"known").unwrap());
+    store
+        .write_file(Some(blob), move |change| change.insert_code(&artifact, Timestamp::UNIX_EPOCH))
+        .unwrap();
+    let mut files = store.unknown_code_files(0xab).unwrap();
+    files.sort();
+    let path = store.blobs().path(&unknown);
+    assert_eq!(files, [(path.with_extension("bak"), 7), (path, 7)]);
+    drop(pending);
+    assert_eq!(store.unknown_code_files(0xab).unwrap().len(), 2);
+    assert!(store.unknown_code_files(0xac).unwrap().is_empty());
 }
 
 #[test]
@@ -151,7 +220,9 @@ fn a_full_disk_and_a_locked_catalog_are_told_apart_from_faults() {
         let error = rusqlite::ffi::Error::new(code);
         CatalogError::from(rusqlite::Error::SqliteFailure(error, None))
     };
-    assert!(matches!(failure(rusqlite::ffi::SQLITE_FULL), CatalogError::NoSpace { .. }));
+    for code in [rusqlite::ffi::SQLITE_FULL, rusqlite::ffi::SQLITE_IOERR_SHMSIZE] {
+        assert!(matches!(failure(code), CatalogError::NoSpace { .. }));
+    }
     for code in [rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_LOCKED] {
         assert!(matches!(failure(code), CatalogError::Unavailable { .. }));
     }

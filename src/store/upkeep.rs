@@ -1,5 +1,7 @@
 //! Statements of upkeep: what is expired, files that no row refers to. Knows no schedule.
 
+use std::path::PathBuf;
+
 use uuid::Uuid;
 
 use super::engine::{Row, values};
@@ -58,6 +60,13 @@ impl Change<'_> {
 }
 
 impl Store {
+    /// Returns the code files in one of the 256 subfolders that no row knows, with their bytes.
+    pub fn unknown_code_files(&self, subfolder: u8) -> Result<Vec<(PathBuf, u64)>, CatalogError> {
+        // Each row is looked for in a snapshot of its own, which has what was committed until then.
+        let has_row = |sha256: &_| self.read(|view| Ok(view.has_code(sha256))).unwrap_or(true);
+        Ok(self.blobs().unknown_files(subfolder, has_row)?)
+    }
+
     /// Removes files of the inbox that no row refers to any longer, up to a few hundred; returns
     /// their number, 0 if none is left that can be removed.
     ///

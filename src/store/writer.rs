@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::Change;
+use super::reserve::Reserve;
 use super::sqlite::Session;
 use crate::domain::CatalogError;
 
@@ -23,15 +24,29 @@ const BATCH_MAX: usize = 256;
 pub(super) enum Failed {
     /// It refused, or was never part of a commit: nothing of it remains.
     Undone(CatalogError),
-    /// Its commit failed while it was written to disk. The log may contain it all the same; the
-    /// next start then finds it committed.
+    /// Its commit failed while it was written to disk, and nothing can be written since. The log may
+    /// contain it all the same; the next start then finds it committed.
     Undecided(CatalogError),
 }
 
 /// How the transaction that a batch of changes ran in failed.
 enum Broken {
+    /// Before its commit: changes may be left that did not run.
     BeforeCommit(CatalogError),
+    /// At its commit, after all its changes ran.
     AtCommit(CatalogError),
+    /// At its commit, of which nothing is in the log any longer.
+    Settled(CatalogError),
+}
+
+impl Broken {
+    fn failure(&self) -> &CatalogError {
+        match self {
+            Self::BeforeCommit(failure) | Self::AtCommit(failure) | Self::Settled(failure) => {
+                failure
+            }
+        }
+    }
 }
 
 /// Runs a change, and leaves its result where the waiting caller takes it.
@@ -54,11 +69,15 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. It raises `changes` at each commit that changed a row, before it answers
     /// the callers.
-    pub(super) fn start(session: Session, changes: Arc<AtomicU64>) -> io::Result<Self> {
+    pub(super) fn start(
+        session: Session,
+        reserve: Reserve,
+        changes: Arc<AtomicU64>,
+    ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || work(session, &queue, &changes))
+            .spawn(move || work(session, reserve, &queue, &changes))
             .map(Some)?;
         Ok(Self { jobs: Some(jobs), thread })
     }
@@ -105,18 +124,25 @@ impl Drop for Writer {
     }
 }
 
-fn work(mut session: Session, queue: &Receiver<Job>, changes: &AtomicU64) {
+fn work(mut session: Session, mut reserve: Reserve, queue: &Receiver<Job>, changes: &AtomicU64) {
+    reserve.refresh();
     while let Ok(first) = queue.recv() {
+        if reserve.refresh() {
+            session.empty_log();
+        }
         let mut waiting = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1));
         let mut batch = Batch::default();
-        let outcome = batch.commit_together(&mut session, &mut waiting);
-        if let Err(Broken::BeforeCommit(failure) | Broken::AtCommit(failure)) = &outcome {
-            tracing::error!(%failure, "a commit failed");
+        let mut outcome = batch.commit_together(&mut session, &mut waiting);
+        if let Err(broken) = &outcome {
+            tracing::error!(failure = ?broken.failure(), "a commit failed");
         }
         // Changes that were not reached fail too. The next attempt might take as long as this one
         // to fail.
         if let Err(Broken::BeforeCommit(_)) = &outcome {
             batch.done.extend(waiting.map(|job| (job.reply, Ok(()))));
+        }
+        if let Err(broken) = outcome {
+            outcome = Err(settle(broken, &mut session, &mut reserve));
         }
         if batch.changed {
             changes.fetch_add(1, Ordering::Release);
@@ -124,6 +150,24 @@ fn work(mut session: Session, queue: &Receiver<Job>, changes: &AtomicU64) {
         batch.answer(&outcome);
     }
     session.close();
+}
+
+/// Settles a failed commit where that can be done, so that its callers need not leave their files.
+///
+/// A commit that lacked space is not in the log: its last frame was not written. Any other is
+/// overwritten by the next commit, which is made here.
+fn settle(broken: Broken, session: &mut Session, reserve: &mut Reserve) -> Broken {
+    if let CatalogError::NoSpace { .. } = broken.failure() {
+        reserve.give_up_after_failure();
+    }
+    match broken {
+        Broken::AtCommit(failure @ CatalogError::NoSpace { .. }) => Broken::Settled(failure),
+        Broken::AtCommit(failure) => match session.overwrite() {
+            Ok(()) => Broken::Settled(failure),
+            Err(_) => Broken::AtCommit(failure),
+        },
+        other => other,
+    }
 }
 
 /// The outcome of the changes that share a commit.
@@ -165,7 +209,9 @@ impl Batch {
             let answer = match (result, outcome) {
                 (Err(refusal), _) => Err(Failed::Undone(refusal)),
                 (Ok(()), Ok(())) => Ok(()),
-                (Ok(()), Err(Broken::BeforeCommit(failure))) => Err(Failed::Undone(again(failure))),
+                (Ok(()), Err(Broken::BeforeCommit(failure) | Broken::Settled(failure))) => {
+                    Err(Failed::Undone(again(failure)))
+                }
                 (Ok(()), Err(Broken::AtCommit(failure))) => Err(Failed::Undecided(again(failure))),
             };
             // The caller may no longer wait; the outcome stays the same.
@@ -254,7 +300,8 @@ mod tests {
     fn the_writer_survives_a_panic_and_reports_why_it_cannot_begin() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("numbers");
-        let writer = Writer::start(session(&path), Arc::default()).unwrap();
+        let reserve = Reserve::open(folder.path(), true);
+        let writer = Writer::start(session(&path), reserve, Arc::default()).unwrap();
         let panicking = writer.run(|_| -> Result<(), _> { panic!("a mistake of ours") });
         assert!(matches!(panicking, Err(Failed::Undone(_))));
 

@@ -14,8 +14,9 @@ use source::{code, code_without_tests, module, names_crate, root, rust_files, wo
 /// Who may import whom: a module and the modules of ours that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("ingest", &["domain"]),
-    ("store", &["domain"]),
+    ("disk", &[]),
+    ("ingest", &["disk", "domain"]),
+    ("store", &["disk", "domain"]),
     ("config", &["domain"]),
     ("buckets", &["config", "domain"]),
     ("catalog", &["domain", "ingest", "store"]),
@@ -32,7 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("object_store", &["buckets"]),
     ("reqwest", &["buckets"]),
     ("rusqlite", &["store"]),
-    ("rustix", &["buckets"]),
+    ("rustix", &["buckets", "disk"]),
     ("rustls", &["buckets", "cli", "server"]),
     ("s3s", &["dialects"]),
     ("ureq", &["cli"]),

@@ -52,14 +52,13 @@ fn server_removes_objects_that_expired_while_it_was_down() {
         let answer = server.send(&Request::get("/api/v1/upkeep"));
         serde_json::from_slice::<Value>(&answer.body).unwrap()["items"].clone()
     });
-    let is_whole =
-        |tasks: &Value| tasks.as_array().unwrap().iter().all(|task| !task["last_work"].is_null());
+    let is_whole = |tasks: &Value| [0, 1].into_iter().all(|at| !tasks[at]["last_work"].is_null());
     let tasks = reports.into_iter().find(is_whole).unwrap();
     assert_eq!(tasks[0]["name"], "expire-inbox");
     assert_eq!(tasks[0]["did"], json!({ "things": 3, "files": 3, "bytes": 3 }));
     assert_eq!(tasks[1]["name"], "remove-files");
     assert_eq!(tasks[1]["did"], json!({ "things": 0, "files": 3, "bytes": 0 }));
-    for task in tasks.as_array().unwrap() {
+    for task in &tasks.as_array().unwrap()[..2] {
         assert_eq!(task["last_work"]["failure"], Value::Null);
         assert!(task["last_work"]["ended_at"].as_str() >= task["last_work"]["started_at"].as_str());
     }

@@ -15,6 +15,7 @@ mod clouds;
 mod conformance;
 mod connections;
 mod ctyun;
+mod disks;
 mod downloads;
 mod durability;
 mod golden;

@@ -52,6 +52,8 @@ pub(in crate::store) fn configure(connection: &Connection) -> Result<(), OpenErr
     retry_busy(|| connection.pragma_update(None, "journal_mode", "wal"))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a savepoint must undo goes to memory: a full disk has no room for a temporary file.
+    connection.pragma_update(None, "temp_store", "memory")?;
     Ok(())
 }
 

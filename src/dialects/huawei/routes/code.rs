@@ -218,13 +218,16 @@ static OTHERS: Family = Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::StagingWriter;
+    use crate::ingest::{StagingWriter, UploadFolder};
 
     #[test]
     fn placeholders_are_archives_of_one_file() {
         for family in FAMILIES.iter().chain([&OTHERS]) {
             let folder = tempfile::tempdir().unwrap();
-            let mut staging = StagingWriter::new(folder.path(), ArtifactLimits::default());
+            let mut staging = StagingWriter::new(
+                &UploadFolder::new(folder.path(), None),
+                ArtifactLimits::default(),
+            );
             let bytes = base64_simd::STANDARD.decode_to_vec(family.placeholder).unwrap();
             staging.write(Bytes::from(bytes)).unwrap();
             assert_eq!(staging.end().finish().unwrap().artifact.entries, 1);

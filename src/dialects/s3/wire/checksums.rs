@@ -97,7 +97,7 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::ingest::{Measure, SpoolWriter};
+    use crate::ingest::{Measure, SpoolWriter, UploadFolder};
 
     /// The check values of `123456789`, as the catalogues of checksums have them.
     const STATED: [(&str, &str); 6] = [
@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn each_checksum_is_compared_in_the_head_and_behind_the_body() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = SpoolWriter::new(folder.path(), 100, Measure::All);
+        let mut writer =
+            SpoolWriter::new(&UploadFolder::new(folder.path(), None), 100, Measure::All);
         writer.write(bytes::Bytes::from_static(b"123456789")).unwrap();
         let body = writer.finish().unwrap();
         for (name, stated) in STATED {

@@ -174,14 +174,14 @@ pub(in crate::dialects::s3) fn unwrap(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::Measure;
+    use crate::ingest::{Measure, UploadFolder};
 
     fn spool(bytes: impl Into<Bytes>) -> Spool {
         Spool::from_bytes(bytes.into())
     }
 
     fn writer(folder: &tempfile::TempDir, limit: u64) -> SpoolWriter {
-        SpoolWriter::new(folder.path(), limit, Measure::All)
+        SpoolWriter::new(&UploadFolder::new(folder.path(), None), limit, Measure::All)
     }
 
     /// The vendor's published example: 65 KiB of `a` in chunks of 64 KiB, 1 KiB and none.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::dialects::signing::mutations::Sample;
 use crate::dialects::signing::{hex_sha256, hmac_sha256};
-use crate::ingest::{Measure, SpoolWriter};
+use crate::ingest::{Measure, SpoolWriter, UploadFolder};
 
 const KEY_ID: &str = "AKIDEXAMPLE0000000000000000000000001";
 const SECRET: &[u8] = b"SKEXAMPLE00000000000000000000001";
@@ -38,7 +38,8 @@ fn v3(sample: Sample, host: &str, kind: &str, service: &str, signature: &str) ->
 }
 
 fn spool(sample: &Sample) -> Spool {
-    let mut writer = SpoolWriter::new(&std::env::temp_dir(), 1 << 30, Measure::Sha256);
+    let mut writer =
+        SpoolWriter::new(&UploadFolder::new(&std::env::temp_dir(), None), 1 << 30, Measure::Sha256);
     for chunk in sample.body.chunks(50_000) {
         writer.write(Bytes::copy_from_slice(chunk)).unwrap();
     }
