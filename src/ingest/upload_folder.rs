@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::disk;
 
@@ -23,6 +24,8 @@ struct Inner {
     path: PathBuf,
     /// `None`: [`MIN_FREE`], or a tenth of the file system.
     min_free: Option<u64>,
+    /// Whether the last upload was refused.
+    is_refusing: AtomicBool,
 }
 
 /// An upload that would leave too little space free.
@@ -36,7 +39,8 @@ impl UploadFolder {
     /// Returns the folder at `path`, on whose disk uploads leave `min_free` bytes free. `None` is
     /// the default: 64 MiB, or a tenth of the file system where that is less.
     pub fn new(path: &Path, min_free: Option<u64>) -> Self {
-        Self { inner: Arc::new(Inner { path: path.to_owned(), min_free }) }
+        let (path, is_refusing) = (path.to_owned(), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { path, min_free, is_refusing }) }
     }
 
     /// Returns the folder's path.
@@ -46,12 +50,19 @@ impl UploadFolder {
 
     /// Checks that `bytes` more can be written and leave enough space free; costs one system call.
     ///
-    /// Fails with `StorageFull` and the numbers otherwise. Where the system does not tell the free
-    /// space, nothing is refused before the disk is full.
+    /// Fails with `StorageFull` and the numbers otherwise. Once it has failed, half as much again must
+    /// be free, so that a full disk does not take every other upload. Where the system does not tell
+    /// the free space, nothing is refused before the disk is full.
     pub fn must_have(&self, bytes: u64) -> io::Result<()> {
         let Some(space) = disk::space(self.path())? else { return Ok(()) };
         let min_free = self.inner.min_free.unwrap_or_else(|| MIN_FREE.min(space.total / 10));
-        if space.free >= min_free.saturating_add(bytes) {
+        let was_refusing = self.inner.is_refusing.load(Ordering::Relaxed);
+        let min_free = min_free.saturating_add(if was_refusing { min_free / 2 } else { 0 });
+        let is_refusing = space.free < min_free.saturating_add(bytes);
+        if is_refusing != was_refusing {
+            self.inner.is_refusing.store(is_refusing, Ordering::Relaxed);
+        }
+        if !is_refusing {
             return Ok(());
         }
         let full = TooFull { free: space.free, min_free };
@@ -80,6 +91,18 @@ mod tests {
         let must_have =
             |min_free, bytes| UploadFolder::new(folder.path(), min_free).must_have(bytes);
         must_have(Some(0), 1).unwrap();
+        let free = disk::space(folder.path()).unwrap().unwrap().free;
+        let room = UploadFolder::new(folder.path(), Some(free / 10 * 7));
+        room.must_have(1).unwrap();
+        assert!(room.must_have(free / 2).is_err(), "it would leave half");
+        assert!(
+            room.must_have(1).is_err(),
+            "seven tenths are free, and half as much again must be"
+        );
+        let room = UploadFolder::new(folder.path(), Some(free / 2));
+        assert!(room.must_have(free / 10 * 6).is_err());
+        room.must_have(1).unwrap();
+        room.must_have(free / 10 * 4).unwrap();
         for (min_free, bytes) in [(Some(u64::MAX), 0), (Some(total), 1), (Some(0), total + 1)] {
             let refused = must_have(min_free, bytes).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::StorageFull);

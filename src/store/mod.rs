@@ -29,8 +29,8 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use blobs::{Blobs, PendingBlob};
 pub use engine::{Change, View};
@@ -93,6 +93,8 @@ pub struct Store {
     readers: sqlite::Readers,
     writer: writer::Writer,
     changes: Arc<AtomicU64>,
+    /// Files whose commit failed and is not settled yet, with the commit's number.
+    unsettled: Mutex<Vec<(u64, PendingFile)>>,
     blobs: Blobs,
     inbox: InboxFiles,
     change_counter: ChangeCounter,
@@ -167,6 +169,7 @@ impl Store {
             writer: writer::Writer::start(session, reserve, Arc::clone(&changes))
                 .map_err(OpenError::Thread)?,
             changes,
+            unsettled: Mutex::default(),
             blobs,
             inbox,
             change_counter,
@@ -225,7 +228,8 @@ impl Store {
     /// when the row is committed and is removed when it is not.
     ///
     /// After a failed commit that the writer could not settle, SQLite's log may contain the row all
-    /// the same. The file then stays, and the sweep of the next start decides.
+    /// the same. The file then stays until a later commit succeeds, which settles it; without one, the
+    /// sweep of the next start decides.
     pub fn write_file<T: Send + 'static>(
         &self,
         pending: Option<PendingFile>,
@@ -241,16 +245,27 @@ impl Store {
         match (pending, &outcome) {
             (None, _) => {}
             (Some(pending), Ok(_)) => pending.committed(),
-            (Some(pending), Err(Failed::Undecided(_))) => pending.leave(),
+            (Some(pending), Err(Failed::Undecided(_, commit))) => {
+                self.unsettled().push((*commit, pending));
+            }
             (Some(pending), Err(Failed::Undone(_))) => drop(pending),
         }
-        Ok(outcome?)
+        let (value, commit) = outcome?;
+        // Nothing of an earlier failed commit is in the log now: its files are removed.
+        drop(self.unsettled().extract_if(.., |(failed, _)| *failed < commit).collect::<Vec<_>>());
+        Ok(value)
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Vec<(u64, PendingFile)>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Store {
-    /// Removes the open mark before the catalog is closed.
+    /// Leaves files whose commit is not settled to the next start, and removes the open mark before
+    /// the catalog is closed.
     fn drop(&mut self) {
+        self.unsettled().drain(..).for_each(|(_, pending)| pending.leave());
         if self.lock.is_some()
             && let Err(failure) = open_mark::clear(&self.folder)
         {

@@ -15,7 +15,7 @@ const FILE: &str = "reserve";
 const SIZE: u64 = 4 << 20;
 const PART: u64 = 50;
 
-/// Commits that pass before the file is made again after a write failed although the file system
+/// Calls of [`Reserve::refresh`] before the file is made again after a write failed although the file system
 /// showed free space: another limit, such as a quota, holds there.
 const PAUSE: u32 = 256;
 
@@ -63,6 +63,11 @@ impl Reserve {
             }
         }
         !self.is_held && space.free < 2 * size
+    }
+
+    /// Whether this process owns the folder and the reserve is to be made again.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_owner && !self.is_held && self.space().is_some()
     }
 
     /// Gives the reserve up after a write failed for lack of space.

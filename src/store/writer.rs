@@ -7,9 +7,10 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::Change;
 use super::reserve::Reserve;
@@ -24,9 +25,10 @@ const BATCH_MAX: usize = 256;
 pub(super) enum Failed {
     /// It refused, or was never part of a commit: nothing of it remains.
     Undone(CatalogError),
-    /// Its commit failed while it was written to disk, and nothing can be written since. The log may
-    /// contain it all the same; the next start then finds it committed.
-    Undecided(CatalogError),
+    /// Its commit failed while it was written to disk, and the writer could not settle it. SQLite's
+    /// log may contain it all the same until a commit with a higher number succeeds; a start before
+    /// that finds it committed.
+    Undecided(CatalogError, u64),
 }
 
 /// How the transaction that a batch of changes ran in failed.
@@ -52,8 +54,8 @@ impl Broken {
 /// Runs a change, and leaves its result where the waiting caller takes it.
 type Run = Box<dyn FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send>;
 
-/// Tells a waiting caller whether its change is committed.
-type Reply = SyncSender<Result<(), Failed>>;
+/// Tells a waiting caller whether its change is committed, and the commit's number.
+type Reply = SyncSender<Result<u64, Failed>>;
 
 /// A change in the queue.
 struct Job {
@@ -82,13 +84,14 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread })
     }
 
-    /// Queues `change` and waits until it is committed or has failed.
+    /// Queues `change` and waits until it is committed or has failed. Returns its result and the
+    /// number of its commit, which grows.
     ///
     /// A change that panics is undone like one that refuses.
     pub(super) fn run<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
-    ) -> Result<T, Failed> {
+    ) -> Result<(T, u64), Failed> {
         let done = Arc::new(Mutex::new(None));
         let (reply, answer) = mpsc::sync_channel(1);
         let slot = Arc::clone(&done);
@@ -100,16 +103,17 @@ impl Writer {
         let stopped = || CatalogError::internal("the writer has stopped");
         let jobs = self.jobs.as_ref().ok_or_else(|| Failed::Undone(stopped()))?;
         jobs.send(Job { run, reply }).map_err(|_| Failed::Undone(stopped()))?;
-        answer.recv().map_err(|_| Failed::Undecided(stopped()))??;
+        let commit = answer.recv().map_err(|_| Failed::Undecided(stopped(), u64::MAX))??;
         let value = done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or_else(|| Failed::Undecided(CatalogError::internal("a change left no result")))
+        let lost = || CatalogError::internal("a change left no result");
+        value.map(|value| (value, commit)).ok_or_else(|| Failed::Undecided(lost(), u64::MAX))
     }
 }
 
 impl From<Failed> for CatalogError {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Undone(error) | Failed::Undecided(error) => error,
+            Failed::Undone(error) | Failed::Undecided(error, _) => error,
         }
     }
 }
@@ -126,7 +130,8 @@ impl Drop for Writer {
 
 fn work(mut session: Session, mut reserve: Reserve, queue: &Receiver<Job>, changes: &AtomicU64) {
     reserve.refresh();
-    while let Ok(first) = queue.recv() {
+    let mut commit = 0;
+    while let Some(first) = next(queue, &mut reserve) {
         if reserve.refresh() {
             session.empty_log();
         }
@@ -147,9 +152,25 @@ fn work(mut session: Session, mut reserve: Reserve, queue: &Receiver<Job>, chang
         if batch.changed {
             changes.fetch_add(1, Ordering::Release);
         }
-        batch.answer(&outcome);
+        commit += 1;
+        batch.answer(&outcome, commit);
     }
     session.close();
+}
+
+/// Waits for the next change; `None` when there will be none. While the reserve is given up it looks
+/// each second whether it can be made again.
+fn next(queue: &Receiver<Job>, reserve: &mut Reserve) -> Option<Job> {
+    while reserve.is_given_up() {
+        match queue.recv_timeout(Duration::from_secs(1)) {
+            Err(RecvTimeoutError::Timeout) => {
+                reserve.refresh();
+            }
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Ok(job) => return Some(job),
+        }
+    }
+    queue.recv().ok()
 }
 
 /// Settles a failed commit where that can be done, so that its callers need not leave their files.
@@ -203,16 +224,18 @@ impl Batch {
         transaction.commit().map_err(Broken::AtCommit)
     }
 
-    /// Answers each waiting caller, given the outcome of the shared transaction.
-    fn answer(self, outcome: &Result<(), Broken>) {
+    /// Answers each waiting caller, given the outcome and the number of the shared transaction.
+    fn answer(self, outcome: &Result<(), Broken>, commit: u64) {
         for (reply, result) in self.done {
             let answer = match (result, outcome) {
                 (Err(refusal), _) => Err(Failed::Undone(refusal)),
-                (Ok(()), Ok(())) => Ok(()),
+                (Ok(()), Ok(())) => Ok(commit),
                 (Ok(()), Err(Broken::BeforeCommit(failure) | Broken::Settled(failure))) => {
                     Err(Failed::Undone(again(failure)))
                 }
-                (Ok(()), Err(Broken::AtCommit(failure))) => Err(Failed::Undecided(again(failure))),
+                (Ok(()), Err(Broken::AtCommit(failure))) => {
+                    Err(Failed::Undecided(again(failure), commit))
+                }
             };
             // The caller may no longer wait; the outcome stays the same.
             let _ = reply.send(answer);
@@ -260,7 +283,7 @@ mod tests {
 
     fn job(
         change: impl FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send + 'static,
-    ) -> (Job, Receiver<Result<(), Failed>>) {
+    ) -> (Job, Receiver<Result<u64, Failed>>) {
         let (reply, answer) = mpsc::sync_channel(1);
         (Job { run: Box::new(change), reply }, answer)
     }
@@ -280,8 +303,8 @@ mod tests {
         let mut batch = Batch::default();
         let outcome = batch.commit_together(&mut session, &mut [first, second, third].into_iter());
         assert!(outcome.is_ok());
-        batch.answer(&outcome);
-        first_answer.recv().unwrap().unwrap();
+        batch.answer(&outcome, 7);
+        assert_eq!(first_answer.recv().unwrap().unwrap(), 7);
         third_answer.recv().unwrap().unwrap();
         match second_answer.recv().unwrap() {
             Err(Failed::Undone(CatalogError::Internal { source })) => {
@@ -314,6 +337,6 @@ mod tests {
             other => panic!("{other:?}"),
         }
         other.execute_batch("ROLLBACK").unwrap();
-        assert_eq!(writer.run(|change| insert(change, 1)).unwrap(), 1);
+        assert_eq!(writer.run(|change| insert(change, 1)).unwrap(), (1, 3), "the third commit");
     }
 }

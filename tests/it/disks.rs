@@ -279,3 +279,108 @@ fn a_full_disk_serves_and_deletes_and_takes_uploads_again_once_it_has_room() {
     }
     assert_eq!(disk.server.terminate(), Some(0));
 }
+
+/// A server whose syncs can fail.
+#[cfg(target_os = "linux")]
+struct FailingSync {
+    server: Process,
+    data: PathBuf,
+    switch: PathBuf,
+}
+
+#[cfg(target_os = "linux")]
+impl FailingSync {
+    fn start(folder: &Path) -> Self {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/failing_sync.c");
+        let library = folder.join("failing_sync.so");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
+        assert!(compiler.status().unwrap().success());
+        let (data, switch) = (folder.join("data"), folder.join("failing"));
+        let mut command = process::binary();
+        command.env("LD_PRELOAD", library).env("FAILING_SYNC", &switch);
+        let server = Process::serve_by(command, &data, &[], std::process::Stdio::null());
+        Self { server, data, switch }
+    }
+
+    /// Lets syncs fail of files whose path ends with `end`.
+    fn fail(&self, end: &str) {
+        fs::write(&self.switch, end).unwrap();
+    }
+
+    fn mend(&self) {
+        fs::remove_file(&self.switch).unwrap();
+    }
+
+    fn status(&self, request: &Request) -> u16 {
+        self.server.send(request).status
+    }
+
+    /// Returns the reason why the server is not ready; the check may be a second old.
+    fn wait_for_reason(&self) -> String {
+        loop {
+            let ready = self.server.send(&Request::get("/readyz"));
+            if ready.status == 503 {
+                return ready.text();
+            }
+        }
+    }
+
+    fn unfinished(&self) -> usize {
+        fs::read_dir(self.data.join("incoming")).unwrap().count()
+    }
+
+    fn code_files(&self) -> usize {
+        let folders = fs::read_dir(self.data.join("code")).unwrap();
+        folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap()).count()
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_cannot_sync_acknowledges_nothing_and_leaves_nothing_once_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FailingSync::start(folder.path());
+    let [first, second, third] = ["tencent", "huawei", "ctyun"].map(zips::vector);
+    assert_eq!(disk.status(&publish("demo", &first)), 201);
+
+    disk.fail("");
+    assert_eq!(disk.status(&publish("demo", &second)), 500);
+    assert_eq!((disk.unfinished(), disk.code_files()), (0, 1));
+    let reason = disk.wait_for_reason();
+    assert_eq!(reason, "not ready: a file cannot be written and synced: see the log\n");
+
+    // The content is on disk, and SQLite's log may have its row: it is undecided.
+    disk.fail("catalog.sqlite-wal");
+    assert_eq!(disk.status(&publish("demo", &second)), 500);
+    assert_eq!((disk.unfinished(), disk.code_files()), (1, 2));
+    let reason = loop {
+        let reason = disk.wait_for_reason();
+        if !reason.contains("a file cannot") {
+            break reason;
+        }
+    };
+    assert_eq!(reason, "not ready: the catalog cannot commit a row: see the log\n");
+    disk.mend();
+    assert_eq!(disk.status(&publish("demo", &third)), 201, "the next commit settles it");
+    assert_eq!((disk.unfinished(), disk.code_files()), (0, 2));
+    let listed = disk.server.send(&Request::get("/api/v1/layers/demo/versions")).json();
+    let numbers = listed["items"].as_array().unwrap().iter().map(|item| item["version"].as_u64());
+    assert_eq!(numbers.collect::<Vec<_>>(), [Some(2), Some(1)]);
+
+    // A process that ends meanwhile leaves it to the next start.
+    disk.fail("catalog.sqlite-wal");
+    assert_eq!(disk.status(&publish("demo", &second)), 500);
+    let FailingSync { server, data, .. } = disk;
+    server.kill();
+    let server = Process::serve(&data, &[]);
+    assert_eq!(fs::read_dir(data.join("incoming")).unwrap().count(), 0);
+    let listed = server.send(&Request::get("/api/v1/layers/demo/versions")).json();
+    let items = listed["items"].as_array().unwrap();
+    for item in items {
+        let link = item["download_url"].as_str().unwrap();
+        assert_eq!(Request::get(link).send("").status, 200, "{link}");
+    }
+    let code = crate::support::server::Footprint::of(&data).rows["code"];
+    assert_eq!(code, 2 + i64::from(items.len() == 3), "{items:?}");
+}
