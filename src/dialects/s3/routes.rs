@@ -28,6 +28,7 @@ use super::wire::{self, Named, checksums, chunked};
 use super::{OBJECT_MAX, PREFIX};
 use crate::app::App;
 use crate::catalog::Catalog;
+use crate::dialects::answer;
 use crate::dialects::call::Call;
 use crate::dialects::extract::Body;
 use crate::dialects::operation::{BodyRule, Operation, Route};
@@ -132,13 +133,19 @@ async fn serve(
     for name in ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
         head.headers.remove(name);
     }
+    let is_object = matches!(caller.audit_context().operation, "GetObject" | "HeadObject");
     let request_id = errors::request_id(&call);
     let endpoint = Endpoint { app, caller, request_id, headers, file: Mutex::new(file) };
     let mut builder = S3ServiceBuilder::new(endpoint);
     builder.set_validation(AnyBucket);
     let answer = builder.build().call(axum::http::Request::from_parts(head, xml)).await;
     let answer = answer.map_err(|_| CatalogError::internal("an answer could not be written"))?;
-    Ok(answer.map(HttpBody::new))
+    let mut answer = answer.map(HttpBody::new);
+    // The query of a GET may replace the media type: its answer is judged, not the object.
+    if is_object && answer.status().is_success() {
+        answer::guard_object(answer.headers_mut());
+    }
+    Ok(answer)
 }
 
 /// Reads a body that is XML, or none. Refuses more elements than any operation has: each takes far

@@ -78,6 +78,7 @@ async fn delete_object(
 fn described(object: &InboxObject, body: HttpBody) -> Response {
     let mut response = Response::new(body);
     wire::write_info(response.headers_mut(), &object.about);
+    answer::guard_object(response.headers_mut());
     insert_digests(&mut response, object);
     let stored = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&object.stored);
     if let Some(stored) = stored.ok().and_then(|text| HeaderValue::try_from(text).ok()) {
