@@ -9,7 +9,8 @@
 //! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`.
 //!   Some clients (`mc`, s3cmd) take no address with a path: a request to any other path,
 //!   `/{bucket}/{key}`, is moved here if it is signed for the service `s3`, in the header or in the
-//!   query.
+//!   query. So is one with the scheme of another object store (`AWS`, `OBS`, `q-sign-algorithm`):
+//!   only version 4 is taken, and the refusal must be in XML.
 //! - A body comes whole, in chunks with a signature each, or in chunks with only a checksum behind
 //!   them. The server compares a body with what was signed or stated before it stores anything.
 //! - An entity tag is the MD5; of a multipart upload, the MD5 of the parts' MD5s and their number.
@@ -32,6 +33,8 @@
 //!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` are not stored.
 //! - A `versionId` and, of an object in parts, a `partNumber` are refused: an answer about the one
 //!   object that exists would be wrong.
+//! - Answers with an object forbid browsers to guess its media type (`nosniff`). HTML, XML and all
+//!   else that a browser may run are attachments, also when the query names the media type.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.
 //! - A change on a condition is refused: conditions on changes are not checked.
 //! - No bucket is called `s3` here: from the root its path would be the prefix.

@@ -5,9 +5,10 @@ pub(super) mod chunked;
 
 use std::time::SystemTime;
 
-use axum::http::Request;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Request};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use s3s::dto;
 
@@ -24,17 +25,26 @@ const UNKNOWN_TYPE: &str = "binary/octet-stream";
 #[derive(Clone, Copy, Debug)]
 struct FromRoot;
 
+/// The first words of credentials that object stores alone have and that are refused: S3's version
+/// 2, Huawei's OBS, Tencent's COS.
+const OTHER_SCHEMES: [&[u8]; 3] = [b"AWS ", b"OBS ", b"q-sign-algorithm="];
+
+/// Parameters of addresses that are signed by one of these schemes.
+const OTHER_SIGNED: [&str; 2] = ["AWSAccessKeyId=", "q-sign-algorithm="];
+
 /// Moves a request that is signed for S3 below the prefix, whatever its path is: some clients take
-/// no address with a path. A request whose credential scope cannot be read is moved too: it is then
-/// refused in the shape of S3.
+/// no address with a path. A request whose credential scope cannot be read, or whose scheme is that
+/// of another object store, is moved too: it is then refused in the shape of S3.
 pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
     if has_prefix(request.uri().path()) {
         return;
     }
     let query = request.uri().query().unwrap_or_default();
-    let service = sigv4::service_of(request.headers(), query);
-    let is_ours = |service: Option<String>| service.is_none_or(|name| name == SERVICE);
-    if !service.is_some_and(is_ours) {
+    let is_moved = match sigv4::service_of(request.headers(), query) {
+        Some(service) => service.is_none_or(|name| name == SERVICE),
+        None => is_signed_otherwise(request.headers().get(AUTHORIZATION), query),
+    };
+    if !is_moved {
         return;
     }
     let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
@@ -42,6 +52,13 @@ pub(in crate::dialects) fn reroute<B>(request: &mut Request<B>) {
     if let Ok(uri) = format!("{PREFIX}{target}").parse() {
         *request.uri_mut() = uri;
         request.extensions_mut().insert(FromRoot);
+    }
+}
+
+fn is_signed_otherwise(credentials: Option<&HeaderValue>, query: &str) -> bool {
+    match credentials.map(HeaderValue::as_bytes) {
+        Some(sent) => OTHER_SCHEMES.iter().any(|scheme| sent.starts_with(scheme)),
+        None => OTHER_SIGNED.iter().any(|name| query.contains(name)),
     }
 }
 

@@ -4,8 +4,9 @@
 //!
 //! Quirks:
 //! - The clients write the bucket into `Host`, whatever address they connect to, and any path may
-//!   be a key. So the scheme `OSS` identifies a request of the store, and the request is moved
-//!   below `/_oss/` before it is routed.
+//!   be a key. So the scheme (`OSS`, `OSS2`, `OSS4-HMAC-SHA256`, or the parameters of a signed
+//!   address) identifies a request of the store, and the request is moved below `/_oss/` before it
+//!   is routed.
 //! - Refusals are in XML, the only format that the clients parse. Digests are an MD5 in upper case
 //!   and the CRC-64.
 //!
@@ -14,8 +15,9 @@
 //!   also copies, callbacks and `x-oss-forbid-overwrite`, are `NotImplemented`. Where the host is
 //!   an IP address the bucket begins the path. A `Content-MD5` must be the body's, as RFC 1864 has
 //!   it.
-//! - `OSS` is valid for the store alone, and the store accepts no other scheme. Its version 4 is
-//!   refused.
+//! - `OSS` is valid for the store alone, and the store accepts no other scheme. Its versions 2 and
+//!   4 and signed addresses are refused in XML.
+//! - Objects have `X-Content-Type-Options: nosniff`; what a browser may run is an attachment.
 //! - Temporary credentials act for the key that requested them, if it may write. They are valid for
 //!   an hour and for the bucket `local-temp` alone, with the role that the key has at that time.
 //!   They do not contain the key's own secret.

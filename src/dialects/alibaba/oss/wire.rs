@@ -78,15 +78,24 @@ fn is_ip_address(host: &str) -> bool {
     bare.is_some_and(|bare| bare.parse::<IpAddr>().is_ok())
 }
 
+/// The first words of credentials in the header, of the store's signatures of version 1, 2 and 4.
+const SCHEMES: [&[u8]; 3] = [b"OSS ", b"OSS2 ", b"OSS4-HMAC-SHA256 "];
+
+/// Parameters of signed addresses, of version 1, and of versions 2 and 4.
+const SIGNED: [&str; 2] = ["OSSAccessKeyId=", "x-oss-signature-version="];
+
 /// Moves a request with the store's credentials to the store, whatever its path is: the bucket is
-/// in the host, and any path may be a key.
+/// in the host, and any path may be a key. Also one whose scheme is refused, so that it is refused
+/// in the shape of the store.
 ///
 /// Requests with parameters are other operations than those on one object.
 pub(crate) fn reroute<B>(request: &mut Request<B>) {
-    let credentials = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let is_stores =
-        |text: &[u8]| text.starts_with(b"OSS ") || text.starts_with(b"OSS4-HMAC-SHA256 ");
-    if !credentials.is_some_and(is_stores) {
+    let query = request.uri().query().unwrap_or_default();
+    let is_stores = match request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes) {
+        Some(sent) => SCHEMES.iter().any(|scheme| sent.starts_with(scheme)),
+        None => SIGNED.iter().any(|name| query.contains(name)),
+    };
+    if !is_stores {
         return;
     }
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -193,7 +202,15 @@ mod tests {
         for (host, target) in
             [("code.h", "/"), ("code.h", "/a?uploads"), ("127.0.0.1", "/code"), ("", "/?acl")]
         {
-            assert_eq!(rerouted(host, target, "OSS4-HMAC-SHA256 x").uri(), OTHER, "{host}{target}");
+            for scheme in ["OSS", "OSS2", "OSS4-HMAC-SHA256"] {
+                let request = rerouted(host, target, &format!("{scheme} x"));
+                assert_eq!(request.uri(), OTHER, "{scheme} {host}{target}");
+            }
+        }
+        for signed in ["OSSAccessKeyId=a&Signature=b", "a=b&x-oss-signature-version=OSS2"] {
+            let mut request = Request::builder().uri(format!("/a?{signed}")).body(()).unwrap();
+            reroute(&mut request);
+            assert_eq!(request.uri(), OTHER, "{signed}");
         }
         for other in ["FC id:signature", "OSS", "OSSX id:signature", "oss id:signature"] {
             let request = rerouted("code.h", "/layers?limit=1", other);
