@@ -28,11 +28,13 @@
 //!   `--max-upload`.
 //! - A presigned URL is valid for up to seven days, every other signature for 15 minutes before and
 //!   after. Every `x-amz-` header must be signed.
-//! - There are no versions, ACLs, tags, encryption or storage classes. A request for them is
-//!   refused as not implemented; headers that ask for them beside an upload are ignored.
+//! - There are no versions, ACLs, tags, encryption or storage classes. A read of versioning, versions
+//!   or tags is answered as for a bucket that never had any: each object has the version `null`. All
+//!   other requests for them are refused as not implemented; headers that ask for them beside an
+//!   upload are ignored.
 //!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` are not stored.
-//! - A `versionId` and, of an object in parts, a `partNumber` are refused: an answer about the one
-//!   object that exists would be wrong.
+//! - A `versionId` other than `null` and, of an object in parts, a `partNumber` are refused: an
+//!   answer about the one object that exists would be wrong.
 //! - Answers with an object forbid browsers to guess its media type (`nosniff`). HTML, XML and all
 //!   else that a browser may run are attachments, also when the query names the media type.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.

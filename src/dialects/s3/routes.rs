@@ -59,11 +59,14 @@ pub(super) fn operations() -> Vec<Operation> {
         read("HeadBucket", Noun::Bucket, head),
         write("DeleteBucket", Noun::Bucket, delete).unlogged(),
         read("GetBucketLocation", Noun::Bucket, get),
+        read("GetBucketVersioning", Noun::Bucket, get),
         read("ListObjects", Noun::Object, get),
         read("ListObjectsV2", Noun::Object, get),
+        read("ListObjectVersions", Noun::Object, get),
         write("PutObject", Noun::Object, put).body(BodyRule::Object),
         read("GetObject", Noun::Object, get),
         read("HeadObject", Noun::Object, head),
+        read("GetObjectTagging", Noun::Object, get),
         write("DeleteObject", Noun::Object, delete),
         write("DeleteObjects", Noun::Object, post),
         write("CreateMultipartUpload", Noun::Multipart, post).unlogged(),
@@ -88,9 +91,12 @@ pub(super) fn resolve(head: &Parts) -> Option<Cow<'_, str>> {
         ("HEAD", _) => "HeadBucket",
         ("GET", Named::Root) => "ListBuckets",
         ("GET", Named::Bucket) if has("location") => "GetBucketLocation",
+        ("GET", Named::Bucket) if has("versioning") => "GetBucketVersioning",
         ("GET", Named::Bucket) if has("uploads") => "ListMultipartUploads",
+        ("GET", Named::Bucket) if has("versions") => "ListObjectVersions",
         ("GET", Named::Bucket) if query.all("list-type") == ["2"] => "ListObjectsV2",
         ("GET", Named::Bucket) => "ListObjects",
+        ("GET", Named::Object) if has("tagging") => "GetObjectTagging",
         ("GET", Named::Object) if has("uploadId") => "ListParts",
         ("GET", Named::Object) => "GetObject",
         ("PUT", Named::Object) if has("partNumber") && has("uploadId") => "UploadPart",
@@ -303,12 +309,18 @@ operations! {
     delete_bucket, "DeleteBucket", DeleteBucketInput => DeleteBucketOutput: buckets::delete;
     get_bucket_location, "GetBucketLocation", GetBucketLocationInput => GetBucketLocationOutput:
         buckets::location;
+    get_bucket_versioning, "GetBucketVersioning", GetBucketVersioningInput =>
+        GetBucketVersioningOutput: buckets::versioning;
     list_objects, "ListObjects", ListObjectsInput => ListObjectsOutput: buckets::list_objects;
     list_objects_v2, "ListObjectsV2", ListObjectsV2Input => ListObjectsV2Output:
         buckets::list_objects_v2;
+    list_object_versions, "ListObjectVersions", ListObjectVersionsInput =>
+        ListObjectVersionsOutput: buckets::list_versions;
     put_object, "PutObject", PutObjectInput => PutObjectOutput: objects::put;
     get_object, "GetObject", GetObjectInput => GetObjectOutput: objects::get;
     head_object, "HeadObject", HeadObjectInput => HeadObjectOutput: objects::head;
+    get_object_tagging, "GetObjectTagging", GetObjectTaggingInput => GetObjectTaggingOutput:
+        objects::tagging;
     delete_object, "DeleteObject", DeleteObjectInput => DeleteObjectOutput: objects::delete;
     delete_objects, "DeleteObjects", DeleteObjectsInput => DeleteObjectsOutput:
         objects::delete_several;

@@ -18,6 +18,9 @@ use crate::domain::{
     BucketName, CatalogError, Field, InboxObject, ObjectInfo, ObjectKey, ObjectRef, Timestamp,
 };
 
+/// The version id of an object in a bucket without versions.
+pub(super) const THE_VERSION: &str = "null";
+
 /// The media type of an object for which none was stated.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
 

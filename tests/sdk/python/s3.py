@@ -79,7 +79,13 @@ def check_objects(check, s3, prefix):
     refused(check, "delete: a version", s3.delete_object, "NotImplemented", 501, Bucket=BUCKET, Key=key, VersionId="old")
     refused(check, "delete several: a version", s3.delete_objects, "NotImplemented", 501, Bucket=BUCKET,
             Delete={"Objects": [{"Key": key, "VersionId": "old"}]})
-    refused(check, "tags", s3.get_object_tagging, "NotImplemented", 501, Bucket=BUCKET, Key=key)
+    check.equal("tags: none", s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"], [])
+    refused(check, "tags: no such key", s3.get_object_tagging, "NoSuchKey", 404, Bucket=BUCKET, Key=f"{prefix}/none")
+    refused(check, "put tags", s3.put_object_tagging, "NotImplemented", 501, Bucket=BUCKET, Key=key,
+            Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    check.true("versioning: never set", "Status" not in s3.get_bucket_versioning(Bucket=BUCKET))
+    check.equal("get: the version of an object without versions",
+                s3.get_object(Bucket=BUCKET, Key=key, VersionId="null")["Body"].read(), content)
     s3.delete_object(Bucket=BUCKET, Key=key)
     s3.delete_object(Bucket=BUCKET, Key=key)
     refused(check, "delete: it is gone", s3.get_object, "NoSuchKey", 404, Bucket=BUCKET, Key=key)
@@ -104,6 +110,19 @@ def check_listing(check, s3, prefix):
         found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         common = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
         check.equal(f"{lister}: a folder", (found, common),
+                    ([f"{prefix}/a&b<c>.zip", f"{prefix}/c"], [f"{prefix}/b/", f"{prefix}/d/"]))
+    for size in [1, 2, 1000]:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, PaginationConfig={"PageSize": size})
+        listed = [entry for page in pages for entry in page["Versions"]]
+        check.equal(f"list versions: pages of {size}",
+                    [(entry["Key"], entry["VersionId"], entry["IsLatest"]) for entry in listed],
+                    [(key, "null", True) for key in keys])
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/",
+                                                                  PaginationConfig={"PageSize": size})
+        pages = list(pages)
+        found = [entry["Key"] for page in pages for entry in page.get("Versions", [])]
+        common = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        check.equal(f"list versions: a folder, pages of {size}", (found, common),
                     ([f"{prefix}/a&b<c>.zip", f"{prefix}/c"], [f"{prefix}/b/", f"{prefix}/d/"]))
     check.true("list: buckets", bucket in [entry["Name"] for entry in s3.list_buckets()["Buckets"]])
     refused(check, "delete a bucket in use", s3.delete_bucket, "BucketNotEmpty", 409, Bucket=bucket)

@@ -6,7 +6,7 @@ use s3s::{S3ErrorCode, dto};
 use super::Endpoint;
 use crate::dialects::s3::errors::ApiError;
 use crate::dialects::s3::paging::{Listing, page_limit};
-use crate::dialects::s3::wire;
+use crate::dialects::s3::wire::{self, THE_VERSION};
 
 pub(super) async fn list(
     endpoint: &Endpoint,
@@ -65,6 +65,15 @@ pub(super) async fn location(
     Ok(dto::GetBucketLocationOutput { location_constraint: Some(region) })
 }
 
+/// Answers as for a bucket that never had versions.
+pub(super) async fn versioning(
+    _endpoint: &Endpoint,
+    input: dto::GetBucketVersioningInput,
+) -> Result<dto::GetBucketVersioningOutput, ApiError> {
+    wire::read_bucket(input.bucket)?;
+    Ok(dto::GetBucketVersioningOutput::default())
+}
+
 /// Lists objects; a page of this kind begins behind a key.
 pub(super) async fn list_objects(
     endpoint: &Endpoint,
@@ -94,7 +103,71 @@ pub(super) async fn list_objects_v2(
     Ok(read(endpoint, input).await?.0)
 }
 
-/// Reads a page of either kind, and the key behind which the next page begins. The page of a bucket
+/// Lists objects, each with its only version; a page of this kind begins behind a key.
+pub(super) async fn list_versions(
+    endpoint: &Endpoint,
+    input: dto::ListObjectVersionsInput,
+) -> Result<dto::ListObjectVersionsOutput, ApiError> {
+    let (marker, version) = (&input.key_marker, &input.version_id_marker);
+    let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    match some(version) {
+        Some(_) if some(marker).is_none() => {
+            return Err(ApiError::invalid("version-id-marker needs a key-marker"));
+        }
+        Some(version) if version != THE_VERSION => {
+            let rule = format!("version-id-marker must be '{THE_VERSION}', this is '{version}'");
+            return Err(ApiError::invalid(rule));
+        }
+        Some(_) | None => {}
+    }
+    let objects = dto::ListObjectsInput {
+        bucket: input.bucket,
+        delimiter: input.delimiter,
+        encoding_type: input.encoding_type,
+        marker: some(marker),
+        max_keys: input.max_keys,
+        prefix: input.prefix,
+        ..Default::default()
+    };
+    let (page, next) = read(endpoint, objects.into()).await?;
+    let owner = dto::Owner { id: Some(endpoint.caller.tenant().to_string()), display_name: None };
+    let versions = page.contents.unwrap_or_default().into_iter().map(|object| dto::ObjectVersion {
+        key: object.key,
+        version_id: Some(THE_VERSION.to_owned()),
+        is_latest: Some(true),
+        e_tag: object.e_tag,
+        last_modified: object.last_modified,
+        size: object.size,
+        storage_class: Some(dto::ObjectVersionStorageClass::from_static("STANDARD")),
+        owner: Some(owner.clone()),
+        ..Default::default()
+    });
+    let next = next.map(|next| wire::encoded(&next, page.encoding_type.as_ref()));
+    // The page ends behind an object or behind a common start of keys, which has no version.
+    let is_start = |next: &String| {
+        let prefixes = page.common_prefixes.iter().flatten();
+        prefixes.last().is_some_and(|last| last.prefix.as_ref() == Some(next))
+    };
+    let next_version_id_marker =
+        next.as_ref().filter(|next| !is_start(next)).map(|_| THE_VERSION.to_owned());
+    Ok(dto::ListObjectVersionsOutput {
+        name: page.name,
+        prefix: page.prefix,
+        key_marker: Some(page.start_after.unwrap_or_default()),
+        version_id_marker: Some(input.version_id_marker.unwrap_or_default()),
+        max_keys: page.max_keys,
+        is_truncated: page.is_truncated,
+        next_key_marker: next,
+        next_version_id_marker,
+        delimiter: page.delimiter,
+        versions: Some(versions.collect()),
+        common_prefixes: page.common_prefixes,
+        encoding_type: page.encoding_type,
+        ..Default::default()
+    })
+}
+
+/// Reads a page of any kind, and the key behind which the next page begins. The page of a bucket
 /// without objects is empty.
 async fn read(
     endpoint: &Endpoint,

@@ -5,7 +5,7 @@ use s3s::{S3ErrorCode, dto};
 
 use super::Endpoint;
 use crate::dialects::s3::errors::ApiError;
-use crate::dialects::s3::wire;
+use crate::dialects::s3::wire::{self, THE_VERSION};
 use crate::domain::InboxObject;
 
 /// Reads the object that GetObject or HeadObject asks for, and the conditions.
@@ -89,6 +89,17 @@ pub(super) async fn head(
     Ok(described!(HeadObjectOutput, object, object.size))
 }
 
+/// Answers as for an object without tags.
+pub(super) async fn tagging(
+    endpoint: &Endpoint,
+    input: dto::GetObjectTaggingInput,
+) -> Result<dto::GetObjectTaggingOutput, ApiError> {
+    check_version(input.version_id.as_deref())?;
+    let at = wire::read_ref(input.bucket, input.key)?;
+    endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at)).await?;
+    Ok(dto::GetObjectTaggingOutput { tag_set: Vec::new(), version_id: None })
+}
+
 /// Deletes an object; the answer is the same when there is none.
 pub(super) async fn delete(
     endpoint: &Endpoint,
@@ -144,10 +155,10 @@ pub(super) async fn delete_several(
     Ok(dto::DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
 }
 
-/// Refuses a version other than `null`, which is the only one of an object without versions.
+/// Refuses a version other than the only one of an object without versions.
 fn check_version(version: Option<&str>) -> Result<(), ApiError> {
     match version {
-        None | Some("null") => Ok(()),
+        None | Some(THE_VERSION) => Ok(()),
         Some(_) => {
             Err(ApiError::not_implemented("objects have no versions here: leave versionId out"))
         }
