@@ -225,6 +225,7 @@ CREATE TABLE inbox_objects (
     metadata   TEXT    NOT NULL,            -- JSON object of text: the client's own names and values
     stored     INTEGER NOT NULL,            -- when it was put
     expires    INTEGER,                     -- reads do not see it from this time on; NULL: it stays
+    part_sizes TEXT,                        -- JSON array of the parts' bytes; NULL: it was put whole, or before version 5
     PRIMARY KEY (tenant, bucket, key)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX inbox_objects_by_file ON inbox_objects (file);

@@ -18,7 +18,7 @@ use super::limits::{check_object_info, check_object_range};
 use super::{Catalog, Content};
 use crate::domain::{
     Actor, BucketName, CatalogError, Digests, InboxObject, Limit, Noun, ObjectFrom, ObjectInfo,
-    ObjectRange, ObjectRef, Page, Role, Subject, Tally, TenantId, Timestamp,
+    ObjectPart, ObjectRange, ObjectRef, Page, Role, Subject, Tally, TenantId, Timestamp,
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Payload, Spool};
@@ -69,7 +69,7 @@ impl Catalog {
         let etag = hex::encode(digests.md5);
         let (stored, expires) = self.lifetime()?;
         let object = InboxObject { at, size, digests, parts: 1, etag, about, stored, expires };
-        self.insert_object(&by, object, pending, |_| Ok(Vec::new()))
+        self.insert_object(&by, object, Vec::new(), pending, |_| Ok(Vec::new()))
     }
 
     /// Runs `first`, then inserts an object's row with its line in the audit log, in one change.
@@ -80,6 +80,7 @@ impl Catalog {
         &self,
         by: &Actor,
         object: InboxObject,
+        part_sizes: Vec<u64>,
         pending: PendingObject,
         first: impl FnOnce(&Change<'_>) -> Result<Vec<Uuid>, CatalogError> + Send + 'static,
     ) -> Result<InboxObject, CatalogError> {
@@ -89,7 +90,7 @@ impl Catalog {
                 let taken = room.take(store, || {
                     store.ensure_tenant(&tenant, object.stored)?;
                     let mut gone = first(store)?;
-                    gone.extend(store.replace_object(&tenant, &object, file)?);
+                    gone.extend(store.replace_object(&tenant, &object, &part_sizes, file)?);
                     Ok(gone)
                 })?;
                 let subject = Subject::object(&tenant, &object.at);
@@ -117,36 +118,67 @@ impl Catalog {
         tenant: &TenantId,
         at: &ObjectRef,
     ) -> Result<(InboxObject, Content), CatalogError> {
-        let (mut object, mut name) = self.find_object(tenant, at)?;
+        let (object, file) = self.open(at, || self.find_object(tenant, at))?;
+        let content = self.whole(&object, file)?;
+        Ok((object, content))
+    }
+
+    /// Returns an object and its part with a number, if it has one: see [`ObjectPart::find`].
+    ///
+    /// `NotFound` when the object does not exist or is expired.
+    pub fn get_object_part(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        number: u16,
+    ) -> Result<(InboxObject, Option<ObjectPart>), CatalogError> {
+        Ok(self.find_part(tenant, at, number)?.0)
+    }
+
+    /// Like [`Catalog::get_object_part`], with the bytes of the whole object.
+    pub fn open_object_part(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        number: u16,
+    ) -> Result<(InboxObject, Option<ObjectPart>, Content), CatalogError> {
+        let ((object, part), file) = self.open(at, || self.find_part(tenant, at, number))?;
+        let content = self.whole(&object, file)?;
+        Ok((object, part, content))
+    }
+
+    /// Opens the file that `find` names, and looks it up again when it is removed meanwhile: the
+    /// object was then replaced or deleted.
+    fn open<T>(
+        &self,
+        at: &ObjectRef,
+        find: impl Fn() -> Result<(T, Uuid), CatalogError>,
+    ) -> Result<(T, File), CatalogError> {
+        let (mut found, mut name) = find()?;
         for _ in 1..OPEN_ATTEMPTS {
             match self.store.inbox().open_file(name) {
-                Ok(file) => return self.opened(object, file),
+                Ok(file) => return Ok((found, file)),
                 Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
                     return Err(failure.into());
                 }
-                // The object was replaced or deleted after the lookup.
-                Err(_) => (object, name) = self.find_object(tenant, at)?,
+                Err(_) => (found, name) = find()?,
             }
         }
         match self.store.inbox().open_file(name) {
-            Ok(file) => self.opened(object, file),
+            Ok(file) => Ok((found, file)),
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                Err(self.lost_object(&object.at, "its file is missing"))
+                Err(self.lost_object(at, "its file is missing"))
             }
             Err(failure) => Err(failure.into()),
         }
     }
 
-    fn opened(
-        &self,
-        object: InboxObject,
-        file: File,
-    ) -> Result<(InboxObject, Content), CatalogError> {
+    /// Returns the bytes of an object's file; `NotFound` when it has another length.
+    fn whole(&self, object: &InboxObject, file: File) -> Result<Content, CatalogError> {
         if file.metadata()?.len() != object.size {
             return Err(self.lost_object(&object.at, "its file has another length"));
         }
-        let content = Content::of(file, object.size);
-        Ok((object, content))
+        Ok(Content::of(file, object.size))
     }
 
     /// Logs that an object is lost, and returns the error for the client.
@@ -162,6 +194,23 @@ impl Catalog {
     ) -> Result<(InboxObject, Uuid), CatalogError> {
         let now = self.clock.now();
         let found = self.store.read(|view| view.select_object(tenant, at, now))?;
+        found.ok_or_else(|| no_object(at))
+    }
+
+    fn find_part(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        number: u16,
+    ) -> Result<((InboxObject, Option<ObjectPart>), Uuid), CatalogError> {
+        let now = self.clock.now();
+        let found = self.store.read(|view| {
+            let Some((object, file)) = view.select_object(tenant, at, now)? else {
+                return Ok(None);
+            };
+            let part = ObjectPart::find(number, object.size, &view.select_part_sizes(file)?);
+            Ok(Some(((object, part), file)))
+        })?;
         found.ok_or_else(|| no_object(at))
     }
 

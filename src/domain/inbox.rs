@@ -1,5 +1,7 @@
 //! Multipart uploads into the inbox, and the ranges of its lists.
 
+use std::ops::Range;
+
 use super::object::{ObjectInfo, ObjectRef};
 use super::{CatalogError, Field, Timestamp};
 
@@ -85,6 +87,29 @@ pub struct Part {
     pub stored: Timestamp,
 }
 
+/// One part of a complete object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectPart {
+    /// The part's bytes in the object.
+    pub range: Range<u64>,
+    /// Number of all parts; `None` when the object was put whole.
+    pub count: Option<u64>,
+}
+
+impl ObjectPart {
+    /// Returns the part with a number from 1, of an object of `size` bytes; `None` when there is no
+    /// such part. An object without `part_sizes` is its own only part.
+    pub fn find(number: u16, size: u64, part_sizes: &[u64]) -> Option<Self> {
+        let index = usize::from(number).checked_sub(1)?;
+        if part_sizes.is_empty() {
+            return (index == 0).then_some(Self { range: 0..size, count: None });
+        }
+        let length = part_sizes.get(index)?;
+        let start: u64 = part_sizes[..index].iter().sum();
+        Some(Self { range: start..start + length, count: Some(part_sizes.len() as u64) })
+    }
+}
+
 impl Part {
     /// Checks a part's number; `InvalidValue` unless it is 1 to [`PART_MAX`].
     pub fn check_number(number: u16) -> Result<(), CatalogError> {
@@ -93,5 +118,26 @@ impl Part {
         }
         let reason = format!("must be 1 to {PART_MAX}, this is {number}");
         Err(CatalogError::invalid(Field::PartNumber, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_an_object_lie_one_behind_the_other() {
+        let find = |number, sizes: &[u64]| {
+            ObjectPart::find(number, 9, sizes).map(|part| (part.range, part.count))
+        };
+        assert_eq!(find(1, &[5, 0, 4]), Some((0..5, Some(3))));
+        assert_eq!(find(2, &[5, 0, 4]), Some((5..5, Some(3))));
+        assert_eq!(find(3, &[5, 0, 4]), Some((5..9, Some(3))));
+        assert_eq!(find(1, &[9]), Some((0..9, Some(1))));
+        assert_eq!(find(1, &[]), Some((0..9, None)));
+        for none in [find(0, &[]), find(2, &[]), find(0, &[9]), find(2, &[9]), find(u16::MAX, &[9])]
+        {
+            assert_eq!(none, None);
+        }
     }
 }

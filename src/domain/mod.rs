@@ -34,7 +34,9 @@ pub use function::{
     ConfigChange, Function, FunctionChange, FunctionConfig, FunctionVersion, LayerRef, NewFunction,
     Publication, PublicationName,
 };
-pub use inbox::{Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectRange, Part};
+pub use inbox::{
+    Multipart, MultipartFrom, MultipartRange, ObjectFrom, ObjectPart, ObjectRange, Part,
+};
 pub use key::{Key, KeyId, Secret, parse_key_tenant};
 pub use layer::{Acl, Layer, LayerVersion, LayerVersionRow, LayersOf, NewLayerVersion};
 pub use names::{

@@ -50,6 +50,13 @@ impl View<'_> {
         self.one(&sql, values, |row| Ok((object(row)?, file(row, columns::FILE)?)))
     }
 
+    /// Returns the sizes of the parts that an object was put in, by the name of its file; none if it
+    /// was put whole, or by a version that did not record them.
+    pub fn select_part_sizes(&self, file: Uuid) -> Result<Vec<u64>, CatalogError> {
+        let sql = "SELECT coalesce(part_sizes, '[]') FROM inbox_objects WHERE file = ?";
+        Ok(self.one(sql, values![&file.to_string()], |row| row.json(0))?.unwrap_or_default())
+    }
+
     /// Returns objects that are not expired; the page's `total` is not counted.
     pub fn select_objects(
         &self,
@@ -121,21 +128,26 @@ impl View<'_> {
 
 impl Change<'_> {
     /// Inserts an object's row and deletes that of an older object, whose file is returned.
+    /// `part_sizes` is empty unless the object was put in parts.
     ///
     /// The new object's file must be synced to disk.
     pub fn replace_object(
         &self,
         tenant: &TenantId,
         object: &InboxObject,
+        part_sizes: &[u64],
         file: Uuid,
     ) -> Result<Option<Uuid>, CatalogError> {
         let metadata = metadata_json(&object.about)?;
         let older = self.delete_object(tenant, &object.at)?;
         let sql = format!(
-            "INSERT INTO inbox_objects (tenant, {})
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO inbox_objects (tenant, {}, part_sizes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             columns::LIST
         );
+        let part_sizes = Some(part_sizes).filter(|sizes| !sizes.is_empty());
+        let part_sizes = part_sizes.map(serde_json::to_string).transpose();
+        let part_sizes = part_sizes.map_err(CatalogError::internal)?;
         let Digests { sha256, sha512, md5, crc64 } = &object.digests;
         let (at, about, file) = (&object.at, &object.about, file.to_string());
         let values = values![
@@ -154,6 +166,7 @@ impl Change<'_> {
             object.stored,
             object.expires,
             &file,
+            part_sizes.as_ref(),
         ];
         self.run(&sql, values)?;
         Ok(older)

@@ -330,8 +330,9 @@ fn run_inbox(change: &Change<'_>) -> Result<(), CatalogError> {
         Multipart { id: "u".into(), at: at.clone(), about, started: now, expires: Some(now) };
     let part = Part { number: 1, size: 1, md5, etag, stored: now };
     let files = [1, 2, 3].map(Uuid::from_u128);
-    assert_eq!(change.replace_object(&tenant(), &object, files[0])?, None);
-    assert_eq!(change.replace_object(&tenant(), &object, files[1])?, Some(files[0]));
+    assert_eq!(change.replace_object(&tenant(), &object, &[], files[0])?, None);
+    assert_eq!(change.replace_object(&tenant(), &object, &[1], files[1])?, Some(files[0]));
+    assert_eq!(change.select_part_sizes(files[1])?, [1]);
     change.insert_multipart(&tenant(), &upload)?;
     assert_eq!(change.replace_part("u", &part, files[2])?, None);
     assert_eq!(change.select_parts("u", 0, 5)?.items, [(part, files[2])]);

@@ -158,7 +158,8 @@ impl Catalog {
         let (at, count) = (at.clone(), chosen.len() as u64);
         let object = InboxObject { at, size, digests, parts: count, etag, about, stored, expires };
         let (at, upload) = (object.at.clone(), upload.to_owned());
-        self.insert_object(&by, object, pending, move |store| {
+        let part_sizes = chosen.iter().map(|(part, _)| part.size).collect();
+        self.insert_object(&by, object, part_sizes, pending, move |store| {
             // During the copy, other requests may have put parts or ended the upload.
             find(store, &tenant, &at, &upload, stored)?;
             if choose(store, &upload, &parts)? != chosen {

@@ -413,13 +413,13 @@ fn a_restart_removes_files_of_a_killed_process() {
     std::mem::forget(pending);
     let (_, expires) = first.lifetime().unwrap();
     let object = InboxObject { at: at("code/b"), size: 10, expires, ..put };
-    first.store.write(move |store| store.replace_object(&tenant("a"), &object, file)).unwrap();
+    first.store.write(move |store| store.replace_object(&tenant("a"), &object, &[], file)).unwrap();
     let pending = first.keep_in_inbox(Payload::Memory(b"gone".as_slice().into())).unwrap();
     let (file, object) = (pending.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
     first
         .store
         .write_file(Some(PendingFile::Inbox(pending)), move |store| {
-            store.replace_object(&tenant("a"), &object, file)
+            store.replace_object(&tenant("a"), &object, &[], file)
         })
         .unwrap();
     first.store.write(|store| store.delete_object(&tenant("a"), &at("code/c"))).unwrap();

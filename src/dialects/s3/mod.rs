@@ -33,8 +33,10 @@
 //!   other requests for them are refused as not implemented; headers that ask for them beside an
 //!   upload are ignored.
 //!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` are not stored.
-//! - A `versionId` other than `null` and, of an object in parts, a `partNumber` are refused: an
-//!   answer about the one object that exists would be wrong.
+//! - A `versionId` other than `null` is refused: an answer about the one object that exists would be
+//!   wrong.
+//! - A `partNumber` of a read counts the parts as they lie in the object, from 1. An object that was
+//!   put whole, or before the sizes of parts were recorded, is its own only part.
 //! - Answers with an object forbid browsers to guess its media type (`nosniff`). HTML, XML and all
 //!   else that a browser may run are attachments, also when the query names the media type.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.

@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use bytes::Bytes;
@@ -150,6 +150,10 @@ async fn serve(
     // The query of a GET may replace the media type: its answer is judged, not the object.
     if is_object && answer.status().is_success() {
         answer::guard_object(answer.headers_mut());
+        // `s3s` does so for GET alone.
+        if answer.headers().contains_key(CONTENT_RANGE) {
+            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
     }
     Ok(answer)
 }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/to-version-2.sql"),
     include_str!("schema/to-version-3.sql"),
     include_str!("schema/to-version-4.sql"),
+    include_str!("schema/to-version-5.sql"),
 ];
 
 /// The `application_id` of our files, the letters "LYRB".
@@ -310,7 +311,7 @@ mod tests {
         prepare(&mut old, &path, Timestamp::UNIX_EPOCH, [7; 32]).unwrap();
 
         let version: i64 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, 4);
+        assert_eq!(version, 5);
         for (table, mut before) in tables.split(',').zip(before) {
             if table == "state" {
                 before[0].push(Value::Integer(0));

@@ -74,7 +74,7 @@ const STEPS: [(&str, Step); 16] = [
         change.delete_function(&key("t", "g", "f"), sequence).map(drop)
     }),
     ("an object", |change| {
-        change.replace_object(&tenant("t"), &object("k", 2), uuid(4, 2)).map(drop)
+        change.replace_object(&tenant("t"), &object("k", 2), &[], uuid(4, 2)).map(drop)
     }),
     ("a deleted object", |change| change.delete_object(&tenant("t"), &place("k")).map(drop)),
     ("an upload", |change| change.insert_multipart(&tenant("t"), &upload("new", "k"))),
@@ -97,7 +97,7 @@ fn filled(store: &TestStore) {
             head.config.layers = vec![LayerRef { layer: layer("l"), number: number(1) }];
             create(change, head)?;
             publish_function(change, &key("t", "g", "f"), "1")?;
-            change.replace_object(&tenant("t"), &object("k", 1), uuid(4, 1))?;
+            change.replace_object(&tenant("t"), &object("k", 1), &[], uuid(4, 1))?;
             change.insert_multipart(&tenant("t"), &upload("u", "k"))?;
             let sequence = change.next_sequence()?;
             log(change, sequence, &tenant("t"), "filled")
@@ -294,7 +294,7 @@ fn what_was_committed_is_there_after_reopening_files_included() {
             let pending = store.keep_object(uuid(5, seed), b"object");
             let of_object = store.write_file(pending, move |change| {
                 let object = InboxObject { at: place(&seed.to_string()), ..object("k", 6) };
-                change.replace_object(&tenant("t"), &object, uuid(5, seed))?;
+                change.replace_object(&tenant("t"), &object, &[], uuid(5, seed))?;
                 step(change)
             });
             (of_code.is_ok(), of_object.is_ok())

@@ -53,7 +53,7 @@ fn part(number: u16, size: u64) -> Part {
 /// Puts an object of the tenant `t`, whose file has this number; returns the older file.
 fn put(change: &Change<'_>, object: &InboxObject, file: u64) -> Result<Option<Uuid>, CatalogError> {
     change.ensure_tenant(&tenant("t"), at(0))?;
-    change.replace_object(&tenant("t"), object, uuid(4, file))
+    change.replace_object(&tenant("t"), object, &[], uuid(4, file))
 }
 
 fn read_object(store: &TestStore, key: &str, now: Timestamp) -> Option<(InboxObject, Uuid)> {
@@ -101,6 +101,25 @@ fn a_read_shows_every_field_of_an_object() {
             let other = ObjectRef::parse("Code", key).unwrap();
             let of_another = store.read(|view| view.select_object(&tenant("t"), &other, at(1)));
             assert_eq!(of_another.unwrap(), None, "{store}");
+        }
+    }
+}
+
+#[test]
+fn the_sizes_of_an_objects_parts_are_those_of_its_file() {
+    for store in stores() {
+        let sizes: [&[u64]; 4] = [&[], &[7], &[5 << 30, 0, 1], &vec![1 << 23; 10_000]];
+        for (file, sizes) in (1..).zip(sizes) {
+            let put = sizes.to_vec();
+            store
+                .write(move |change| {
+                    change.ensure_tenant(&tenant("t"), at(0))?;
+                    change.replace_object(&tenant("t"), &object("k", 1), &put, uuid(4, file))
+                })
+                .unwrap();
+            let found = |file| store.read(|view| view.select_part_sizes(uuid(4, file))).unwrap();
+            assert_eq!(found(file), sizes, "{store}");
+            assert!(found(file - 1).is_empty(), "{store}: the file before has no row");
         }
     }
 }
@@ -189,7 +208,7 @@ fn the_size_is_that_of_all_rows_of_all_tenants() {
                 }
                 put(change, &object("a", 0), 1)?;
                 put(change, &object("b", 1 << 40), 2)?;
-                change.replace_object(&tenant("u"), &object("a", 100), uuid(4, 3))?;
+                change.replace_object(&tenant("u"), &object("a", 100), &[], uuid(4, 3))?;
                 change.insert_multipart(&tenant("u"), &upload("u", "a"))?;
                 change.replace_part("u", &part(1, 1000), uuid(4, 4))?;
                 change.replace_part("u", &part(2, 2000), uuid(4, 5)).map(drop)
@@ -232,7 +251,7 @@ fn of_many_objects_those_that_exist_are_deleted_once() {
                 let elsewhere = ObjectRef::parse("other", "a").unwrap();
                 put(change, &InboxObject { at: elsewhere, ..object("a", 1) }, 98)?;
                 change.ensure_tenant(&tenant("u"), at(0))?;
-                change.replace_object(&tenant("u"), &object("a", 1), uuid(4, 99)).map(drop)
+                change.replace_object(&tenant("u"), &object("a", 1), &[], uuid(4, 99)).map(drop)
             })
             .unwrap();
         let wanted =

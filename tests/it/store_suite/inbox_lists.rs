@@ -39,14 +39,14 @@ fn filled(store: &TestStore) -> Vec<InboxObject> {
                 change.ensure_tenant(&of, at(0))?;
                 for index in (0..put.len()).map(|index| index * 7 % put.len()) {
                     let own = &put[index];
-                    change.replace_object(&of, own, file())?;
+                    change.replace_object(&of, own, &[], file())?;
                     let bucket = BucketName::parse(["Code", "code2", "c"][index % 3])?;
                     let elsewhere = ObjectRef { bucket, ..own.at.clone() };
                     let elsewhere = InboxObject { at: elsewhere, ..own.clone() };
-                    change.replace_object(&of, &elsewhere, file())?;
+                    change.replace_object(&of, &elsewhere, &[], file())?;
                     let expired = place(&format!("{}!", own.at.key));
                     let expired = InboxObject { at: expired, expires: Some(at(10)), ..own.clone() };
-                    change.replace_object(&of, &expired, file())?;
+                    change.replace_object(&of, &expired, &[], file())?;
                 }
             }
             Ok(())
@@ -232,9 +232,9 @@ fn a_bucket_exists_as_long_as_it_has_unexpired_objects() {
                         expires: expires.map(at),
                         ..object(key, 1)
                     };
-                    change.replace_object(&tenant("t"), &object, uuid(4, file))?;
+                    change.replace_object(&tenant("t"), &object, &[], uuid(4, file))?;
                 }
-                change.replace_object(&tenant("u"), &object("k", 1), uuid(5, 1)).map(drop)
+                change.replace_object(&tenant("u"), &object("k", 1), &[], uuid(5, 1)).map(drop)
             })
             .unwrap();
         let buckets = |of: &str, now, max| {

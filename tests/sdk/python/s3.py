@@ -144,6 +144,15 @@ def check_multipart(check, s3, prefix):
     target = io.BytesIO()
     s3.download_fileobj(BUCKET, key, target, Config=transfer)
     check.true("multipart: the bytes", target.getvalue() == content)
+    for number, part in enumerate(parts, 1):
+        got, head = [call(Bucket=BUCKET, Key=key, PartNumber=number) for call in (s3.get_object, s3.head_object)]
+        check.true(f"multipart: part {number} alone", got["Body"].read() == part)
+        check.equal(f"multipart: length, range and count of part {number}",
+                    [(answer["ContentLength"], answer["PartsCount"], answer["ResponseMetadata"]["HTTPStatusCode"])
+                     for answer in (got, head)], [(len(part), len(parts), 206)] * 2)
+    refused(check, "multipart: no such part", s3.get_object, "InvalidPartNumber", 416, Bucket=BUCKET, Key=key,
+            PartNumber=len(parts) + 1)
+    head = s3.head_object(Bucket=BUCKET, Key=key)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
     named = {"Bucket": BUCKET, "Key": key, "UploadId": upload}
     tags = [s3.upload_part(PartNumber=number, Body=b"part %d" % number, **named)["ETag"] for number in (2, 1)]

@@ -54,8 +54,27 @@ fn parts_come_in_any_order_and_make_one_object() {
     assert!(desk.get("code/big").unwrap() == whole);
     let tags = [one.md5, three.md5].concat();
     assert_eq!(put.etag, format!("{}-2", hex::encode(Md5::digest(tags))));
-    assert_eq!((put.parts, put.size, put.about), (2, 300_007, about));
+    assert_eq!((put.parts, put.size, &put.about), (2, 300_007, &about));
+    let part = |name: &str, number| {
+        let (tenant, name) = (tenant("a"), at(name));
+        let (object, part, content) =
+            desk.catalog.open_object_part(&tenant, &name, number).unwrap();
+        let got = desk.catalog.get_object_part(&tenant, &name, number).unwrap();
+        assert_eq!((&object, &part), (&got.0, &got.1));
+        let ObjectPart { range, count } = part?;
+        let mut bytes = Vec::new();
+        content.open_range(range).unwrap().read_to_end(&mut bytes).unwrap();
+        Some((bytes.len(), bytes.last().copied(), count))
+    };
+    assert_eq!(part("code/big", 1), Some((300_000, Some(1), Some(2))));
+    assert_eq!(part("code/big", 2), Some((7, Some(b'd'), Some(2))));
+    assert_eq!(part("code/big", 30), None);
+    assert_eq!(part("code/big", 0), None);
     let once = desk.put("code/once", &whole).unwrap();
+    assert_eq!(part("code/once", 1), Some((300_007, Some(b'd'), None)));
+    assert_eq!(part("code/once", 2), None);
+    let missing = desk.catalog.get_object_part(&tenant("a"), &at("code/none"), 1).unwrap_err();
+    assert!(matches!(missing, CatalogError::NotFound { what: Noun::Object, .. }), "{missing}");
     assert_eq!(put.digests, once.digests);
     assert_eq!(put.expires, once.expires, "it was put when it was completed");
     let (size, files, audit) = desk.traces();

@@ -164,7 +164,8 @@ pub(super) async fn abort(
     Ok(dto::AbortMultipartUploadOutput::default())
 }
 
-fn read_number(number: i32) -> Result<u16, ApiError> {
+/// Reads the number of a part.
+pub(super) fn read_number(number: i32) -> Result<u16, ApiError> {
     // A number that does not fit becomes 0, which is refused.
     let number = u16::try_from(number).unwrap_or_default();
     domain::Part::check_number(number)?;

@@ -1,19 +1,28 @@
 //! Objects: put, get, head, delete.
 
+use std::ops::Range;
+
+use axum::http::StatusCode;
 use jiff::SignedDuration;
 use s3s::{S3ErrorCode, dto};
 
 use super::Endpoint;
+use super::multiparts::read_number;
 use crate::dialects::s3::errors::ApiError;
 use crate::dialects::s3::wire::{self, THE_VERSION};
-use crate::domain::InboxObject;
+use crate::domain::{InboxObject, ObjectPart};
 
-/// Reads the object that GetObject or HeadObject asks for, and the conditions.
+/// Reads the object that GetObject or HeadObject asks for, the part of it, and the conditions.
 macro_rules! wanted {
     ($input:ident) => {{
         check_version($input.version_id.as_deref())?;
+        if $input.part_number.is_some() && $input.range.is_some() {
+            let message = "Cannot specify both Range header and partNumber query parameter";
+            return Err(ApiError::new(S3ErrorCode::InvalidRequest, message));
+        }
         let wanted = Wanted {
-            part: $input.part_number,
+            part: $input.part_number.map(read_number).transpose()?,
+            range: $input.range,
             fits: $input.if_match,
             fits_not: $input.if_none_match,
             modified: $input.if_modified_since,
@@ -23,12 +32,14 @@ macro_rules! wanted {
     }};
 }
 
-/// Describes an object in the output of GetObject or HeadObject, of which `length` bytes follow.
+/// Describes an object in the output of GetObject or HeadObject, and the bytes of it that follow.
 macro_rules! described {
-    ($output:ident, $object:ident, $length:expr) => {
+    ($output:ident, $object:ident, $chosen:ident) => {
         dto::$output {
             accept_ranges: Some("bytes".to_owned()),
-            content_length: wire::number($length),
+            content_length: wire::number($chosen.range.end - $chosen.range.start),
+            content_range: $chosen.content_range($object.size),
+            parts_count: $chosen.parts_count.and_then(wire::number),
             content_type: Some(wire::media_type(&$object)),
             e_tag: Some(wire::etag(&$object.etag)),
             expiration: wire::expiration(&$object),
@@ -64,18 +75,20 @@ pub(super) async fn get(
     input: dto::GetObjectInput,
 ) -> Result<dto::GetObjectOutput, ApiError> {
     let (wanted, at) = wanted!(input);
-    let open = endpoint.blocking(move |catalog, by| catalog.open_object(by.tenant(), &at));
-    let (object, content) = open.await?;
+    let number = wanted.part;
+    let open = endpoint.blocking(move |catalog, by| match number {
+        None => {
+            let (object, content) = catalog.open_object(by.tenant(), &at)?;
+            Ok((object, None, content))
+        }
+        Some(number) => catalog.open_object_part(by.tenant(), &at, number),
+    });
+    let (object, part, content) = open.await?;
     wanted.check(&object)?;
-    let range = input.range.map(|range| range.check(object.size)).transpose().map_err(|_| {
-        ApiError::new(S3ErrorCode::InvalidRange, "the requested range is not satisfiable")
-    })?;
-    let (start, end) = range.as_ref().map_or((0, object.size), |range| (range.start, range.end));
-    let content_range = range.map(|_| format!("bytes {start}-{}/{}", end - 1, object.size));
-    let length = end - start;
-    let stream = endpoint.app.stream(content, start..end).await?;
+    let chosen = wanted.choose(&object, part)?;
+    let stream = endpoint.app.stream(content, chosen.range.clone()).await?;
     let body = Some(dto::StreamingBlob::wrap(stream));
-    Ok(dto::GetObjectOutput { body, content_range, ..described!(GetObjectOutput, object, length) })
+    Ok(dto::GetObjectOutput { body, ..described!(GetObjectOutput, object, chosen) })
 }
 
 pub(super) async fn head(
@@ -83,10 +96,15 @@ pub(super) async fn head(
     input: dto::HeadObjectInput,
 ) -> Result<dto::HeadObjectOutput, ApiError> {
     let (wanted, at) = wanted!(input);
-    let object =
-        endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at)).await?;
+    let tenant = endpoint.caller.tenant();
+    let read = endpoint.app.read(|catalog| match wanted.part {
+        None => Ok((catalog.get_object(tenant, &at)?, None)),
+        Some(number) => catalog.get_object_part(tenant, &at, number),
+    });
+    let (object, part) = read.await?;
     wanted.check(&object)?;
-    Ok(described!(HeadObjectOutput, object, object.size))
+    let chosen = wanted.choose(&object, part)?;
+    Ok(described!(HeadObjectOutput, object, chosen))
 }
 
 /// Answers as for an object without tags.
@@ -165,22 +183,60 @@ fn check_version(version: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-/// The part of an object that is asked for, and the conditions (RFC 9110 section 13).
+/// The bytes of an object that are asked for, by the number of a part or by a range, and the
+/// conditions (RFC 9110 section 13).
 struct Wanted {
-    part: Option<i32>,
+    part: Option<u16>,
+    range: Option<dto::Range>,
     fits: Option<dto::ETagCondition>,
     fits_not: Option<dto::ETagCondition>,
     modified: Option<dto::Timestamp>,
     unmodified: Option<dto::Timestamp>,
 }
 
+/// The bytes of an object that an answer has.
+struct Chosen {
+    range: Range<u64>,
+    /// Whether they were asked for as a part or by a range, even if they are all.
+    is_partial: bool,
+    /// Number of the object's parts, when one of them was asked for.
+    parts_count: Option<u64>,
+}
+
+impl Chosen {
+    /// Returns the header `Content-Range`, which no empty range has.
+    fn content_range(&self, size: u64) -> Option<String> {
+        let Range { start, end } = self.range;
+        let last = end.checked_sub(1).filter(|last| self.is_partial && start <= *last)?;
+        Some(format!("bytes {start}-{last}/{size}"))
+    }
+}
+
 impl Wanted {
-    fn check(&self, object: &InboxObject) -> Result<(), ApiError> {
-        // The only part of an object in one part is the object.
-        if self.part.is_some_and(|part| part != 1 || object.parts != 1) {
-            let message = "parts of an object cannot be asked for: use Range";
-            return Err(ApiError::not_implemented(message));
+    /// Chooses the bytes of an object: `part` is the part with the number that is asked for.
+    fn choose(&self, object: &InboxObject, part: Option<ObjectPart>) -> Result<Chosen, ApiError> {
+        match (part, self.part, &self.range) {
+            (Some(ObjectPart { range, count }), _, _) => {
+                Ok(Chosen { range, is_partial: true, parts_count: count })
+            }
+            (None, Some(number), _) => {
+                let message = format!("the object has no part {number}");
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                Err(ApiError::with_status("InvalidPartNumber", status, message))
+            }
+            (None, None, Some(range)) => {
+                let message = "the requested range is not satisfiable";
+                let unsatisfiable = |_| ApiError::new(S3ErrorCode::InvalidRange, message);
+                let range = range.check(object.size).map_err(unsatisfiable)?;
+                Ok(Chosen { range, is_partial: true, parts_count: None })
+            }
+            (None, None, None) => {
+                Ok(Chosen { range: 0..object.size, is_partial: false, parts_count: None })
+            }
         }
+    }
+
+    fn check(&self, object: &InboxObject) -> Result<(), ApiError> {
         let is = |condition: &dto::ETagCondition| {
             condition.as_etag().is_none_or(|etag| etag.value() == object.etag)
         };
