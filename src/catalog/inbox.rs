@@ -3,6 +3,7 @@
 //! Size and lifetime of the inbox are limited. Reads do not see expired objects and uploads,
 //! whether or not they are removed yet. Must not know S3 or HTTP.
 
+mod copies;
 mod multipart;
 
 pub(super) use multipart::Completing;
@@ -119,7 +120,8 @@ impl Catalog {
         at: &ObjectRef,
     ) -> Result<(InboxObject, Content), CatalogError> {
         let (object, file) = self.open(at, || self.find_object(tenant, at))?;
-        let content = self.whole(&object, file)?;
+        self.must_be_whole(&object, &file)?;
+        let content = Content::of(file, object.size);
         Ok((object, content))
     }
 
@@ -143,23 +145,24 @@ impl Catalog {
         number: u16,
     ) -> Result<(InboxObject, Option<ObjectPart>, Content), CatalogError> {
         let ((object, part), file) = self.open(at, || self.find_part(tenant, at, number))?;
-        let content = self.whole(&object, file)?;
+        self.must_be_whole(&object, &file)?;
+        let content = Content::of(file, object.size);
         Ok((object, part, content))
     }
 
     /// Opens the file that `find` names, and looks it up again when it is removed meanwhile: the
     /// object was then replaced or deleted.
-    fn open<T>(
+    fn open<T, E: From<CatalogError>>(
         &self,
         at: &ObjectRef,
-        find: impl Fn() -> Result<(T, Uuid), CatalogError>,
-    ) -> Result<(T, File), CatalogError> {
+        find: impl Fn() -> Result<(T, Uuid), E>,
+    ) -> Result<(T, File), E> {
         let (mut found, mut name) = find()?;
         for _ in 1..OPEN_ATTEMPTS {
             match self.store.inbox().open_file(name) {
                 Ok(file) => return Ok((found, file)),
                 Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
-                    return Err(failure.into());
+                    return Err(CatalogError::from(failure).into());
                 }
                 Err(_) => (found, name) = find()?,
             }
@@ -167,18 +170,18 @@ impl Catalog {
         match self.store.inbox().open_file(name) {
             Ok(file) => Ok((found, file)),
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                Err(self.lost_object(at, "its file is missing"))
+                Err(self.lost_object(at, "its file is missing").into())
             }
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(CatalogError::from(failure).into()),
         }
     }
 
-    /// Returns the bytes of an object's file; `NotFound` when it has another length.
-    fn whole(&self, object: &InboxObject, file: File) -> Result<Content, CatalogError> {
-        if file.metadata()?.len() != object.size {
-            return Err(self.lost_object(&object.at, "its file has another length"));
+    /// Checks the length of an object's file; `NotFound` when it is another one.
+    fn must_be_whole(&self, object: &InboxObject, file: &File) -> Result<(), CatalogError> {
+        if file.metadata()?.len() == object.size {
+            return Ok(());
         }
-        Ok(Content::of(file, object.size))
+        Err(self.lost_object(&object.at, "its file has another length"))
     }
 
     /// Logs that an object is lost, and returns the error for the client.

@@ -1,7 +1,8 @@
 //! The inbox's folder: one file per object or part, durable before its row.
 //!
 //! ```text
-//! <data>/inbox/ab/ab12…                a file, named by a UUID of our own, never written again
+//! <data>/inbox/ab/ab12…                a file, named by a UUID of our own, never written again;
+//!                                      files of copies are hard links to it
 //! <data>/incoming/inbox-<uuid>-….intent  announces a file that has no row yet
 //! ```
 //! Knows no rows: the caller decides whether a file has one. The change that deletes a file's row
@@ -65,6 +66,27 @@ impl InboxFiles {
         let folder = inner.files.make(id.as_bytes()[0])?;
         file.as_file().sync_all()?;
         file.persist_noclobber(inner.path(id)).map_err(|failure| failure.error)?;
+        let object = PendingObject { files: Arc::clone(inner), id, has_row: false, intent };
+        sync_folder(&folder)?;
+        Ok(object)
+    }
+
+    /// Gives the stored file `of`, which is open as `file`, a second name, which must be new: a hard
+    /// link, which takes no time and no space. Each name is removed by itself, and the bytes with
+    /// the last one.
+    ///
+    /// Copies the bytes where the file system has no links, or no more of this file, and when the
+    /// name `of` is removed meanwhile.
+    pub fn keep_copy(&self, id: Uuid, of: Uuid, mut file: File) -> io::Result<PendingObject> {
+        let inner = &self.inner;
+        let intent = announce(&inner.incoming, &format!("{PREFIX}{id}-"))?;
+        let folder = inner.files.make(id.as_bytes()[0])?;
+        if let Err(failure) = fs::hard_link(inner.path(of), inner.path(id)) {
+            tracing::debug!(%failure, "a file of the inbox is copied, not linked");
+            let mut copy = NamedTempFile::new_in(&inner.incoming)?;
+            io::copy(&mut file, &mut copy)?;
+            return self.keep_file(id, copy);
+        }
         let object = PendingObject { files: Arc::clone(inner), id, has_row: false, intent };
         sync_folder(&folder)?;
         Ok(object)
@@ -173,6 +195,36 @@ mod tests {
         assert_eq!(fs::read(files.inner.path(one)).unwrap(), b"one");
         assert!(files.remove(one) && files.remove(one), "a missing file counts as removed");
         assert!(files.open_file(one).is_err());
+        assert_eq!(incoming(&files), 0);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_copy_is_a_link_where_it_can_be_and_lives_by_itself() {
+        use std::os::unix::fs::MetadataExt;
+
+        let (_folder, files) = files();
+        let [first, second, third, fourth] = [1, 2, 3, 4].map(Uuid::from_u128);
+        files.keep_bytes(first, b"one").unwrap().committed();
+        let open = |id| files.open_file(id).unwrap();
+        let links = |id| open(id).metadata().unwrap().nlink();
+        drop(files.keep_copy(second, first, open(first)).unwrap());
+        assert!(files.open_file(second).is_err(), "it got no row");
+        files.keep_copy(second, first, open(first)).unwrap().committed();
+        assert_eq!((links(first), links(second)), (2, 2));
+        // The name is removed after the file was opened: the bytes are copied.
+        let opened = open(first);
+        assert!(files.remove(first));
+        files.keep_copy(third, first, opened).unwrap().committed();
+        assert_eq!((links(second), links(third)), (1, 1));
+        for id in [second, third] {
+            assert_eq!(fs::read(files.inner.path(id)).unwrap(), b"one");
+        }
+        let taken = files.keep_copy(third, second, open(second)).err().unwrap();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        std::mem::forget(files.keep_copy(fourth, second, open(second)).unwrap());
+        files.sweep(|_| false).unwrap();
+        assert!(files.open_file(fourth).is_err() && files.open_file(second).is_ok());
         assert_eq!(incoming(&files), 0);
     }
 

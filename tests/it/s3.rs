@@ -191,6 +191,32 @@ fn objects_are_isolated_by_tenant_and_role() {
 }
 
 #[test]
+fn copies_stay_within_the_tenant_and_need_a_role_and_a_signed_source() {
+    let server = server();
+    let mine = send(&server, WRITER, put("/s3/code/mine", "secret"));
+    assert_eq!(mine.status, 200, "{}", mine.text());
+    let copy =
+        |source: &str| Request::new("PUT", "/s3/code/copy").header("x-amz-copy-source", source);
+    let before = server.footprint();
+    for (key, code) in [(OTHER, "NoSuchKey"), (READER, "AccessDenied")] {
+        let answer = send(&server, key, copy("/code/mine"));
+        assert!(answer.text().contains(code), "{code}: {}", answer.text());
+    }
+    // A source that is not among the signed headers, and one that is not the signed one.
+    let mut added = s3::S3.sign(WRITER, put("/s3/code/copy", ""), server.base(), server.now());
+    added.headers.extend(copy("/code/mine").headers);
+    let answer = server.send(&added);
+    assert!(answer.text().contains("AccessDenied"), "{}", answer.text());
+    let mut changed = s3::S3.sign(WRITER, copy("/code/none"), server.base(), server.now());
+    changed.headers[0].1 = "/code/mine".to_owned();
+    let answer = server.send(&changed);
+    assert!(answer.text().contains("SignatureDoesNotMatch"), "{}", answer.text());
+    assert_eq!(server.footprint(), before);
+    assert_eq!(send(&server, WRITER, copy("/code/mine")).status, 200);
+    assert_eq!(send(&server, READER, Request::get("/s3/code/copy")).text(), "secret");
+}
+
+#[test]
 fn full_inbox_refuses_new_objects_and_keeps_old_ones() {
     let server = TestServer::start_with(|config| config.inbox_max = Some(4096 + 10));
     assert_eq!(server.send(&put("/s3/code/a", "12345")).status, 200);

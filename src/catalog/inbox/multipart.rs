@@ -19,7 +19,7 @@ use crate::domain::{
     ObjectInfo, ObjectRef, Page, Part, RequestError, Role, Subject, TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Spool};
-use crate::store::{PendingFile, View};
+use crate::store::{PendingFile, PendingObject, View};
 
 /// Most uploads of one tenant that are neither completed nor expired.
 const UNFINISHED_MAX: u64 = 1000;
@@ -78,19 +78,46 @@ impl Catalog {
             Some(md5) => md5,
             None => digests_of(&body)?.md5,
         };
-        let (size, stored, etag) = (body.len(), self.clock.now(), hex::encode(md5));
-        let part = Part { number, size, md5, etag, stored };
+        let part = self.new_part(number, body.len(), md5);
         let pending = self.keep_in_inbox(body.into_payload())?;
+        self.insert_part(&by, at, upload, part, pending)
+    }
+
+    /// Returns a part that is put now.
+    pub(super) fn new_part(&self, number: u16, size: u64, md5: [u8; 16]) -> Part {
+        Part { number, size, md5, etag: hex::encode(md5), stored: self.clock.now() }
+    }
+
+    /// Inserts a part's row, and removes the file of the replaced part after the commit.
+    pub(super) fn insert_part(
+        &self,
+        by: &Actor,
+        at: &ObjectRef,
+        upload: &str,
+        part: Part,
+        pending: PendingObject,
+    ) -> Result<Part, CatalogError> {
         let (tenant, at, upload) = (by.own_tenant()?.clone(), at.clone(), upload.to_owned());
         let (file, room) = (pending.id(), self.room());
         let (part, taken) =
             self.store.write_file(Some(PendingFile::Inbox(pending)), move |store| {
-                find(store, &tenant, &at, &upload, stored)?;
+                find(store, &tenant, &at, &upload, part.stored)?;
                 let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
                 Ok((part, taken))
             })?;
         self.remove(taken.log());
         Ok(part)
+    }
+
+    /// Returns an upload; `NotFound` of `Multipart` when it is completed, expired or unknown.
+    pub(super) fn get_multipart(
+        &self,
+        tenant: &TenantId,
+        at: &ObjectRef,
+        upload: &str,
+    ) -> Result<Multipart, CatalogError> {
+        let now = self.clock.now();
+        self.store.read(|view| find(view, tenant, at, upload, now))
     }
 
     /// Returns a page of an upload's parts after the number `after`; `total` is not counted.
@@ -184,6 +211,12 @@ impl Catalog {
                 }
                 opened => opened?,
             };
+            if file.metadata()?.len() != part.size {
+                tracing::error!(file = %name, "a part of an upload is damaged");
+                let reason =
+                    format!("{} is damaged on the server's disk: put it again", part.number);
+                return Err(CatalogError::invalid(Field::Part, reason));
+            }
             spool.write_all(file).map_err(past_limit)?;
         }
         spool.finish()
@@ -286,7 +319,7 @@ fn choose(
 }
 
 /// Restates an error of joining the parts: the limit is that of one upload's code.
-fn past_limit(error: RequestError) -> CatalogError {
+pub(super) fn past_limit(error: RequestError) -> CatalogError {
     match error {
         RequestError::Limit { limit, actual, .. } => {
             CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual }

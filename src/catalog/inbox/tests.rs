@@ -1,5 +1,6 @@
 //! Tests of the inbox's rules, on a clock that the test sets.
 
+mod copies;
 mod lists;
 mod multipart;
 mod room;

@@ -40,7 +40,11 @@
 //! - Answers with an object forbid browsers to guess its media type (`nosniff`). HTML, XML and all
 //!   else that a browser may run are attachments, also when the query names the media type.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.
-//! - A change on a condition is refused: conditions on changes are not checked.
+//! - A copy inside the inbox has the bytes of its source without copying them, and its own lifetime.
+//!   It is in one part, with the MD5 as its tag. A range of an object as a part is copied. The source
+//!   of a copy is in the caller's own inbox: not in the bucket map, not behind an access point.
+//! - A change on a condition is refused: conditions on changes are not checked. Conditions on the
+//!   source of a copy are.
 //! - No bucket is called `s3` here: from the root its path would be the prefix.
 //! - A full disk is 507 `InsufficientStorage`; S3 itself is never full.
 

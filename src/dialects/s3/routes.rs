@@ -2,6 +2,8 @@
 //! the [`Endpoint`].
 
 mod buckets;
+mod conditions;
+mod copies;
 mod multiparts;
 mod objects;
 
@@ -13,7 +15,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::MethodFilter;
 use bytes::Bytes;
@@ -24,7 +26,7 @@ use s3s::validation::NameValidation;
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::errors::{self, ApiError};
-use super::wire::{self, Named, checksums, chunked};
+use super::wire::{self, COPY_SOURCE, Named, checksums, chunked};
 use super::{OBJECT_MAX, PREFIX};
 use crate::app::App;
 use crate::catalog::Catalog;
@@ -46,6 +48,9 @@ const XML_MAX: u64 = 1 << 20;
 /// objects to delete.
 const ELEMENTS: [(&[u8], usize); 2] = [(b"<Part", PART_MAX as usize), (b"<Object", 1000)];
 
+/// Parameters that make XML about an object of the body of a PUT: no such operation is served.
+const ABOUT_OBJECT: [&str; 4] = ["acl", "legal-hold", "retention", "tagging"];
+
 /// Returns the operations, grouped by what they are about.
 pub(super) fn operations() -> Vec<Operation> {
     let on = |methods| Route::action(methods, &[PREFIX, "/s3/{*path}"]);
@@ -64,6 +69,7 @@ pub(super) fn operations() -> Vec<Operation> {
         read("ListObjectsV2", Noun::Object, get),
         read("ListObjectVersions", Noun::Object, get),
         write("PutObject", Noun::Object, put).body(BodyRule::Object),
+        write("CopyObject", Noun::Object, put),
         read("GetObject", Noun::Object, get),
         read("HeadObject", Noun::Object, head),
         read("GetObjectTagging", Noun::Object, get),
@@ -71,6 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
         write("DeleteObjects", Noun::Object, post),
         write("CreateMultipartUpload", Noun::Multipart, post).unlogged(),
         write("UploadPart", Noun::Multipart, put).body(BodyRule::Object).unlogged(),
+        write("UploadPartCopy", Noun::Multipart, put).unlogged(),
         read("ListParts", Noun::Multipart, get),
         read("ListMultipartUploads", Noun::Multipart, get),
         write("CompleteMultipartUpload", Noun::Multipart, post),
@@ -99,7 +106,10 @@ pub(super) fn resolve(head: &Parts) -> Option<Cow<'_, str>> {
         ("GET", Named::Object) if has("tagging") => "GetObjectTagging",
         ("GET", Named::Object) if has("uploadId") => "ListParts",
         ("GET", Named::Object) => "GetObject",
-        ("PUT", Named::Object) if has("partNumber") && has("uploadId") => "UploadPart",
+        ("PUT", Named::Object) if has("partNumber") && has("uploadId") => {
+            if head.headers.contains_key(COPY_SOURCE) { "UploadPartCopy" } else { "UploadPart" }
+        }
+        ("PUT", Named::Object) if head.headers.contains_key(COPY_SOURCE) => "CopyObject",
         ("PUT", Named::Object) => "PutObject",
         ("PUT", _) => "CreateBucket",
         ("POST", Named::Object) if has("uploads") => "CreateMultipartUpload",
@@ -128,7 +138,11 @@ async fn serve(
     if head.method == Method::POST && kind.to_ascii_lowercase().starts_with(b"multipart/") {
         return Err(ApiError::invalid("uploads by forms are not taken: send PUT").into());
     }
-    let is_file = head.method == Method::PUT && Named::by(head.uri.path()) == Named::Object;
+    let is_copy = head.headers.contains_key(COPY_SOURCE);
+    let is_put = head.method == Method::PUT && Named::by(head.uri.path()) == Named::Object;
+    let query = Params::parse(head.uri.query().unwrap_or_default());
+    let is_about_object = ABOUT_OBJECT.iter().any(|name| query.raw(name).is_some());
+    let is_file = is_put && !is_copy && !is_about_object;
     let (file, xml) = if is_file {
         (Some(body), s3s::Body::empty())
     } else {
@@ -138,6 +152,10 @@ async fn serve(
     // The gate has verified the signature; `s3s` must not look for it.
     for name in ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
         head.headers.remove(name);
+    }
+    // `wire` reads the source: `s3s` knows S3's buckets alone, whose names have narrower rules.
+    if is_copy {
+        head.headers.insert(COPY_SOURCE, HeaderValue::from_static("any-bucket/any-key"));
     }
     let is_object = matches!(caller.audit_context().operation, "GetObject" | "HeadObject");
     let request_id = errors::request_id(&call);
@@ -321,6 +339,7 @@ operations! {
     list_object_versions, "ListObjectVersions", ListObjectVersionsInput =>
         ListObjectVersionsOutput: buckets::list_versions;
     put_object, "PutObject", PutObjectInput => PutObjectOutput: objects::put;
+    copy_object, "CopyObject", CopyObjectInput => CopyObjectOutput: copies::copy;
     get_object, "GetObject", GetObjectInput => GetObjectOutput: objects::get;
     head_object, "HeadObject", HeadObjectInput => HeadObjectOutput: objects::head;
     get_object_tagging, "GetObjectTagging", GetObjectTaggingInput => GetObjectTaggingOutput:
@@ -331,6 +350,8 @@ operations! {
     create_multipart_upload, "CreateMultipartUpload", CreateMultipartUploadInput =>
         CreateMultipartUploadOutput: multiparts::create;
     upload_part, "UploadPart", UploadPartInput => UploadPartOutput: multiparts::upload;
+    upload_part_copy, "UploadPartCopy", UploadPartCopyInput => UploadPartCopyOutput:
+        copies::copy_part;
     list_parts, "ListParts", ListPartsInput => ListPartsOutput: multiparts::list_parts;
     list_multipart_uploads, "ListMultipartUploads", ListMultipartUploadsInput =>
         ListMultipartUploadsOutput: multiparts::list;

@@ -8,15 +8,23 @@ use std::time::SystemTime;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Request};
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use axum::http::{HeaderMap, HeaderValue, Request};
+use memchr::memmem;
+use percent_encoding::{percent_decode, percent_decode_str, utf8_percent_encode};
 use s3s::dto;
 
+use super::errors::ApiError;
 use super::{PREFIX, SERVICE};
 use crate::dialects::{signing, sigv4};
 use crate::domain::{
     BucketName, CatalogError, Field, InboxObject, ObjectInfo, ObjectKey, ObjectRef, Timestamp,
 };
+
+/// The header that makes a copy of an upload.
+pub(super) const COPY_SOURCE: &str = "x-amz-copy-source";
+
+/// What is before a version in [`COPY_SOURCE`].
+const VERSION_ID: &[u8] = b"?versionId=";
 
 /// The version id of an object in a bucket without versions.
 pub(super) const THE_VERSION: &str = "null";
@@ -122,6 +130,36 @@ pub(super) fn read_ref(bucket: String, key: String) -> Result<ObjectRef, Catalog
     Ok(ObjectRef { bucket: read_bucket(bucket)?, key: ObjectKey::parse(key)? })
 }
 
+/// Refuses a version other than the only one of an object without versions.
+pub(super) fn check_version(version: Option<&str>) -> Result<(), ApiError> {
+    match version {
+        None | Some(THE_VERSION) => Ok(()),
+        Some(_) => {
+            Err(ApiError::not_implemented("objects have no versions here: leave versionId out"))
+        }
+    }
+}
+
+/// Reads the source of a copy: bucket and key, percent-encoded, with or without a slash at the start
+/// and `?versionId=` at the end. The address of an access point is no source here.
+pub(super) fn copy_source(headers: &HeaderMap) -> Result<ObjectRef, ApiError> {
+    let bad = || {
+        let rule = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
+        ApiError::invalid(rule)
+    };
+    let decoded =
+        |text: &[u8]| String::from_utf8(percent_decode(text).collect()).map_err(|_| bad());
+    let sent = headers.get(COPY_SOURCE).map_or(&[][..], HeaderValue::as_bytes);
+    let (path, version) = match memmem::find(sent, VERSION_ID) {
+        Some(at) => (&sent[..at], Some(decoded(&sent[at + VERSION_ID.len()..])?)),
+        None => (sent, None),
+    };
+    check_version(version.as_deref())?;
+    let path = decoded(path)?;
+    let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(bad)?;
+    Ok(read_ref(bucket.to_owned(), key.to_owned())?)
+}
+
 /// Reads what a client states about its object.
 pub(super) fn read_info(media_type: Option<String>, metadata: Option<dto::Metadata>) -> ObjectInfo {
     let metadata = metadata.unwrap_or_default().into_iter().collect();
@@ -171,4 +209,50 @@ pub(super) fn encoded(text: &str, encoding: Option<&dto::EncodingType>) -> Strin
 /// Converts a size or a count: S3's models have signed integers.
 pub(super) fn number<T: TryFrom<u64>>(value: u64) -> Option<T> {
     T::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_of_a_copy_is_decoded_once() {
+        let source = |sent: &[u8]| {
+            let sent = HeaderValue::from_bytes(sent).unwrap();
+            let read = copy_source(&HeaderMap::from_iter([(COPY_SOURCE.parse().unwrap(), sent)]));
+            read.map(|at| (at.bucket.to_string(), at.key.to_string())).ok()
+        };
+        for (sent, bucket, key) in [
+            ("code/a", "code", "a"),
+            ("/code/a", "code", "a"),
+            ("%2Fcode%2Fa%2fb", "code", "a/b"),
+            ("Code_1/a+b%2B%20c", "Code_1", "a+b+ c"),
+            ("code/a%3FversionId=1", "code", "a?versionId=1"),
+            ("code/a?versionId=null", "code", "a"),
+            ("code/a?b", "code", "a?b"),
+            ("code//a/", "code", "/a/"),
+            ("code/%25%32%66", "code", "%2f"),
+            ("code/%E5%B1%82", "code", "\u{5c42}"),
+            ("code/\u{5c42}", "code", "\u{5c42}"),
+            ("code/../../a", "code", "../../a"),
+        ] {
+            let expected = Some((bucket.to_owned(), key.to_owned()));
+            assert_eq!(source(sent.as_bytes()), expected, "{sent}");
+        }
+        for bad in [
+            &b"code"[..],
+            b"",
+            b"/",
+            b"//code/a",
+            b"code/",
+            b"s3/a",
+            b"code/%00",
+            b"code/a?versionId=1",
+            b"code/a?versionId=",
+            b"code/\xff",
+            b"code/%ff",
+        ] {
+            assert_eq!(source(bad), None, "{}", bad.escape_ascii());
+        }
+    }
 }

@@ -68,7 +68,7 @@ fn whole(key: TestKey, request: Request, base: &str, now: Timestamp) -> Request 
     signed(key, request, base, now, &content).0
 }
 
-/// Signs a request whose `x-amz-content-sha256` is `content`. Also returns the signing key and the
+/// Signs a request whose `x-amz-content-sha256` is `content`, with the `x-amz-` headers it has. Also returns the signing key and the
 /// signature, from which chunks are signed.
 fn signed(
     key: TestKey,
@@ -80,8 +80,14 @@ fn signed(
     let (date, host) = (date(now), base.trim_start_matches("http://"));
     let (path, query) = parts(&request);
     let method = &request.method;
-    let names = "host;x-amz-content-sha256;x-amz-date";
-    let headers = format!("host:{host}\nx-amz-content-sha256:{content}\nx-amz-date:{date}\n");
+    let mut signed =
+        vec![("host", host), ("x-amz-content-sha256", content), ("x-amz-date", date.as_str())];
+    let own = request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-"));
+    signed.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
+    signed.sort_unstable();
+    let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
+    let names = names.join(";");
+    let headers: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     let canonical = format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{content}");
     let canonical = hex::encode(Sha256::digest(canonical));
     let scope = format!("{}/local/s3/aws4_request", &date[..8]);

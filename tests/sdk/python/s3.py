@@ -132,6 +132,39 @@ def check_listing(check, s3, prefix):
     check.true("list: buckets, later", bucket not in [entry["Name"] for entry in s3.list_buckets()["Buckets"]])
 
 
+def check_copies(check, s3, prefix):
+    content, key = support.layer_zip(prefix), f"{prefix}/source +1.zip"
+    put = s3.put_object(Bucket=BUCKET, Key=key, Body=content, ContentType="application/zip", Metadata={"who": "me"})
+    source, copy = {"Bucket": BUCKET, "Key": key}, {"Bucket": f"{BUCKET}-2", "Key": f"{prefix}/层.zip"}
+    check.equal("copy: the tag", s3.copy_object(CopySource=source, **copy)["CopyObjectResult"]["ETag"], put["ETag"])
+    got = s3.get_object(**copy)
+    check.equal("copy: bytes, type, metadata", (got["Body"].read(), got["ContentType"], got["Metadata"]),
+                (content, "application/zip", {"who": "me"}))
+    s3.copy_object(CopySource=copy, MetadataDirective="REPLACE", Metadata={"mtime": "1.5"}, **copy)
+    check.equal("copy: onto itself, with other metadata", s3.head_object(**copy)["Metadata"], {"mtime": "1.5"})
+    refused(check, "copy: onto itself, without a change", s3.copy_object, "InvalidRequest", 400, CopySource=copy, **copy)
+    refused(check, "copy: no such key", s3.copy_object, "NoSuchKey", 404, CopySource=source | {"Key": "none"}, **copy)
+    refused(check, "copy: another tag", s3.copy_object, "PreconditionFailed", 412, CopySource=source,
+            CopySourceIfMatch='"x"', **copy)
+    named = copy | {"UploadId": s3.create_multipart_upload(**copy)["UploadId"]}
+    parts = [s3.upload_part_copy(PartNumber=number, CopySource=source, **(named | range))["CopyPartResult"]["ETag"]
+             for number, range in enumerate([{}, {"CopySourceRange": f"bytes=1-{len(content) - 2}"}], 1)]
+    check.equal("copy of parts: tags", parts, [f'"{support.md5(part)}"' for part in (content, content[1:-1])])
+    refused(check, "copy of parts: past the end", s3.upload_part_copy, "InvalidArgument", 400, PartNumber=3,
+            CopySource=source, CopySourceRange=f"bytes=1-{len(content)}", **named)
+    s3.complete_multipart_upload(MultipartUpload={"Parts": [
+        {"PartNumber": number, "ETag": tag} for number, tag in enumerate(parts, 1)]}, **named)
+    check.equal("copy of parts: the bytes", s3.get_object(**copy)["Body"].read(), content + content[1:-1])
+    # In ranges, as for large objects.
+    large = big(6 * MEBIBYTE)
+    s3.put_object(Body=large, **source)
+    transfer = TransferConfig(multipart_threshold=5 * MEBIBYTE, multipart_chunksize=5 * MEBIBYTE, max_concurrency=3)
+    s3.copy(source, copy["Bucket"], copy["Key"], Config=transfer)
+    s3.delete_object(**source)
+    check.true("copy: of a large object, without its source", s3.get_object(**copy)["Body"].read() == large)
+    s3.delete_object(**copy)
+
+
 def check_multipart(check, s3, prefix):
     content, key = big(12 * MEBIBYTE), f"{prefix}/parts.zip"
     transfer = TransferConfig(multipart_threshold=5 * MEBIBYTE, multipart_chunksize=5 * MEBIBYTE, max_concurrency=3)
@@ -196,7 +229,9 @@ def check_command_line(check, url, prefix):
         with open(path, "wb") as file:
             file.write(content)
         for arguments in [["cp", path, f"s3://{BUCKET}/{prefix}/aws.zip"], ["ls", f"s3://{BUCKET}/{prefix}/"],
-                          ["cp", f"s3://{BUCKET}/{prefix}/aws.zip", back], ["rm", f"s3://{BUCKET}/{prefix}/aws.zip"]]:
+                          ["cp", f"s3://{BUCKET}/{prefix}/aws.zip", f"s3://{BUCKET}/{prefix}/copy.zip"],
+                          ["mv", f"s3://{BUCKET}/{prefix}/copy.zip", f"s3://{BUCKET}/{prefix}/moved.zip"],
+                          ["cp", f"s3://{BUCKET}/{prefix}/moved.zip", back], ["rm", f"s3://{BUCKET}/{prefix}/aws.zip"]]:
             done = subprocess.run([sys.executable, aws, "s3", *arguments], env=environment, capture_output=True, text=True)
             check.equal(f"aws s3 {arguments[0]}: {done.stderr}", done.returncode, 0)
         with open(back, "rb") as file:
@@ -252,6 +287,7 @@ def story(url, check):
     s3, prefix = connect(url), support.unique("run")
     check_objects(check, s3, prefix)
     check_listing(check, s3, prefix)
+    check_copies(check, s3, prefix)
     key, content = check_multipart(check, s3, prefix)
     check_layer(check, url, s3, key, content)
     check_presigned(check, url, s3, prefix)

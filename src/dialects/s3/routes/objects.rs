@@ -3,19 +3,19 @@
 use std::ops::Range;
 
 use axum::http::StatusCode;
-use jiff::SignedDuration;
 use s3s::{S3ErrorCode, dto};
 
 use super::Endpoint;
+use super::conditions::Conditions;
 use super::multiparts::read_number;
 use crate::dialects::s3::errors::ApiError;
-use crate::dialects::s3::wire::{self, THE_VERSION};
+use crate::dialects::s3::wire;
 use crate::domain::{InboxObject, ObjectPart};
 
 /// Reads the object that GetObject or HeadObject asks for, the part of it, and the conditions.
 macro_rules! wanted {
     ($input:ident) => {{
-        check_version($input.version_id.as_deref())?;
+        wire::check_version($input.version_id.as_deref())?;
         if $input.part_number.is_some() && $input.range.is_some() {
             let message = "Cannot specify both Range header and partNumber query parameter";
             return Err(ApiError::new(S3ErrorCode::InvalidRequest, message));
@@ -23,10 +23,12 @@ macro_rules! wanted {
         let wanted = Wanted {
             part: $input.part_number.map(read_number).transpose()?,
             range: $input.range,
-            fits: $input.if_match,
-            fits_not: $input.if_none_match,
-            modified: $input.if_modified_since,
-            unmodified: $input.if_unmodified_since,
+            conditions: Conditions {
+                fits: $input.if_match,
+                fits_not: $input.if_none_match,
+                modified: $input.if_modified_since,
+                unmodified: $input.if_unmodified_since,
+            },
         };
         (wanted, wire::read_ref($input.bucket, $input.key)?)
     }};
@@ -84,7 +86,7 @@ pub(super) async fn get(
         Some(number) => catalog.open_object_part(by.tenant(), &at, number),
     });
     let (object, part, content) = open.await?;
-    wanted.check(&object)?;
+    wanted.conditions.check_read(&object)?;
     let chosen = wanted.choose(&object, part)?;
     let stream = endpoint.app.stream(content, chosen.range.clone()).await?;
     let body = Some(dto::StreamingBlob::wrap(stream));
@@ -102,7 +104,7 @@ pub(super) async fn head(
         Some(number) => catalog.get_object_part(tenant, &at, number),
     });
     let (object, part) = read.await?;
-    wanted.check(&object)?;
+    wanted.conditions.check_read(&object)?;
     let chosen = wanted.choose(&object, part)?;
     Ok(described!(HeadObjectOutput, object, chosen))
 }
@@ -112,7 +114,7 @@ pub(super) async fn tagging(
     endpoint: &Endpoint,
     input: dto::GetObjectTaggingInput,
 ) -> Result<dto::GetObjectTaggingOutput, ApiError> {
-    check_version(input.version_id.as_deref())?;
+    wire::check_version(input.version_id.as_deref())?;
     let at = wire::read_ref(input.bucket, input.key)?;
     endpoint.app.read(|catalog| catalog.get_object(endpoint.caller.tenant(), &at)).await?;
     Ok(dto::GetObjectTaggingOutput { tag_set: Vec::new(), version_id: None })
@@ -123,7 +125,7 @@ pub(super) async fn delete(
     endpoint: &Endpoint,
     input: dto::DeleteObjectInput,
 ) -> Result<dto::DeleteObjectOutput, ApiError> {
-    check_version(input.version_id.as_deref())?;
+    wire::check_version(input.version_id.as_deref())?;
     let is_conditional = input.if_match.is_some()
         || input.if_match_last_modified_time.is_some()
         || input.if_match_size.is_some();
@@ -149,7 +151,7 @@ pub(super) async fn delete_several(
     if objects.iter().any(is_conditional) {
         return Err(ApiError::conditional());
     }
-    objects.iter().try_for_each(|object| check_version(object.version_id.as_deref()))?;
+    objects.iter().try_for_each(|object| wire::check_version(object.version_id.as_deref()))?;
     let (mut good, mut deleted, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for dto::ObjectIdentifier { key, .. } in objects {
         match wire::read_ref(input.bucket.clone(), key.clone()) {
@@ -173,25 +175,12 @@ pub(super) async fn delete_several(
     Ok(dto::DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
 }
 
-/// Refuses a version other than the only one of an object without versions.
-fn check_version(version: Option<&str>) -> Result<(), ApiError> {
-    match version {
-        None | Some(THE_VERSION) => Ok(()),
-        Some(_) => {
-            Err(ApiError::not_implemented("objects have no versions here: leave versionId out"))
-        }
-    }
-}
-
 /// The bytes of an object that are asked for, by the number of a part or by a range, and the
-/// conditions (RFC 9110 section 13).
+/// conditions.
 struct Wanted {
     part: Option<u16>,
     range: Option<dto::Range>,
-    fits: Option<dto::ETagCondition>,
-    fits_not: Option<dto::ETagCondition>,
-    modified: Option<dto::Timestamp>,
-    unmodified: Option<dto::Timestamp>,
+    conditions: Conditions,
 }
 
 /// The bytes of an object that an answer has.
@@ -234,29 +223,5 @@ impl Wanted {
                 Ok(Chosen { range: 0..object.size, is_partial: false, parts_count: None })
             }
         }
-    }
-
-    fn check(&self, object: &InboxObject) -> Result<(), ApiError> {
-        let is = |condition: &dto::ETagCondition| {
-            condition.as_etag().is_none_or(|etag| etag.value() == object.etag)
-        };
-        // Headers have whole seconds: what was stored within the second is not later.
-        let second_before = wire::moment(object.stored - SignedDuration::from_secs(1));
-        let is_later = |time: &dto::Timestamp| second_before >= *time;
-        let is_unwanted = match (&self.fits, &self.unmodified) {
-            (Some(fits), _) => !is(fits),
-            (None, Some(unmodified)) => is_later(unmodified),
-            (None, None) => false,
-        };
-        if is_unwanted {
-            let message = "the object does not fit If-Match or If-Unmodified-Since";
-            return Err(ApiError::new(S3ErrorCode::PreconditionFailed, message));
-        }
-        let is_known = match (&self.fits_not, &self.modified) {
-            (Some(fits_not), _) => is(fits_not),
-            (None, Some(modified)) => !is_later(modified),
-            (None, None) => false,
-        };
-        if is_known { Err(ApiError::not_modified(&object.etag)) } else { Ok(()) }
     }
 }

@@ -53,6 +53,22 @@ fn an_operation_is_named_by_method_path_and_query() {
 }
 
 #[test]
+fn the_header_with_a_source_makes_a_copy_of_an_upload() {
+    for (method, target, expected) in [
+        ("PUT", "/s3/b/k", "CopyObject"),
+        ("PUT", "/s3/b/k?uploadId=1", "CopyObject"),
+        ("PUT", "/s3/b/k?partNumber=1&uploadId=1", "UploadPartCopy"),
+        ("PUT", "/s3/b", "CreateBucket"),
+        ("GET", "/s3/b/k", "GetObject"),
+    ] {
+        let request = Request::builder().method(method).uri(target);
+        let request = request.header("x-amz-copy-source", "b/a").body(()).unwrap();
+        let (head, ()) = request.into_parts();
+        assert_eq!(resolve(&head).as_deref(), Some(expected), "{method} {target}");
+    }
+}
+
+#[test]
 fn every_name_is_an_operation_whose_effect_is_the_methods() {
     let operations = operations();
     for method in ["HEAD", "GET", "PUT", "POST", "DELETE"] {
