@@ -9,7 +9,7 @@
 //! lists the file in `inbox_gone` (see `schema.sql`); the file is removed after the commit.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ impl InboxFiles {
         if let Err(failure) = fs::hard_link(inner.path(of), inner.path(id)) {
             tracing::debug!(%failure, "a file of the inbox is copied, not linked");
             let mut copy = NamedTempFile::new_in(&inner.incoming)?;
+            file.rewind()?;
             io::copy(&mut file, &mut copy)?;
             return self.keep_file(id, copy);
         }

@@ -236,6 +236,20 @@ fn env_prints_the_server_address_for_every_dialect() {
 }
 
 #[test]
+fn env_gives_each_client_of_s3_the_address_that_it_takes() {
+    let output = process::run(&["env", "s3", "--server", "http://127.0.0.1:9"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "export AWS_ENDPOINT_URL_S3=http://127.0.0.1:9/s3\n",
+        "rclone config create local s3 provider=Other endpoint=http://127.0.0.1:9/s3 ",
+        "mc alias set local http://127.0.0.1:9 ID SECRET\n",
+        "s3cmd:   --host=127.0.0.1:9 ",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
+#[test]
 fn every_command_has_a_help_text() {
     for command in [
         &["--help"][..],

@@ -105,7 +105,7 @@ impl Catalog {
 
     /// Gives a file of the inbox another name durably; the row of that name must be committed
     /// before the result is dropped.
-    fn keep_copy(&self, name: Uuid, file: File) -> Result<PendingObject, CatalogError> {
+    pub(super) fn keep_copy(&self, name: Uuid, file: File) -> Result<PendingObject, CatalogError> {
         Ok(self.store.inbox().keep_copy(self.ids.next(), name, file)?)
     }
 }

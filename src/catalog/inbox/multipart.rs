@@ -4,6 +4,7 @@
 //! Must not know S3 or HTTP.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,9 +16,10 @@ use super::{Catalog, check_object_info, digests_of};
 use crate::catalog::limits::{check_multipart_range, has_nul};
 use crate::domain::inbox::PART_MAX;
 use crate::domain::{
-    Actor, BucketName, CatalogError, Field, InboxObject, Limit, Multipart, MultipartRange, Noun,
-    ObjectInfo, ObjectRef, Page, Part, RequestError, Role, Subject, TenantId, Timestamp,
+    Actor, BucketName, CatalogError, Digests, Field, InboxObject, Limit, Multipart, MultipartRange,
+    Noun, ObjectInfo, ObjectRef, Page, Part, RequestError, Role, Subject, TenantId, Timestamp,
 };
+use crate::ingest::digests::digest;
 use crate::ingest::{Measure, Spool};
 use crate::store::{PendingFile, PendingObject, View};
 
@@ -177,9 +179,7 @@ impl Catalog {
         if actual > limit {
             return Err(CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual });
         }
-        let body = self.join(&chosen, limit)?;
-        let (size, digests) = (body.len(), digests_of(&body)?);
-        let pending = self.keep_in_inbox(body.into_payload())?;
+        let (size, digests, pending) = self.join(&chosen, limit)?;
         let etag = tag(chosen.iter().map(|(part, _)| part));
         let (stored, expires) = self.lifetime()?;
         let (at, count) = (at.clone(), chosen.len() as u64);
@@ -199,27 +199,40 @@ impl Catalog {
         })
     }
 
-    /// Copies parts one after the other into a spool of at most `limit` bytes.
-    fn join(&self, parts: &[(Part, Uuid)], limit: u64) -> Result<Spool, CatalogError> {
+    /// Stores parts one after the other in a file of at most `limit` bytes, and returns its size and
+    /// digests. A single part is read for its digests, and its file gets another name.
+    fn join(
+        &self,
+        parts: &[(Part, Uuid)],
+        limit: u64,
+    ) -> Result<(u64, Digests, PendingObject), CatalogError> {
+        if let [only] = parts {
+            let file = self.open_part(only)?;
+            let (size, digests) = digest(&file)?;
+            if digests.md5 != only.0.md5 {
+                return Err(damaged(only));
+            }
+            return Ok((size, digests, self.keep_copy(only.1, file)?));
+        }
         let mut spool = self.spool(limit, Measure::All);
-        for (part, name) in parts {
-            let file = match self.store.inbox().open_file(*name) {
-                Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
-                    let number = part.number;
-                    let reason = format!("{number} was put again or removed while it was copied");
-                    return Err(CatalogError::invalid(Field::Part, reason));
-                }
-                opened => opened?,
-            };
-            if file.metadata()?.len() != part.size {
-                tracing::error!(file = %name, "a part of an upload is damaged");
-                let reason =
-                    format!("{} is damaged on the server's disk: put it again", part.number);
+        for part in parts {
+            spool.write_all(self.open_part(part)?).map_err(past_limit)?;
+        }
+        let body = spool.finish()?;
+        let (size, digests) = (body.len(), digests_of(&body)?);
+        Ok((size, digests, self.keep_in_inbox(body.into_payload())?))
+    }
+
+    fn open_part(&self, part: &(Part, Uuid)) -> Result<File, CatalogError> {
+        let file = match self.store.inbox().open_file(part.1) {
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
+                let number = part.0.number;
+                let reason = format!("{number} was put again or removed while it was copied");
                 return Err(CatalogError::invalid(Field::Part, reason));
             }
-            spool.write_all(file).map_err(past_limit)?;
-        }
-        spool.finish()
+            opened => opened?,
+        };
+        if file.metadata()?.len() == part.0.size { Ok(file) } else { Err(damaged(part)) }
     }
 
     /// Ends an upload without an object and discards its parts; `NotFound` of `Multipart`.
@@ -239,6 +252,13 @@ impl Catalog {
         self.remove(files);
         Ok(())
     }
+}
+
+/// Logs that the file of a part is damaged, and returns the error for the client.
+fn damaged((part, file): &(Part, Uuid)) -> CatalogError {
+    tracing::error!(%file, "a part of an upload is damaged; put it again");
+    let reason = format!("{} is damaged on the server's disk: put it again", part.number);
+    CatalogError::invalid(Field::Part, reason)
 }
 
 /// The uploads that are being completed, by tenant and id.

@@ -1,9 +1,10 @@
 //! S3: the inbox. Clients of S3 and its relatives put code into it, and a layer or a function is
 //! then made from that code.
 //!
-//! Sources: the Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDK for JavaScript,
-//! minio's clients, s3cmd and Huawei's `esdk-obs-python` (`signature="v4"`) send. The crate `s3s`
-//! reads parameters and writes XML; signatures, bodies and storage are this folder's.
+//! Sources: the Amazon S3 API reference, and what boto3, the AWS CLI, the AWS SDKs for JavaScript
+//! and Java, rclone, minio's clients, s3cmd and Huawei's `esdk-obs-python` (`signature="v4"`) send.
+//! The crate `s3s` reads parameters and writes XML; signatures, bodies and storage are this
+//! folder's.
 //!
 //! Quirks:
 //! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`.
@@ -28,21 +29,22 @@
 //!   `--max-upload`.
 //! - A presigned URL is valid for up to seven days, every other signature for 15 minutes before and
 //!   after. Every `x-amz-` header must be signed.
-//! - There are no versions, ACLs, tags, encryption or storage classes. A read of versioning, versions
-//!   or tags is answered as for a bucket that never had any: each object has the version `null`. All
-//!   other requests for them are refused as not implemented; headers that ask for them beside an
-//!   upload are ignored.
-//!   `Cache-Control`, `Content-Disposition` and `Content-Encoding` are not stored.
-//! - A `versionId` other than `null` is refused: an answer about the one object that exists would be
-//!   wrong.
-//! - A `partNumber` of a read counts the parts as they lie in the object, from 1. An object that was
-//!   put whole, or before the sizes of parts were recorded, is its own only part.
+//! - There are no versions, ACLs, tags, encryption or storage classes. A read of versioning,
+//!   versions or tags is answered as for a bucket that never had any: each object has the version
+//!   `null`. All other requests for them are refused as not implemented; headers that ask for them
+//!   beside an upload are ignored. `Cache-Control`, `Content-Disposition` and `Content-Encoding`
+//!   are not stored.
+//! - A `versionId` other than `null` is refused: an answer about the one object that exists would
+//!   be wrong.
+//! - A `partNumber` of a read counts the parts as they lie in the object, from 1. An object that
+//!   was put whole, or before the sizes of parts were recorded, is its own only part.
 //! - Answers with an object forbid browsers to guess its media type (`nosniff`). HTML, XML and all
 //!   else that a browser may run are attachments, also when the query names the media type.
 //! - An unfinished upload is deleted at the end of its lifetime, counted from its start.
-//! - A copy inside the inbox has the bytes of its source without copying them, and its own lifetime.
-//!   It is in one part, with the MD5 as its tag. A range of an object as a part is copied. The source
-//!   of a copy is in the caller's own inbox: not in the bucket map, not behind an access point.
+//! - A copy inside the inbox has the bytes of its source without copying them, and its own
+//!   lifetime. It is in one part, with the MD5 as its tag. A range of an object as a part is
+//!   copied. The source of a copy is in the caller's own inbox: not in the bucket map, not behind
+//!   an access point.
 //! - A change on a condition is refused: conditions on changes are not checked. Conditions on the
 //!   source of a copy are.
 //! - No bucket is called `s3` here: from the root its path would be the prefix.
@@ -98,9 +100,14 @@ pub(super) static S3: Dialect = Dialect {
         ],
         code: "\
 aws s3 cp code.zip s3://code/demo.zip
-boto3:  boto3.client(\"s3\", config=Config(s3={\"addressing_style\": \"path\"}, signature_version=\"s3v4\"))
-mc, s3cmd and others that take no path in an address:  {url}
-s3cmd:  --host={host} --host-bucket={host} --access_key=ID --secret_key=SECRET, and --no-ssl for http
+boto3:   boto3.client(\"s3\", config=Config(s3={\"addressing_style\": \"path\"}, signature_version=\"s3v4\"))
+rclone:  rclone config create local s3 provider=Other endpoint={url}/s3 region=local-1 access_key_id=ID secret_access_key=SECRET
+         rclone copy code.zip local:code
+Java:    S3AsyncClient.builder().endpointOverride(URI.create(\"{url}/s3\")).forcePathStyle(true), S3Client alike
+Clients that take no path in an address are given the server's own, {url}:
+mc:      mc alias set local {url} ID SECRET
+         mc cp code.zip local/code/demo.zip
+s3cmd:   --host={host} --host-bucket={host} --access_key=ID --secret_key=SECRET, and --no-ssl for http
 Path style only: a client that puts the bucket before the host name must be told so.
 A layer or a function is then made from bucket \"code\" and object \"demo.zip\".",
     }),

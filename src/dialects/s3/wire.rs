@@ -140,8 +140,8 @@ pub(super) fn check_version(version: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-/// Reads the source of a copy: bucket and key, percent-encoded, with or without a slash at the start
-/// and `?versionId=` at the end. The address of an access point is no source here.
+/// Reads the source of a copy: bucket and key, percent-encoded, with or without a slash at the
+/// start and `?versionId=` at the end. The address of an access point is no source here.
 pub(super) fn copy_source(headers: &HeaderMap) -> Result<ObjectRef, ApiError> {
     let bad = || {
         let rule = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";

@@ -132,6 +132,19 @@ fn parts_are_copied_as_a_whole_or_by_a_range() {
 }
 
 #[test]
+fn an_upload_of_one_part_keeps_the_bytes_of_the_part() {
+    let desk = Desk::for_a_day();
+    let once = desk.put("code/a", &[7; 300_000]).unwrap();
+    let upload = desk.start("code/b");
+    let part = desk.copy_part("code/a", None, ("code/b", &upload)).unwrap();
+    let put = desk.complete("code/b", &upload, &[(1, &part.etag)]).unwrap();
+    assert_eq!((put.size, &put.digests), (300_000, &once.digests));
+    assert!(put.etag.ends_with("-1"), "{}", put.etag);
+    assert_eq!(desk.bytes_and_names(), (1, 2));
+    assert!(desk.get("code/b").unwrap() == desk.get("code/a").unwrap());
+}
+
+#[test]
 fn a_refused_copy_changes_nothing() {
     let room = 10 + 3 * ROW;
     let desk = Desk::with_room(room);
