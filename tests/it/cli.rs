@@ -242,7 +242,7 @@ fn env_gives_each_client_of_s3_the_address_that_it_takes() {
     for line in [
         "export AWS_ENDPOINT_URL_S3=http://127.0.0.1:9/s3\n",
         "rclone config create local s3 provider=Other endpoint=http://127.0.0.1:9/s3 ",
-        "mc alias set local http://127.0.0.1:9 ID SECRET\n",
+        "mc alias set local http://127.0.0.1:9 ID SECRET,",
         "s3cmd:   --host=127.0.0.1:9 ",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");

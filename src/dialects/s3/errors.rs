@@ -196,7 +196,10 @@ impl Wording for ApiError {
 impl From<Unserved> for ApiError {
     fn from(unserved: Unserved) -> Self {
         let (code, message) = match unserved {
-            Unserved::Path => (S3ErrorCode::InvalidURI, "there is no such address"),
+            Unserved::Path => (
+                S3ErrorCode::InvalidURI,
+                "there is no such address: S3 is below /s3, and elsewhere only for AWS4-HMAC-SHA256",
+            ),
             Unserved::Method => (S3ErrorCode::MethodNotAllowed, "this method means nothing here"),
         };
         Self::new(code, message)

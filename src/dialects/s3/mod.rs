@@ -10,8 +10,9 @@
 //! - The address is `/s3`, path style only: `/s3/{bucket}/{key}`, and the signature covers `/s3`.
 //!   Some clients (`mc`, s3cmd) take no address with a path: a request to any other path,
 //!   `/{bucket}/{key}`, is moved here if it is signed for the service `s3`, in the header or in the
-//!   query. So is one with the scheme of another object store (`AWS`, `OBS`, `q-sign-algorithm`):
-//!   only version 4 is taken, and the refusal must be in XML.
+//!   query. So is one with the scheme of another object store (`OBS`, `q-sign-algorithm`): only
+//!   version 4 is taken, and the refusal must be in XML. S3's version 2 (`AWS`) is refused so where
+//!   no other dialect serves the path.
 //! - A body comes whole, in chunks with a signature each, or in chunks with only a checksum behind
 //!   them. The server compares a body with what was signed or stated before it stores anything.
 //! - An entity tag is the MD5; of a multipart upload, the MD5 of the parts' MD5s and their number.
@@ -76,7 +77,7 @@ const SERVICE: &str = "s3";
 pub(super) static S3: Dialect = Dialect {
     name: "s3",
     operations: routes::operations,
-    recognizes: |head| wire::has_prefix(head.uri.path()),
+    recognizes: wire::is_for_s3,
     upload_limit: OBJECT_MAX,
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
@@ -105,7 +106,7 @@ rclone:  rclone config create local s3 provider=Other endpoint={url}/s3 region=l
          rclone copy code.zip local:code
 Java:    S3AsyncClient.builder().endpointOverride(URI.create(\"{url}/s3\")).forcePathStyle(true), S3Client alike
 Clients that take no path in an address are given the server's own, {url}:
-mc:      mc alias set local {url} ID SECRET
+mc:      mc alias set local {url} ID SECRET, also with --auth off a secret of 8 letters or more
          mc cp code.zip local/code/demo.zip
 s3cmd:   --host={host} --host-bucket={host} --access_key=ID --secret_key=SECRET, and --no-ssl for http
 Path style only: a client that puts the bucket before the host name must be told so.

@@ -36,9 +36,12 @@ const UNKNOWN_TYPE: &str = "binary/octet-stream";
 #[derive(Clone, Copy, Debug)]
 struct FromRoot;
 
-/// The first words of credentials that object stores alone have and that are refused: S3's version
-/// 2, Huawei's OBS, Tencent's COS.
-const OTHER_SCHEMES: [&[u8]; 3] = [b"AWS ", b"OBS ", b"q-sign-algorithm="];
+/// The first word of credentials of S3's version 2, which other services have too.
+const VERSION_2: &[u8] = b"AWS ";
+
+/// The first words of credentials that object stores alone have and that are refused: Huawei's OBS,
+/// Tencent's COS.
+const OTHER_SCHEMES: [&[u8]; 2] = [b"OBS ", b"q-sign-algorithm="];
 
 /// Parameters of addresses that are signed by one of these schemes.
 const OTHER_SIGNED: [&str; 2] = ["AWSAccessKeyId=", "q-sign-algorithm="];
@@ -73,8 +76,15 @@ fn is_signed_otherwise(credentials: Option<&HeaderValue>, query: &str) -> bool {
     }
 }
 
+/// Whether a request that no operation serves is one of an S3 client: below the prefix, or signed by
+/// S3's version 2.
+pub(super) fn is_for_s3(head: &Parts) -> bool {
+    let credentials = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    has_prefix(head.uri.path()) || credentials.is_some_and(|sent| sent.starts_with(VERSION_2))
+}
+
 /// Whether a path is below the prefix.
-pub(super) fn has_prefix(path: &str) -> bool {
+fn has_prefix(path: &str) -> bool {
     let rest = path.strip_prefix(PREFIX);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
