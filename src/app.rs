@@ -5,6 +5,7 @@
 mod admission;
 mod arriving;
 mod batches;
+mod sites;
 mod stage;
 mod streaming;
 mod upkeep;
@@ -29,6 +30,7 @@ use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
 use arriving::Arriving;
 use batches::Batches;
+pub use sites::{Sites, bare_host};
 use upkeep::Upkeep;
 
 /// The shared state of all handlers; cheap to clone.
@@ -45,13 +47,15 @@ struct Inner {
     config: Config,
     port: u16,
     has_inbox: bool,
+    sites: Sites,
     admission: Admission,
     upkeep: Upkeep,
 }
 
 impl App {
     /// Wires the parts. The server listens on `port`. `has_inbox`: an enabled dialect lets clients
-    /// see and delete the objects of the inbox.
+    /// see and delete the objects of the inbox. `machine` is the machine's host name, which may be
+    /// empty.
     pub fn new(
         catalog: Catalog,
         clock: Clock,
@@ -59,12 +63,24 @@ impl App {
         config: Config,
         port: u16,
         has_inbox: bool,
+        machine: &str,
     ) -> Self {
+        let sites = Sites::new(&config, machine);
         let (catalog, admission) = (Arc::new(catalog), Admission::new(&config));
         let buckets = Buckets::new(&config);
         let upkeep = Upkeep::default();
-        let inner =
-            Inner { catalog, buckets, clock, ids, config, port, has_inbox, admission, upkeep };
+        let inner = Inner {
+            catalog,
+            buckets,
+            clock,
+            ids,
+            config,
+            port,
+            has_inbox,
+            sites,
+            admission,
+            upkeep,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -76,6 +92,11 @@ impl App {
     /// Whether clients must sign.
     pub fn verifies_signatures(&self) -> bool {
         self.config().auth == Auth::On
+    }
+
+    /// Returns the server's own names and origins.
+    pub fn sites(&self) -> &Sites {
+        &self.inner.sites
     }
 
     /// Takes a permit for a request, held until the result is dropped; fails with a `Limit` of

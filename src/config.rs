@@ -26,6 +26,7 @@ use crate::domain::{BucketName, CloudIds, KnownDialects};
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
 pub const KEYS: [&str; 29] = [
     "allow_anonymous",
+    "allow_host",
     "auth",
     "body_timeout",
     "check_content",
@@ -70,6 +71,9 @@ pub struct Config {
     pub auth: Auth,
     /// Whether `auth` may be off on an address that other machines can reach.
     pub allow_anonymous: bool,
+    /// Further names of this server, for clients that need none of `auth`'s: in lower case, sorted;
+    /// patterns as [`crate::app::Sites`] reads them.
+    pub allow_host: Vec<String>,
     /// The enabled dialects, sorted and without repetition; never empty.
     pub dialects: Vec<String>,
     /// Most bytes of one uploaded zip; `None` applies the limit of each dialect's vendor.

@@ -45,6 +45,12 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_ALLOW_ANONYMOUS]
     #[arg(long)]
     allow_anonymous: bool,
+    /// A further name by which clients call this server, such as edge1.lan or '*.lan'; repeatable.
+    /// While authentication is off, requests to other names than the machine's own, its IP
+    /// addresses, localhost and the one of --public-url are refused; '*' accepts every name
+    /// [env: LAYERBASE_ALLOW_HOST]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    allow_host: Option<Vec<String>>,
     /// The dialects to serve, separated by commas [env: LAYERBASE_DIALECTS] [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = dialect_names())]
     dialects: Option<Vec<String>>,
@@ -148,6 +154,7 @@ Examples:
   layerbase serve --listen 127.0.0.1:0 --data /tmp/scratch
   layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --public-url http://edge1:8470
   layerbase serve --listen 0.0.0.0:8470 --auth on --tls-cert node.pem --tls-key node.key
+  layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --allow-host '*.lan'
   layerbase serve --dialects native,tencent --max-upload 64MiB
 
 A setting's value is taken from the flag, else the environment, else the file, else the default.
@@ -219,8 +226,10 @@ impl Serve {
         if self.allow_anonymous {
             values.insert("allow_anonymous", "true".to_owned());
         }
-        if let Some(dialects) = &self.dialects {
-            values.insert("dialects", dialects.join(","));
+        for (key, list) in [("allow_host", &self.allow_host), ("dialects", &self.dialects)] {
+            if let Some(list) = list {
+                values.insert(key, list.join(","));
+            }
         }
         Flags { config: self.config.clone(), values }
     }

@@ -19,6 +19,14 @@ const COUNT: RangeInclusive<usize> = 1..=1_000_000;
 /// reads bodies in pieces of up to this limit, and each connection may hold one piece in memory.
 const HEAD: RangeInclusive<u64> = 8 << 10..=1 << 20;
 
+/// The rule for names of this server.
+const HOST_RULE: &str = "must be names without scheme and port, separated by commas, such as \
+                         edge1.lan or *.lan; at most one '*' for each part between dots, none in \
+                         the last of several parts";
+
+/// Longest name of a host, in bytes (RFC 1035 section 2.3.4).
+const HOST_MAX: usize = 253;
+
 /// The settings as text, each from its source with the highest precedence.
 pub(super) struct Gathered {
     pub(super) values: BTreeMap<&'static str, (String, Origin)>,
@@ -53,16 +61,8 @@ impl Gathered {
                 "off" => Some(Auth::Off),
                 _ => None,
             })?,
-            allow_anonymous: self.get(
-                "allow_anonymous",
-                "must be 'true' or 'false'",
-                "false",
-                |text| match text {
-                    "true" | "1" => Some(true),
-                    "false" | "0" => Some(false),
-                    _ => None,
-                },
-            )?,
+            allow_anonymous: self.flag("allow_anonymous")?,
+            allow_host: self.get("allow_host", HOST_RULE, "", hosts)?,
             dialects: self.get(
                 "dialects",
                 &format!("must be 'all' or a list of: {}", known.names.join(", ")),
@@ -185,6 +185,15 @@ impl Gathered {
         }
     }
 
+    /// Parses a setting whose flag has no value; it is off by default.
+    fn flag(&self, key: &'static str) -> Result<bool, ConfigError> {
+        self.get(key, "must be 'true' or 'false'", "false", |text| match text {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        })
+    }
+
     /// Returns both files of TLS, or neither.
     fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
         let file = |key| {
@@ -244,6 +253,27 @@ fn dialects(text: &str, known: &[&str]) -> Option<Vec<String>> {
     names.dedup();
     let all_known = names.iter().all(|name| known.contains(name));
     all_known.then(|| names.into_iter().map(str::to_owned).collect())
+}
+
+/// Parses names of this server. A `*` in the last part of several would let in names that anyone
+/// can register.
+fn hosts(text: &str) -> Option<Vec<String>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let is_part = |part: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+        !part.is_empty() && part.bytes().all(is_plain) && part.matches('*').count() < 2
+    };
+    let is_name = |name: &String| {
+        let open_end = name.rsplit_once('.').is_some_and(|(_, last)| last.contains('*'));
+        name.len() <= HOST_MAX && !open_end && name.split('.').all(is_part)
+    };
+    let mut names: Vec<String> =
+        text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.iter().all(is_name).then_some(names)
 }
 
 fn public_url(text: &str) -> Option<Option<String>> {

@@ -78,6 +78,21 @@ fn the_defaults_serve_this_machine_alone() {
 }
 
 #[test]
+fn names_of_the_server_are_a_list() {
+    let config =
+        file("allow_host = [\"*.LAN\", \"edge-*.corp.example\", \"edge1\"]").load().unwrap();
+    assert_eq!(config.allow_host, ["*.lan", "edge-*.corp.example", "edge1"]);
+    let config = flags(&[("allow_host", "edge1, edge1,*")]).load().unwrap();
+    assert_eq!(config.allow_host, ["*", "edge1"]);
+    for wrong in ["http://edge1", "edge1:8470", "edge1.", "edge1.*", "*.ex*", "a**", "a,,b", "a b"]
+    {
+        let error = flags(&[("allow_host", wrong)]).error();
+        let start = format!("--allow-host: allow_host '{wrong}' must be names without scheme");
+        assert!(error.starts_with(&start), "{error}");
+    }
+}
+
+#[test]
 fn https_takes_a_certificate_and_a_key() {
     let both = [("tls_cert", "a.pem"), ("tls_key", "b.pem")];
     let config = flags(&both).load().unwrap();
@@ -97,6 +112,7 @@ fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
     let table: [(&str, [&str; 3]); 27] = [
         ("allow_anonymous", ["true", "false", "true"]),
+        ("allow_host", ["a", "b,*.lan", "c"]),
         ("auth", ["on", "off", "on"]),
         ("body_timeout", ["1s", "2s", "none"]),
         ("check_content", ["off", "on", "off"]),

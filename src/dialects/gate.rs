@@ -25,6 +25,7 @@ use super::drain::Drains;
 use super::extract::Once;
 use super::operation::{BodyRule, Effect, Operation};
 use super::refusal::{Reason, Refused, Unserved};
+use super::sites;
 use crate::app::App;
 use crate::domain::{AuditContext, Caller, CatalogError, Field, RequestError, RequestLimit, Stamp};
 use crate::ingest::Spool;
@@ -32,9 +33,6 @@ use crate::ingest::Spool;
 /// A body up to this many bytes is spooled before its credentials are checked: checking them twice
 /// would cost more.
 const UNCHECKED_MAX: u64 = 16 << 10;
-
-/// The header by which browsers say whether a page of another site sends a request.
-const FETCH_SITE: &str = "sec-fetch-site";
 
 /// The gate of one path and method: with one operation, or the actions that share them.
 pub(super) struct Gate {
@@ -64,7 +62,10 @@ impl Gate {
     async fn process(&self, call: &Call, head: Parts, body: HttpBody) -> Result<Response, Refused> {
         let choice = self.choose(&head);
         let named = choice.operation();
-        self.check_site(&head, named)?;
+        if let Err(refused) = self.check_site(&head, named) {
+            Box::pin(self.discard(&head, body)).await;
+            return Err(refused);
+        }
         // Where the body is the code, the query holds text that is stored.
         if named.is_some_and(|named| named.body == BodyRule::Raw) && !is_utf8(head.uri.query()) {
             return Err(CatalogError::invalid(Field::Query, "must be UTF-8").into());
@@ -102,20 +103,24 @@ impl Gate {
         Box::pin(run.instrument(span(call))).await
     }
 
-    /// Refuses a request that a browser sends for a page of another site, whose visitors would then
-    /// change the catalog. Where signatures are required, such a request has none.
+    /// Refuses a request to a foreign host, and a change by a page of another site.
     ///
-    /// The operation decides, since some clouds write by GET: a safe method is exempt only where the
-    /// operation does not write. Every other method is refused, before the body names an operation.
+    /// The operation's effect decides, since some clouds write by GET and others read by POST.
+    /// While nothing names an operation, every method that is not safe may be a change.
     fn check_site(&self, head: &Parts, named: Option<&Operation>) -> Result<(), Refused> {
-        let writes = named.is_some_and(|operation| operation.effect == Effect::Write);
-        let is_checked = !self.app.verifies_signatures() && (writes || !head.method.is_safe());
-        if is_checked && head.headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
-            let rule = "is another site's: its pages must change nothing here; ask for signatures \
-                        with --auth on";
-            return Err(CatalogError::invalid(Field::FetchSite, rule).into());
+        sites::check_host(&self.app, head)?;
+        if named.map_or(!head.method.is_safe(), |named| named.effect == Effect::Write) {
+            sites::check_origin(&self.app, head)?;
         }
         Ok(())
+    }
+
+    /// Reads a refused body to its end, within limits, so that the client sees the answer. A client
+    /// that waits for `100 Continue` has sent none.
+    async fn discard(&self, head: &Parts, body: HttpBody) {
+        if !head.headers.contains_key(EXPECT) {
+            self.app.drop_body(self.drains.bound(body, 0)).await;
+        }
     }
 
     /// Chooses the operation by a request's head.
@@ -201,11 +206,8 @@ impl Gate {
         choice: Choice<'_>,
     ) -> Result<Spool, Refused> {
         if let Err(refused) = self.check_head(head, body.size_hint(), choice.operation()).await {
-            // A client that waits for `100 Continue` has sent no body.
-            if !head.headers.contains_key(EXPECT) {
-                // The caller is not verified, and not counted against its key's rate.
-                self.app.drop_body(self.drains.bound(body, 0)).await;
-            }
+            // The caller is not verified, and not counted against its key's rate.
+            self.discard(head, body).await;
             return Err(refused);
         }
         let rule = self.body_rule(choice);

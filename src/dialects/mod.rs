@@ -23,6 +23,7 @@ mod refusal;
 mod router;
 mod signing;
 mod sigv4;
+mod sites;
 mod stream;
 mod tenants;
 mod upload;
@@ -39,10 +40,11 @@ mod openyuanrong;
 mod s3;
 mod tencent;
 
-use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::uri::Scheme;
+use axum::http::{Request, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::domain::KnownDialects;
@@ -52,6 +54,7 @@ pub use dialect::Dialect;
 pub use drain::Drains;
 pub(crate) use openyuanrong::mint as openyuanrong_token;
 pub use operation::{BodyRule, Effect, Operation, Route};
+use refusal::Refused;
 pub use refusal::Unserved;
 pub use router::routes;
 
@@ -85,25 +88,38 @@ pub fn guide_of(name: &str) -> Option<&'static guide::Guide> {
 
 /// Moves a request of an object store's client below the prefix of its dialect, before routing: the
 /// client may put the bucket into the host, and any path may be a key. Its credentials identify the
-/// dialect. Other requests do not change.
+/// dialect. Other requests do not change. An absolute target keeps its host.
 pub fn reroute<B>(request: &mut Request<B>) {
     let has_query = request.uri().query().is_some();
     if has_query || request.headers().contains_key(AUTHORIZATION) {
+        let sent = request.uri().authority().cloned();
         alibaba::oss::reroute(request);
         s3::reroute(request);
+        if let Some(authority) = sent
+            && request.uri().authority().is_none()
+        {
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            parts.scheme = Some(Scheme::HTTP);
+            parts.authority = Some(authority);
+            // These parts were valid each, and are so together.
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
     }
 }
 
-/// Refuses a request that no operation serves, in the shape of the dialect among `names` that
-/// recognizes it; `None` when none does.
-pub fn refuse_unserved(
-    app: &App,
-    head: &Parts,
-    names: &[String],
-    unserved: Unserved,
-) -> Option<Response> {
+/// Refuses a request that no operation serves, or one to a foreign host, in the shape of the dialect
+/// among `names` that recognizes it; as plain text when none does.
+pub fn refuse_unserved(app: &App, head: &Parts, names: &[String], unserved: Unserved) -> Response {
     let is_on = |dialect: &&&Dialect| names.iter().any(|name| name == dialect.name);
-    let owner = DIALECTS.iter().filter(is_on).find(|dialect| (dialect.recognizes)(head))?;
+    let owner = DIALECTS.iter().filter(is_on).find(|dialect| (dialect.recognizes)(head));
+    let checked = sites::check_host(app, head);
+    let Some(owner) = owner else {
+        return match checked {
+            Ok(()) => StatusCode::NOT_FOUND.into_response(),
+            Err(foreign) => (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response(),
+        };
+    };
     let call = Call::new(app, head, owner.client_id_header);
-    Some(gate::refuse(owner, &call, (owner.unserved)(&call, unserved)))
+    let refused = checked.map_or_else(Refused::from, |()| (owner.unserved)(&call, unserved));
+    gate::refuse(owner, &call, refused)
 }

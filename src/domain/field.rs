@@ -71,6 +71,10 @@ pub enum Field {
     Query,
     /// The header in which a browser states the site that a request comes from.
     FetchSite,
+    /// The header in which a browser states the origin of the page that sends a request.
+    Origin,
+    /// The header, or the part of the target, in which a request names the server.
+    Host,
 }
 
 impl Field {
@@ -110,6 +114,8 @@ impl Field {
             Self::Path => "path",
             Self::Query => "query",
             Self::FetchSite => "Sec-Fetch-Site",
+            Self::Origin => "Origin",
+            Self::Host => "Host",
         }
     }
 }

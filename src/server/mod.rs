@@ -16,9 +16,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::EXPECT;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
@@ -89,7 +88,7 @@ impl Server {
         let (scheme, limits) = (config.scheme(), Limits::of(&config));
         let connections = Connections::new(listener, limits, tls, Hangups::listen());
         let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
-        let app = App::new(catalog, clock, ids, config, address.port(), has_inbox);
+        let app = App::new(catalog, clock, ids, config, address.port(), has_inbox, &machine());
         upkeep::announce(&app);
         Ok(Self { address, scheme, connections, router: router(&app), app })
     }
@@ -139,6 +138,14 @@ fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+/// Returns the machine's host name; an empty one if the system has none.
+fn machine() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
 /// Returns the enabled dialects, in the order of their table.
 fn enabled(config: &Config) -> impl Iterator<Item = &'static Dialect> {
     DIALECTS.into_iter().filter(|dialect| config.dialects.iter().any(|name| name == dialect.name))
@@ -152,6 +159,5 @@ async fn refuse(app: &App, drains: &Drains, request: Request, unserved: Unserved
     if !head.headers.contains_key(EXPECT) {
         app.drop_body(drains.bound(body, 0)).await;
     }
-    let refused = dialects::refuse_unserved(app, &head, &app.config().dialects, unserved);
-    refused.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+    dialects::refuse_unserved(app, &head, &app.config().dialects, unserved)
 }

@@ -147,7 +147,7 @@ fn a_large_body_for_an_unknown_action_is_not_received() {
     let server = TestServer::start();
     let ask = |action: &str, length: usize| {
         let head = format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nX-TC-Action: {action}\r\nX-TC-Version: 2018-04-16\r\n\
+            "POST / HTTP/1.1\r\nHost: localhost\r\nX-TC-Action: {action}\r\nX-TC-Version: 2018-04-16\r\n\
              Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         );
         raw::answer(&mut raw::sent(server.base(), head.as_bytes()))

@@ -17,7 +17,7 @@ fn stalled_uploads_do_not_block_other_requests() {
     let stalled: Vec<TcpStream> = (0..STALLED)
         .map(|_| {
             let mut stream = TcpStream::connect(address).unwrap();
-            let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+            let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\n\
                         Content-Length: 9000000\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
             stream.write_all(&[7; 300_000]).unwrap();
@@ -44,7 +44,7 @@ fn stalled_upload_releases_its_permit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::serve(folder.path(), &["--max-uploads", "1"]);
     let mut stalled = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
-    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\n\
                 Content-Length: 9000000\r\n\r\n";
     stalled.write_all(head.as_bytes()).unwrap();
     stalled.write_all(&[7; 300_000]).unwrap();

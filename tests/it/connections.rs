@@ -11,7 +11,7 @@ use crate::support::{Request, TestServer, raw, zips};
 /// A timeout short enough to wait for in a test.
 const SOON: Duration = Duration::from_millis(50);
 
-const HALF_A_HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-More: ";
+const HALF_A_HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: ";
 
 #[test]
 fn incomplete_head_ends_the_connection() {
@@ -30,7 +30,7 @@ fn incomplete_head_ends_the_connection() {
 fn oversized_head_is_answered_431() {
     let head = |length: usize| {
         let field = "x".repeat(length);
-        format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Field: {field}\r\n\r\n").into_bytes()
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Field: {field}\r\n\r\n").into_bytes()
     };
     for (limit, below, above) in [(64 << 10, 60_000, 66_000), (8 << 10, 8000, 8200)] {
         let server = TestServer::start_with(|config| config.max_head = limit);
@@ -53,7 +53,8 @@ fn slow_body_is_refused_with_the_clouds_own_error() {
         ("/2023-03-30/layers/demo/versions", 400, "/Code"),
         ("/openapi/v1/layers/demo/versions", 200, "/error"),
     ] {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n");
         let mut stream = raw::sent(server.base(), head.as_bytes());
         // More than the server keeps in memory.
         stream.write_all(&[b' '; 300_000]).unwrap();

@@ -33,7 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("object_store", &["buckets"]),
     ("reqwest", &["buckets"]),
     ("rusqlite", &["store"]),
-    ("rustix", &["buckets", "disk"]),
+    ("rustix", &["buckets", "disk", "server"]),
     ("rustls", &["buckets", "cli", "server"]),
     ("s3s", &["dialects"]),
     ("ureq", &["cli"]),
@@ -42,7 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that dialects share; each may import those above it.
-const SHARED: [&str; 24] = [
+const SHARED: [&str; 25] = [
     "answer",
     "params",
     "signing",
@@ -64,6 +64,7 @@ const SHARED: [&str; 24] = [
     "drain",
     "upload",
     "stream",
+    "sites",
     "gate",
     "router",
     "mod",

@@ -297,7 +297,7 @@ fn object_may_have_500_mib() {
     let server = TestServer::start();
     for (length, status) in [(500 << 20, 100), ((500 << 20) + 1, 400)] {
         let head = format!(
-            "PUT {KEY} HTTP/1.1\r\nHost: {INBOX}.x\r\nAuthorization: OSS any:x\r\n\
+            "PUT {KEY} HTTP/1.1\r\nHost: {INBOX}.localhost\r\nAuthorization: OSS any:x\r\n\
              Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         );
         let mut stream = raw::sent(server.base(), head.as_bytes());

@@ -85,7 +85,7 @@ fn expired_signature_is_refused_before_the_body_is_spooled() {
 #[test]
 fn expect_continue_without_a_key_is_answered_401() {
     let server = server();
-    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\n\
                 Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
     let mut stream = raw::sent(server.base(), head.as_bytes());
     assert_eq!(raw::answer(&mut stream).status, 401);
@@ -94,7 +94,8 @@ fn expect_continue_without_a_key_is_answered_401() {
 /// Sends a refused upload of 32 MiB; returns whether the server read all of it.
 fn is_drained(server: &TestServer, path: &str) -> bool {
     let length = 32 << 20;
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
     let mut stream = raw::sent(server.base(), head.as_bytes());
     if stream.write_all(&vec![7; length]).is_err() {
         return false;

@@ -135,7 +135,7 @@ fn broken_connection_leaves_nothing_stored() {
     let mut stream = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
     write!(
         stream,
-        "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+        "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n"
     )
     .unwrap();
     stream.write_all(&vec![7; 2_000_000]).unwrap();

@@ -107,18 +107,18 @@ impl Wording for ApiError {
     fn field(field: Field, reason: String) -> Self {
         use Field::{
             Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, KeyId, Layers, License, MediaType, Metadata, Multipart, Multiparts, Part,
-            PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret, Settings, Tags,
-            Tenant, Version, VersionName,
+            Handler, Host, KeyId, Layers, License, MediaType, Metadata, Multipart, Multiparts,
+            Origin, Part, PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret,
+            Settings, Tags, Tenant, Version, VersionName,
         };
         let name = match field {
             Field::LayerName => "layerName",
             Field::Bucket => "code.ossBucketName",
             Field::ObjectKey => "code.ossObjectName",
-            Checksum | Code | Description | Environment | FetchSite | Form | FunctionName
-            | Group | Handler | KeyId | Layers | License | MediaType | Metadata | Multipart
-            | Multiparts | Part | PartNumber | PartOrder | Parts | Path | Query | Runtime
-            | Runtimes | Secret | Settings | Tags | Tenant | Version | VersionName => {
+            Checksum | Code | Description | Environment | FetchSite | Origin | Host | Form
+            | FunctionName | Group | Handler | KeyId | Layers | License | MediaType | Metadata
+            | Multipart | Multiparts | Part | PartNumber | PartOrder | Parts | Path | Query
+            | Runtime | Runtimes | Secret | Settings | Tags | Tenant | Version | VersionName => {
                 field.as_str()
             }
         };

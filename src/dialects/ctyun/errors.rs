@@ -74,9 +74,9 @@ impl Wording for ApiError {
 
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Checksum, Code, Description, FetchSite, Form, Group, KeyId, Layers, License, MediaType,
-            Metadata, Multipart, Multiparts, Part, PartNumber, PartOrder, Parts, Path, Query,
-            Secret, Settings, Tags, Tenant,
+            Checksum, Code, Description, FetchSite, Form, Group, Host, KeyId, Layers, License,
+            MediaType, Metadata, Multipart, Multiparts, Origin, Part, PartNumber, PartOrder, Parts,
+            Path, Query, Secret, Settings, Tags, Tenant,
         };
         let parameter = match field {
             Field::LayerName => "layerName",
@@ -91,7 +91,9 @@ impl Wording for ApiError {
             Field::ObjectKey => "code.ossObjectName",
             Group | Description | License | Tags | Layers | Settings | Code | Form | MediaType
             | Metadata | Checksum | Multiparts | Multipart | Parts | PartOrder | Part
-            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite => field.as_str(),
+            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => {
+                field.as_str()
+            }
         };
         Self::invalid(parameter, reason)
     }

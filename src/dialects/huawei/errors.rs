@@ -193,9 +193,9 @@ impl Wording for ApiError {
 
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Bucket, Checksum, Code, FetchSite, Form, KeyId, License, MediaType, Metadata,
-            Multipart, Multiparts, ObjectKey, Part, PartNumber, PartOrder, Parts, Path, Query,
-            Secret, Settings, Tags, Tenant,
+            Bucket, Checksum, Code, FetchSite, Form, Host, KeyId, License, MediaType, Metadata,
+            Multipart, Multiparts, ObjectKey, Origin, Part, PartNumber, PartOrder, Parts, Path,
+            Query, Secret, Settings, Tags, Tenant,
         };
         let name = match field {
             Field::FunctionName => "func_name",
@@ -209,7 +209,7 @@ impl Wording for ApiError {
             Field::Layers => "depend_version_list",
             License | Tags | Settings | Code | Form | Bucket | ObjectKey | MediaType | Metadata
             | Checksum | Multiparts | Multipart | Parts | PartOrder | Part | PartNumber
-            | Tenant | KeyId | Secret | Path | Query | FetchSite => field.as_str(),
+            | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => field.as_str(),
         };
         Self::invalid(name, reason)
     }

@@ -129,9 +129,9 @@ impl Wording for ApiError {
     fn field(field: Field, reason: String) -> Self {
         use Field::{
             Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, KeyId, LayerName, Layers, License, MediaType, Metadata, Multipart, Multiparts,
-            ObjectKey, PartNumber, Parts, Path, Query, Runtime, Runtimes, Secret, Settings, Tags,
-            Tenant, Version, VersionName,
+            Handler, Host, KeyId, LayerName, Layers, License, MediaType, Metadata, Multipart,
+            Multiparts, ObjectKey, Origin, PartNumber, Parts, Path, Query, Runtime, Runtimes,
+            Secret, Settings, Tags, Tenant, Version, VersionName,
         };
         let code = match field {
             Field::Bucket => S3ErrorCode::InvalidBucketName,
@@ -141,7 +141,7 @@ impl Wording for ApiError {
             | PartNumber | LayerName | FunctionName | Group | VersionName | Version
             | Description | License | Runtimes | Tags | Runtime | Handler | Environment
             | Layers | Settings | Code | Form | Tenant | KeyId | Secret | Path | Query
-            | FetchSite => S3ErrorCode::InvalidArgument,
+            | FetchSite | Origin | Host => S3ErrorCode::InvalidArgument,
         };
         Self::new(code, format!("{field} {reason}"))
     }

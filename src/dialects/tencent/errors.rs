@@ -158,9 +158,9 @@ impl Wording for ApiError {
     fn field(field: Field, reason: String) -> Self {
         use Field::{
             Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, KeyId, LayerName, Layers, MediaType, Metadata, Multipart, Multiparts, Part,
-            PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret, Settings, Tenant,
-            Version, VersionName,
+            Handler, Host, KeyId, LayerName, Layers, MediaType, Metadata, Multipart, Multiparts,
+            Origin, Part, PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret,
+            Settings, Tenant, Version, VersionName,
         };
         match field {
             Field::Bucket => Self::new(
@@ -176,7 +176,7 @@ impl Wording for ApiError {
             LayerName | FunctionName | Group | VersionName | Version | Description | Runtimes
             | Runtime | Handler | Environment | Layers | Settings | Code | Form | MediaType
             | Metadata | Checksum | Multiparts | Multipart | Parts | PartOrder | Part
-            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite => {
+            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => {
                 Self::plain_rule(field.as_str(), &reason)
             }
         }

@@ -12,13 +12,14 @@ use super::Answer;
 
 /// Returns a request for a path, with keep-alive.
 pub fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
 /// Returns the head of a native upload; the caller sends the body.
 pub fn upload_head(layer: &str, length: usize) -> Vec<u8> {
     let path = format!("/api/v1/layers/{layer}/versions");
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")
+        .into_bytes()
 }
 
 /// Connects and sends these bytes.
