@@ -24,7 +24,7 @@ use crate::domain::{BucketName, CloudIds, KnownDialects};
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 31] = [
     "allow_anonymous",
     "allow_host",
     "auth",
@@ -53,6 +53,7 @@ pub const KEYS: [&str; 29] = [
     "public_url",
     "rate_limit",
     "region",
+    "require_tls",
     "tls_cert",
     "tls_key",
 ];
@@ -90,6 +91,8 @@ pub struct Config {
     pub check_content: bool,
     /// The certificate and the key to serve https with; `None` serves plain http.
     pub tls: Option<TlsFiles>,
+    /// Whether plain http is for this machine's own clients alone.
+    pub require_tls: bool,
     /// How long a client may take to send a request's head, and how long a connection may be idle
     /// between two requests; above zero.
     pub head_timeout: Duration,
@@ -286,6 +289,12 @@ impl Config {
     /// Returns the scheme of the server's URLs.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether clients of other machines are served without TLS.
+    pub fn takes_plain_http_from_outside(&self) -> bool {
+        let is_local = self.listen.ip().to_canonical().is_loopback();
+        !is_local && self.tls.is_none() && !self.require_tls
     }
 
     /// Refuses combinations of settings that are unsafe.

@@ -76,6 +76,11 @@ pub(super) struct Serve {
     /// The certificate's private key, PEM [env: LAYERBASE_TLS_KEY]
     #[arg(long, value_name = "FILE")]
     tls_key: Option<String>,
+    /// Refuse plain http from other machines, but for /healthz and /readyz. Without --tls-cert only
+    /// clients on this machine are then served, such as a proxy that speaks https
+    /// [env: LAYERBASE_REQUIRE_TLS]
+    #[arg(long)]
+    require_tls: bool,
     /// How long a client may take to send a request's head, and how long a connection may be idle
     /// between two requests [env: LAYERBASE_HEAD_TIMEOUT] [default: 30s]
     #[arg(long, value_name = "TIME")]
@@ -226,6 +231,9 @@ impl Serve {
         if self.allow_anonymous {
             values.insert("allow_anonymous", "true".to_owned());
         }
+        if self.require_tls {
+            values.insert("require_tls", "true".to_owned());
+        }
         for (key, list) in [("allow_host", &self.allow_host), ("dialects", &self.dialects)] {
             if let Some(list) = list {
                 values.insert(key, list.join(","));
@@ -242,13 +250,7 @@ pub(super) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<(), Failure>
     let config = Config::load(&serve.flags(), environment, Path::new(""), &known)?;
     log(&config)?;
     allow_open_files(config.max_connections);
-    if is_replayable(&config) {
-        tracing::warn!(
-            "a captured CTyun request stays valid forever, also with another method or path: its \
-             signature covers neither. Limit its age with --ctyun-skew, or leave ctyun out of \
-             --dialects"
-        );
-    }
+    report_signatures(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -295,10 +297,46 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Whether a captured CTyun request stays valid forever.
-fn is_replayable(config: &Config) -> bool {
-    let is_served = config.dialects.iter().any(|dialect| dialect == "ctyun");
-    config.auth == Auth::On && is_served && config.ctyun_skew.is_none()
+/// Reports what the vendors' signatures leave uncovered: loudly where the traffic of other machines
+/// is not encrypted.
+fn report_signatures(config: &Config) {
+    let weak = weaknesses(config);
+    let names: Vec<&str> = weak.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return;
+    }
+    if !config.takes_plain_http_from_outside() {
+        let dialects = names.join(", ");
+        tracing::info!(dialects, "signatures of these clouds do not cover whole requests");
+        return;
+    }
+    for (dialect, weakness) in weak {
+        tracing::warn!(
+            "clients of other machines are served without TLS, also those of {dialect}, {weakness}. \
+             Serve https (--tls-cert), refuse plain http (--require-tls), or leave {dialect} out of \
+             --dialects"
+        );
+    }
+}
+
+/// Returns the served dialects whose signatures leave something uncovered, and what.
+fn weaknesses(config: &Config) -> Vec<(&'static str, String)> {
+    if config.auth == Auth::Off {
+        return Vec::new();
+    }
+    let is_served = |name: &str| config.dialects.iter().any(|served| served == name);
+    let weak = dialects::DIALECTS.iter().filter(|dialect| is_served(dialect.name));
+    weak.filter_map(|dialect| {
+        let mut weakness = dialect.weakness?.to_owned();
+        if dialect.name == "ctyun" {
+            weakness += &match config.ctyun_skew {
+                Some(skew) => format!(", for {} seconds (--ctyun-skew)", skew.as_secs()),
+                None => ", at any time, since --ctyun-skew sets no limit".to_owned(),
+            };
+        }
+        Some((dialect.name, weakness))
+    })
+    .collect()
 }
 
 /// Raises the limit on open files as far as the system permits: each connection needs one, and a
@@ -364,7 +402,7 @@ mod tests {
         for key in KEYS {
             line.push(flag(key));
             match key {
-                "allow_anonymous" => {}
+                "allow_anonymous" | "require_tls" => {}
                 "auth" | "check_content" => line.push("on".to_owned()),
                 "dialects" => line.push("native,ctyun".to_owned()),
                 "log_format" => line.push("json".to_owned()),
@@ -381,22 +419,30 @@ mod tests {
         assert_eq!(flags.config, Some(PathBuf::from("f")));
     }
 
+    fn config(settings: &[(&'static str, &str)]) -> Config {
+        let values = settings.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+        let flags = Flags { config: None, values };
+        let folder = tempfile::tempdir().unwrap();
+        Config::load(&flags, |_| None, folder.path(), &dialects::known()).unwrap()
+    }
+
     #[test]
-    fn replayable_requests_are_warned_of() {
-        let is_warned = |settings: &[(&'static str, &str)]| {
-            let values = settings.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
-            let flags = Flags { config: None, values };
-            let folder = tempfile::tempdir().unwrap();
-            is_replayable(
-                &Config::load(&flags, |_| None, folder.path(), &dialects::known()).unwrap(),
-            )
-        };
+    fn weak_signatures_are_named_where_they_are_verified() {
         let on = ("auth", "on");
-        assert!(is_warned(&[on]));
-        assert!(is_warned(&[on, ("dialects", "native,ctyun")]));
-        assert!(!is_warned(&[]));
-        assert!(!is_warned(&[on, ("dialects", "native")]));
-        assert!(!is_warned(&[on, ("ctyun_skew", "15m")]));
+        let names = |settings: &[(&'static str, &str)]| {
+            let weak = weaknesses(&config(settings)).into_iter();
+            weak.map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[on]), ["ctyun", "tencent", "alibaba"]);
+        assert_eq!(names(&[on, ("dialects", "native,tencent")]), ["tencent"]);
+        assert_eq!(names(&[on, ("dialects", "native,huawei,s3")]), [""; 0]);
+        assert_eq!(names(&[]), [""; 0]);
+        let ctyun = |skew| {
+            let settings = [on, ("dialects", "ctyun"), ("ctyun_skew", skew)];
+            weaknesses(&config(&settings)).remove(0).1
+        };
+        assert!(ctyun("none").ends_with(", at any time, since --ctyun-skew sets no limit"));
+        assert!(ctyun("15m").ends_with(", for 900 seconds (--ctyun-skew)"));
     }
 
     #[test]

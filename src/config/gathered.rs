@@ -97,6 +97,7 @@ impl Gathered {
                 }
             })?,
             tls: self.tls()?,
+            require_tls: self.flag("require_tls")?,
             head_timeout: self.get(
                 "head_timeout",
                 &format!("must be above 0 and {}", duration::FORMS),

@@ -78,6 +78,23 @@ fn the_defaults_serve_this_machine_alone() {
 }
 
 #[test]
+fn plain_http_from_other_machines_is_recognized() {
+    let outside = ("listen", "0.0.0.0:1");
+    let (on, tls) = (("auth", "on"), [("tls_cert", "a.pem"), ("tls_key", "b.pem")]);
+    for (settings, is_taken) in [
+        (vec![on, outside], true),
+        (vec![on, ("listen", "[::]:1")], true),
+        (vec![on, ("listen", "127.0.0.1:1")], false),
+        (vec![on, ("listen", "[::ffff:127.0.0.1]:1")], false),
+        (vec![on, outside, tls[0], tls[1]], false),
+        (vec![on, outside, ("require_tls", "true")], false),
+    ] {
+        let config = flags(&settings).load().unwrap();
+        assert_eq!(config.takes_plain_http_from_outside(), is_taken, "{settings:?}");
+    }
+}
+
+#[test]
 fn names_of_the_server_are_a_list() {
     let config =
         file("allow_host = [\"*.LAN\", \"edge-*.corp.example\", \"edge1\"]").load().unwrap();
@@ -110,7 +127,7 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
-    let table: [(&str, [&str; 3]); 27] = [
+    let table: [(&str, [&str; 3]); 29] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("allow_host", ["a", "b,*.lan", "c"]),
         ("auth", ["on", "off", "on"]),
@@ -139,6 +156,7 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("public_url", ["http://a", "http://b", "http://c"]),
         ("rate_limit", ["1", "2", "3"]),
         ("region", ["a", "b", "c"]),
+        ("require_tls", ["true", "false", "true"]),
     ];
     // The two files of TLS must be given together, and have a test of their own.
     let with_tls = table.iter().map(|(key, _)| *key).chain(["tls_cert", "tls_key"]);

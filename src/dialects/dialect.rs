@@ -51,6 +51,10 @@ pub struct Dialect {
     pub fills_inbox: bool,
     /// The ids that this cloud has for a tenant.
     pub cloud_ids: &'static [CloudIdField],
+    /// What this cloud's signatures leave uncovered, and what that allows whoever reads or changes
+    /// the traffic; the end of a sentence that begins with the cloud. `None`: nothing that its
+    /// clients do not choose themselves.
+    pub weakness: Option<&'static str>,
     /// What `layerbase env` prints; `None` for an API that belongs to another one.
     pub guide: Option<&'static Guide>,
 }

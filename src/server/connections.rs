@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,18 +84,25 @@ impl Connections {
         Self { listener, limits, tls, hangups }
     }
 
-    /// Serves until `stop` resolves. Then accepts no connection, closes the idle ones, and lets
+    /// Serves `routes` until `stop` resolves, and `outside` to clients of other machines over plain
+    /// http; `None`: the same to all. At the end accepts no connection, closes the idle ones, and lets
     /// requests in flight finish for up to [`GRACE`].
-    pub(super) async fn serve(mut self, router: Router, stop: impl Future<Output = ()>) {
+    pub(super) async fn serve(
+        mut self,
+        routes: Router,
+        outside: Option<Router>,
+        stop: impl Future<Output = ()>,
+    ) {
         // The configuration allows at most 1,000,000.
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let (stopping, stopped) = watch::channel(());
-        let service = TowerToHyperService::new(router);
+        let outside = outside.map(TowerToHyperService::new);
+        let service = TowerToHyperService::new(routes);
         let http = self.limits.http();
         let mut stop = pin!(stop);
         loop {
-            let (stream, permit) = tokio::select! {
+            let (stream, peer, permit) = tokio::select! {
                 () = &mut stop => break,
                 () = self.hangups.next() => {
                     reload(self.tls.as_mut());
@@ -103,7 +111,11 @@ impl Connections {
                 accepted = accept(&self.listener, &room) => accepted,
             };
             let tls = self.tls.as_ref().map(Tls::acceptor);
-            let (http, service) = (http.clone(), service.clone());
+            let service = match &outside {
+                Some(outside) if is_plain_from_outside(peer, tls.is_some()) => outside.clone(),
+                Some(_) | None => service.clone(),
+            };
+            let http = http.clone();
             let connection = Connection { http, service, timeouts: self.limits.timeouts };
             let stopped = stopped.clone();
             tokio::spawn(async move {
@@ -124,12 +136,12 @@ impl Connections {
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed, so this is never an error.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer.ip(), permit),
             Err(error) if is_client_abort(&error) => {}
             // Most likely no file descriptor is left; other connections must end first.
             Err(error) => {
@@ -138,6 +150,12 @@ async fn accept(
             }
         }
     }
+}
+
+/// Whether a client of another machine speaks plain http. A proxy on this machine does not count as
+/// one, whatever its own clients are.
+fn is_plain_from_outside(peer: IpAddr, has_tls: bool) -> bool {
+    !has_tls && !peer.to_canonical().is_loopback()
 }
 
 /// Whether the client gave up before it was accepted.
@@ -233,6 +251,26 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn plain_http_from_another_machine_is_recognized() {
+        for (peer, is_outside) in [
+            ("127.0.0.1", false),
+            ("127.8.9.10", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("10.0.0.1", true),
+            ("192.168.1.2", true),
+            ("0.0.0.0", true),
+            ("::ffff:10.0.0.1", true),
+            ("fe80::1", true),
+            ("2001:db8::1", true),
+        ] {
+            let peer: IpAddr = peer.parse().unwrap();
+            assert_eq!(is_plain_from_outside(peer, false), is_outside, "{peer}");
+            assert!(!is_plain_from_outside(peer, true), "{peer}");
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_stalled_client_is_disconnected() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -249,7 +287,7 @@ mod tests {
         let connections = Connections::new(listener, limits, None, Hangups::listen());
         let serving = tokio::spawn(async move {
             let stop = async { drop(ended.await) };
-            connections.serve(router, stop).await;
+            connections.serve(router, None, stop).await;
         });
         let clients = tokio::task::spawn_blocking(move || {
             let ask = |path: &str| {

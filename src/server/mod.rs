@@ -5,6 +5,7 @@
 mod connections;
 mod downloads;
 mod health;
+mod plain;
 mod signals;
 mod timeouts;
 mod tls;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::EXPECT;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -57,6 +59,8 @@ pub struct Server {
     scheme: &'static str,
     connections: Connections,
     router: Router,
+    /// The routes for plain http from other machines, where these are others.
+    outside: Option<Router>,
     app: App,
 }
 
@@ -90,7 +94,8 @@ impl Server {
         let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
         let app = App::new(catalog, clock, ids, config, address.port(), has_inbox, &machine());
         upkeep::announce(&app);
-        Ok(Self { address, scheme, connections, router: router(&app), app })
+        let (router, outside) = routers(&app);
+        Ok(Self { address, scheme, connections, router, outside, app })
     }
 
     /// Returns the address that the server answers on, with the port that port 0 became.
@@ -107,24 +112,29 @@ impl Server {
     /// the inbox meanwhile.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::select! {
-            () = self.connections.serve(self.router, stop) => {}
+            () = self.connections.serve(self.router, self.outside, stop) => {}
             never = upkeep::run(self.app) => match never {},
         }
     }
 }
 
-fn router(app: &App) -> Router {
+/// Builds all routes, and with `--require-tls` those for plain http from other machines.
+fn routers(app: &App) -> (Router, Option<Router>) {
     let last = Arc::new(health::LastCheck::default());
     let readyz = move |State(app): State<App>| {
         let last = Arc::clone(&last);
         async move { health::readyz(&app, &last).await }
     };
-    let own = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(readyz))
-        .route("/code/{sha256}/{file}", get(downloads::download));
+    let probes =
+        Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(readyz));
     // As many as uploads: the setting says how many large bodies the machine can take at once.
     let drains = Drains::new(app.config().max_uploads);
+    let outside = app.config().require_tls.then(|| plain::router(app, &drains, probes.clone()));
+    (router(app, &drains, probes), outside)
+}
+
+fn router(app: &App, drains: &Drains, probes: Router<App>) -> Router {
+    let own = probes.route("/code/{sha256}/{file}", get(downloads::download));
     let refusing = |unserved| {
         let drains = drains.clone();
         move |State(app): State<App>, request: Request| async move {
@@ -132,7 +142,7 @@ fn router(app: &App) -> Router {
         }
     };
     enabled(app.config())
-        .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app, &drains)))
+        .fold(own, |router, dialect| router.merge(dialects::routes(dialect, app, drains)))
         .fallback(refusing(Unserved::Path))
         .method_not_allowed_fallback(refusing(Unserved::Method))
         .with_state(app.clone())
@@ -153,11 +163,17 @@ fn enabled(config: &Config) -> impl Iterator<Item = &'static Dialect> {
 
 /// Refuses a request that no operation serves.
 async fn refuse(app: &App, drains: &Drains, request: Request, unserved: Unserved) -> Response {
+    let head = discard(app, drains, request).await;
+    dialects::refuse_unserved(app, &head, &app.config().dialects, unserved)
+}
+
+/// Reads a refused request's body to its end, within limits, and returns the head. A client that is
+/// still sending would see its connection reset instead of the response. One that sent `Expect` has
+/// sent no body yet.
+async fn discard(app: &App, drains: &Drains, request: Request) -> Parts {
     let (head, body) = request.into_parts();
-    // A client that is still sending would see its connection reset instead of the response. One
-    // that sent `Expect` has sent no body yet.
     if !head.headers.contains_key(EXPECT) {
         app.drop_body(drains.bound(body, 0)).await;
     }
-    dialects::refuse_unserved(app, &head, &app.config().dialects, unserved)
+    head
 }

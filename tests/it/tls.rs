@@ -199,3 +199,27 @@ fn serve(data: &Path, arguments: &[&str]) -> Output {
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.args(arguments).output().unwrap()
 }
+
+#[test]
+fn required_tls_still_serves_this_machine_over_plain_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &["--require-tls"]);
+    let upload = Request::new("POST", "/api/v1/layers/demo/versions");
+    let published = server.send(&upload.body(zips::vector("tencent")));
+    assert_eq!(published.status, 201, "{}", published.text());
+    for path in ["/healthz", "/readyz", "/layers", "/api/v1/layers"] {
+        assert_eq!(server.send(&Request::get(path)).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn weak_signatures_are_no_warning_where_no_other_machine_is_served() {
+    let node = Node { folder: tempfile::tempdir().unwrap() };
+    let log = File::create(node.path("log")).unwrap();
+    let server = Process::serve_with_log(&node.path("data"), &["--auth", "on"], log);
+    assert_eq!(server.terminate(), Some(0));
+    let log = fs::read_to_string(node.path("log")).unwrap();
+    let line = log.lines().find(|line| line.contains("do not cover whole requests")).unwrap();
+    assert!(line.contains("INFO") && line.contains("ctyun, tencent, alibaba"), "{line}");
+    assert!(!log.contains("without TLS"), "{log}");
+}

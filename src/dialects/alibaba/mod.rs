@@ -86,6 +86,11 @@ pub(super) static ALIBABA: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: false,
     cloud_ids: &[wire::ACCOUNT],
+    weakness: Some(
+        "whose scheme `FC` covers neither query nor body, and whose `acs` and object store cover a \
+         body only by a Content-MD5: for 15 minutes a captured upload can be sent again with \
+         other code",
+    ),
     guide: Some(&Guide {
         title: "Alibaba Cloud Function Compute (2016-08-15, 2021-04-06, 2023-03-30)",
         key: "access_key_id and access_key_secret of the client; in s cli, `s config add`",

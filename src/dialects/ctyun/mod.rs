@@ -98,6 +98,10 @@ pub(super) static CTYUN: Dialect = Dialect {
     client_id_header: Some("ctyun-eop-request-id"),
     fills_inbox: false,
     cloud_ids: &[ACCOUNT, TENANT],
+    weakness: Some(
+        "whose signature covers neither method nor path: a captured request can be sent again with \
+         another method or path, such as a deletion, with the same query and body",
+    ),
     guide: Some(&Guide {
         title: "CTyun function compute",
         key: "access key and secret key, the two texts of Credential",

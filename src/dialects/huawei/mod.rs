@@ -100,6 +100,7 @@ pub(super) static HUAWEI: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: false,
     cloud_ids: &[DOMAIN],
+    weakness: None,
     guide: Some(&GUIDE),
 };
 

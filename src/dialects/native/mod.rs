@@ -36,6 +36,7 @@ pub(super) static NATIVE: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: false,
     cloud_ids: &[],
+    weakness: None,
     guide: Some(&Guide {
         title: "the native API",
         key: "LAYERBASE_KEY or --key-file of this command line, the header Authorization: Bearer \

@@ -94,6 +94,7 @@ pub(super) static OPENYUANRONG: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: false,
     cloud_ids: &[],
+    weakness: None,
     guide: Some(&Guide {
         title: "openYuanrong",
         key: "the token that `layerbase key token <key id>` makes, for yrcli --jwt-token or the \

@@ -89,6 +89,7 @@ pub(super) static S3: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: true,
     cloud_ids: &[],
+    weakness: None,
     guide: Some(&Guide {
         title: "The inbox, through clients of S3",
         key: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",

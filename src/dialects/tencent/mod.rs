@@ -81,6 +81,10 @@ pub(super) static TENCENT: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: false,
     cloud_ids: &[APP_ID],
+    weakness: Some(
+        "whose v3 signature need not cover the header X-TC-Action: for five minutes a captured \
+         request can be sent again as another action, such as a deletion, with the same body",
+    ),
     guide: Some(&GUIDE),
 };
 

@@ -51,5 +51,6 @@ pub(crate) static OSS: Dialect = Dialect {
     client_id_header: None,
     fills_inbox: true,
     cloud_ids: &[],
+    weakness: None,
     guide: None,
 };
