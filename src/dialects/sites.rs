@@ -4,15 +4,18 @@
 //! cloud.
 
 use axum::http::HeaderValue;
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, USER_AGENT};
 use axum::http::request::Parts;
 
 use crate::app::{self, App};
 use crate::domain::{CatalogError, Field};
 
 /// The header by which browsers say whether a page of another site sends a request. They send it
-/// to https and to this machine alone, and no `Origin` with a GET of the same site.
+/// to https and to `localhost` and loopback addresses alone.
 const FETCH_SITE: &str = "sec-fetch-site";
+
+/// The start of every browser's `User-Agent`.
+const BROWSER: &[u8] = b"Mozilla/";
 
 /// Most characters of a client's text that a refusal repeats.
 const SHOWN_MAX: usize = 100;
@@ -41,7 +44,8 @@ pub(super) fn check_host(app: &App, head: &Parts) -> Result<(), CatalogError> {
 /// Refuses a request of a page of another site; for requests that may change something.
 ///
 /// `Origin` decides where it is stated. `Sec-Fetch-Site` decides without it, as for the GET of an
-/// image, and beside the server's own origin. Other clients state neither.
+/// image, and beside the server's own origin. A browser states neither in a GET over plain http to
+/// another machine: it is refused by its name. Other clients state none of these.
 pub(super) fn check_origin(app: &App, head: &Parts) -> Result<(), CatalogError> {
     if app.verifies_signatures() {
         return Ok(());
@@ -71,6 +75,13 @@ pub(super) fn check_origin(app: &App, head: &Parts) -> Result<(), CatalogError> 
         let rule = "is another site's: its pages must change nothing here; ask for signatures with \
                     --auth on";
         return Err(CatalogError::invalid(Field::FetchSite, rule));
+    }
+    let is_silent = site.is_none() && !head.headers.contains_key(ORIGIN) && head.method.is_safe();
+    let agent = head.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    if is_silent && agent.is_some_and(|agent| agent.starts_with(BROWSER)) {
+        let rule = "is missing: this change by GET comes from a browser, and its page may be of \
+                    another site; send it by POST, or ask for signatures with --auth on";
+        return Err(CatalogError::invalid(Field::Origin, rule));
     }
     Ok(())
 }

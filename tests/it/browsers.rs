@@ -90,6 +90,14 @@ fn operations_that_write_by_get_are_refused() {
         assert_eq!(server.footprint(), before, "{}", answer.text());
         assert!(!answer.text().contains("AccessKeySecret"), "{}", answer.text());
     }
+    // Over plain http to another machine, browsers say nothing of the site of an image.
+    let agent = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0";
+    let silent = |request: Request| request.header("User-Agent", agent);
+    let answer = server.send(&silent(Request::get(&format!("/?{delete}&{end}"))));
+    assert!(answer.text().contains("comes from a browser"), "{}", answer.text());
+    assert_eq!(server.footprint(), before);
+    let list = silent(Request::get(&format!("/?Action=ListLayers&{end}")));
+    assert_eq!(server.send(&list).json()["Response"]["TotalCount"], 1);
     let list = foreign(Request::get(&format!("/?Action=ListLayers&{end}")));
     assert_eq!(server.send(&list).json()["Response"]["TotalCount"], 1);
     let delete = server.send(&Request::get(&format!("/?{delete}&{end}")));
