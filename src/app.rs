@@ -13,6 +13,7 @@ mod upkeep;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -32,6 +33,11 @@ use arriving::Arriving;
 use batches::Batches;
 pub use sites::{Sites, bare_host};
 use upkeep::Upkeep;
+
+/// How long a client may take to send a body of up to [`SMALL`] bytes, or one that is refused, if
+/// `--body-timeout` is not less.
+const SHORT: Duration = Duration::from_secs(30);
+const SMALL: u64 = 16 << 10;
 
 /// The shared state of all handlers; cheap to clone.
 #[derive(Clone)]
@@ -248,7 +254,10 @@ impl App {
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
-        let mut arriving = Arriving::new(body, self.body_deadline());
+        // The callers of most small bodies are not verified yet.
+        let is_small = body.size_hint().upper().is_some_and(|most| most <= SMALL);
+        let deadline = if is_small { self.short_deadline() } else { self.body_deadline() };
+        let mut arriving = Arriving::new(body, deadline);
         let mut writer = self.inner.catalog.spool(limit, measure);
         let mut room = MEMORY_MAX;
         while let Some(chunk) = arriving.next().await? {
@@ -270,12 +279,18 @@ impl App {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Arriving::new(pin!(body), self.body_deadline()).drop_rest().await;
+        Arriving::new(pin!(body), self.short_deadline()).drop_rest().await;
     }
 
     /// Returns the time by which a body that begins now must be complete.
     fn body_deadline(&self) -> Option<Instant> {
         self.config().body_timeout.map(|length| Instant::now() + length)
+    }
+
+    /// Returns the time by which a small or refused body that begins now must be complete.
+    fn short_deadline(&self) -> Option<Instant> {
+        let short = Instant::now() + SHORT;
+        Some(self.body_deadline().map_or(short, |deadline| deadline.min(short)))
     }
 
     async fn spool_to_file<B>(
