@@ -102,6 +102,13 @@ impl<'a> Name<'a> {
         false
     }
 
+    /// Returns the name as readers take it that know no characters of two bytes, where it differs:
+    /// they split it at each backslash.
+    fn split_everywhere(&self) -> Option<Self> {
+        let may_differ = self.encoding == Encoding::Local && self.bytes.contains(&b'\\');
+        may_differ.then_some(Self { encoding: Encoding::Unmarked, ..*self })
+    }
+
     fn has_drive(&self) -> bool {
         let first = self.components().next().unwrap_or_default();
         first.len() >= 2 && first[0].is_ascii_alphabetic() && first[1] == b':'
@@ -206,6 +213,9 @@ impl Paths {
             Kind::File | Kind::Link => self.seed.hash_one(meaning) & !IS_FOLDER & !IS_ALIAS,
         };
         self.push(name, hash, number);
+        if let Some(name) = name.split_everywhere().filter(|_| meaning.kind == Kind::Link) {
+            self.push(&name, IS_ALIAS, number);
+        }
     }
 
     /// Adds a name of entry `number` for readers that do not know its Unicode name. Several entries
@@ -244,6 +254,11 @@ impl Paths {
 
     /// Whether a parent of this path is a file or a link in the archive; for sealed paths.
     pub(super) fn is_beneath_leaf(&self, name: &Name<'_>) -> bool {
+        let mut readings = [*name].into_iter().chain(name.split_everywhere());
+        readings.any(|name| self.is_read_beneath_leaf(&name))
+    }
+
+    fn is_read_beneath_leaf(&self, name: &Name<'_>) -> bool {
         spellings(name).any(|in_code_page| {
             let mut hasher = self.seed.build_hasher();
             let mut above = name.components().peekable();

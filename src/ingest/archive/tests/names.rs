@@ -67,8 +67,18 @@ fn half_a_character_is_no_separator() {
     // The file ソ beside the folder ソフト: no path is beneath the file.
     let (file, folder) = (&b"\x83\x5C"[..], &b"\x83\x5C\x83\x74\x83\x67/a"[..]);
     assert_kept(&forge_all(&[forged(file, b"1"), forged(folder, b"1")]), "ソ");
-    // Behind a whole character a backslash is one, and so it is in UTF-8.
     let link_of = |name: &[u8]| Forged { mode: 0o120_777, ..forged(name, b"/tmp") };
+    // Some readers split there all the same: nothing is beneath a link for them either.
+    for (link, below) in [
+        (&b"\x83"[..], &b"\x83\\x"[..]),
+        ("â".as_bytes(), b"\x83\\x"),
+        (b"\x83\\x", b"\x83\\x/y"),
+        (b"\x83\\x", b"\x83/x/y"),
+    ] {
+        assert_refused(&forge_all(&[link_of(link), forged(below, b"1")]), "beneath");
+        assert_refused(&forge_all(&[forged(below, b"1"), link_of(link)]), "beneath");
+    }
+    // Behind a whole character a backslash is one, and so it is in UTF-8.
     for folder in [&b"\x93\xFA"[..], "日".as_bytes()] {
         let below = [folder, b"\\x"].concat();
         assert_refused(&forge_all(&[link_of(folder), forged(below, b"1")]), "beneath");
