@@ -84,12 +84,14 @@ pub(super) fn read<R: Read + Seek>(
         }
     }
     let mut place = Place { start: entry.start, data, end: data_end, is_searched: described };
-    if described {
+    if described || entry.flags & DESCRIBED != 0 {
         let behind = window.bytes(reader, data_end, DESCRIPTOR_MAX)?;
         match descriptor_len(behind, entry.crc, entry.packed, entry.size) {
             Some(len) => place.end += len as u64,
             // Some tools set the flag, write the sizes all the same and no descriptor.
             None if stated == actual && is_next(behind, data_end, directory) => {}
+            // The directory's flag alone promises a descriptor to some readers.
+            None if !described && !behind.starts_with(DESCRIPTOR_MARK) => {}
             None => return Err(wrong("has a data descriptor that contradicts the directory")),
         }
     }
