@@ -293,7 +293,7 @@ impl UnicodeNames {
     /// Returns the name in a field of Unicode paths.
     ///
     /// Readers ignore the field where its CRC-32 is not that of the entry's own name, because a
-    /// tool that did not know the field renamed the entry. `before` is the name in an earlier field.
+    /// tool that did not know the field renamed the entry. `before` is an earlier field's name.
     pub(super) fn name<'a>(
         &mut self,
         name: &[u8],
