@@ -272,6 +272,25 @@ impl App {
         Ok(writer.finish()?)
     }
 
+    /// Unpacks a body that is packed by gzip, as one of the concurrent uploads.
+    ///
+    /// Fails with a `Limit` of `BodySize` past `limit` bytes unpacked, and with `InvalidValue` of
+    /// `Content-Encoding` for a body that is not gzip.
+    pub async fn unpack(
+        &self,
+        packed: Spool,
+        limit: u64,
+        measure: Measure,
+    ) -> Result<Spool, RequestError> {
+        let _permit = self.start_upload().await?;
+        self.blocking(move |catalog| {
+            let mut writer = catalog.spool(limit, measure);
+            packed.unpack_to(&mut writer)?;
+            Ok(writer.finish()?)
+        })
+        .await
+    }
+
     /// Reads the body of a refused request and drops it, up to a bound, so that the client finishes
     /// sending and reads the refusal.
     pub async fn drop_body<B>(&self, body: B)

@@ -2,9 +2,10 @@
 //!
 //! Must not know HTTP, signatures, or the meaning of the body.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -12,7 +13,7 @@ use super::digests::Digester;
 pub use super::payload::MEMORY_MAX;
 use super::payload::{Payload, PayloadReader, PayloadWriter};
 use super::upload_folder::UploadFolder;
-use crate::domain::{CatalogError, Digests, RequestError};
+use crate::domain::{CatalogError, Digests, Field, RequestError};
 
 /// Bytes that are copied into a spool at a time.
 pub const PIECE: u64 = 256 << 10;
@@ -102,6 +103,28 @@ impl Spool {
         match &self.payload {
             Payload::Memory(bytes) => Ok(bytes.clone()),
             Payload::File(file) => Ok(std::fs::read(file.path())?.into()),
+        }
+    }
+
+    /// Unpacks a body that is packed by gzip into another spool.
+    ///
+    /// Fails with `InvalidValue` of `Content-Encoding` for a body that is not gzip or damaged, and like
+    /// [`SpoolWriter::write`].
+    pub fn unpack_to(&self, writer: &mut SpoolWriter) -> Result<(), RequestError> {
+        let mut reader = MultiGzDecoder::new(BufReader::new(self.reader()?));
+        loop {
+            let piece = next_piece(&mut reader, PIECE).map_err(|failure| match failure.kind() {
+                io::ErrorKind::InvalidInput
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::UnexpectedEof => {
+                    CatalogError::invalid(Field::ContentEncoding, "is gzip, and the body is not")
+                }
+                _ => failure.into(),
+            })?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            writer.write(piece)?;
         }
     }
 
