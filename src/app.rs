@@ -34,9 +34,11 @@ use batches::Batches;
 pub use sites::{Sites, bare_host};
 use upkeep::Upkeep;
 
-/// How long a client may take to send a body of up to [`SMALL`] bytes, or one that is refused, if
+/// How long a client may take to send a small body, or one that is refused, if
 /// `--body-timeout` is not less.
 const SHORT: Duration = Duration::from_secs(30);
+
+/// Most bytes of a small body.
 const SMALL: u64 = 16 << 10;
 
 /// The shared state of all handlers; cheap to clone.
@@ -235,7 +237,8 @@ impl App {
     /// Reads a request's body once: a small one into memory, a larger one into a file.
     ///
     /// No thread waits for the client: each batch is written on a blocking thread. A body that does
-    /// not fit into memory holds one of `max_uploads` permits while it arrives.
+    /// not fit into memory, or comes while many others are in memory, holds one of `max_uploads`
+    /// permits while it arrives.
     ///
     /// Fails with a `Limit` of `BodySize` past `limit` bytes, with `NoSpace` when the body would leave
     /// too little of the disk free, and with `BadArchive(Incomplete)` for
@@ -259,12 +262,17 @@ impl App {
         let deadline = if is_small { self.short_deadline() } else { self.body_deadline() };
         let mut arriving = Arriving::new(body, deadline);
         let mut writer = self.inner.catalog.spool(limit, measure);
-        let mut room = MEMORY_MAX;
+        let (mut len, mut in_memory) = (0, None);
         while let Some(chunk) = arriving.next().await? {
-            if chunk.len() > room {
+            len += chunk.len();
+            let is_small = len as u64 <= SMALL;
+            if !is_small && in_memory.is_none() {
+                in_memory = self.inner.admission.start_in_memory();
+            }
+            if len > MEMORY_MAX || !is_small && in_memory.is_none() {
+                writer.leave_memory();
                 return self.spool_to_file(arriving, writer, chunk).await;
             }
-            room -= chunk.len();
             if let Err(refusal) = writer.write(chunk) {
                 return Err(arriving.drain(refusal).await);
             }

@@ -169,6 +169,11 @@ impl SpoolWriter {
         Self { payload: PayloadWriter::new(incoming), len: 0, limit, meter }
     }
 
+    /// Has the body leave memory with the next bytes, however short it is.
+    pub fn leave_memory(&mut self) {
+        self.payload.leave_memory();
+    }
+
     /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
     ///
     /// Fails with a `Limit` of `BodySize` past the limit, and with `NoSpace` or `Internal` when
@@ -251,6 +256,20 @@ mod tests {
             assert!(spool.to_bytes(1 << 20).unwrap() == bytes);
         }
         assert_eq!(incoming.files(), 0);
+    }
+
+    #[test]
+    fn a_short_body_can_leave_memory() {
+        let incoming = Incoming::new();
+        let mut writer = SpoolWriter::new(incoming.folder(), 100, Measure::All);
+        writer.write(Bytes::from_static(b"in memory, ")).unwrap();
+        writer.leave_memory();
+        assert_eq!(incoming.files(), 0);
+        writer.write(Bytes::from_static(b"and in a file")).unwrap();
+        assert_eq!(incoming.files(), 1);
+        let spool = writer.finish().unwrap();
+        assert!(spool.bytes().is_none());
+        assert_eq!(spool.to_bytes(100).unwrap(), "in memory, and in a file");
     }
 
     #[test]

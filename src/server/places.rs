@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::timeouts::Watchdog;
 
@@ -124,7 +125,9 @@ impl Open {
     /// whether there is one.
     fn give_way(&mut self, may: impl Fn(&Entry) -> bool) -> bool {
         let waiting = self.connections.iter().filter(|(_, entry)| may(entry));
-        let ranked = waiting.filter_map(|(number, entry)| Some((entry.watchdog.rank()?, *number)));
+        let now = Instant::now();
+        let ranked =
+            waiting.filter_map(|(number, entry)| Some((entry.watchdog.rank(now)?, *number)));
         let Some((_, number)) = ranked.min() else { return false };
         if let Some(entry) = self.remove(number) {
             entry.watchdog.give_way();

@@ -23,9 +23,9 @@ use tokio::time::Instant;
 const NOT_WAITING: u64 = u64::MAX;
 
 /// How long a client may be slow with a body or a response before its connection gives way, and the
-/// bytes per second of a body that are not slow.
-const SLOW_AFTER: Duration = Duration::from_secs(5);
-const SLOW_RATE: u64 = 1024;
+/// bytes of a body in this time that are not slow.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
+const SLOW_BYTES: u64 = 2048;
 
 /// How long the server waits for a client.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,8 @@ pub(super) struct Watchdog {
     head: AtomicU64,
     /// When a write first had to wait for the client, likewise.
     stalled: AtomicU64,
-    /// When the request's body began to arrive, likewise; and its bytes since then.
+    /// When the server began to wait for the next [`SLOW_BYTES`] of the request's body, likewise; and
+    /// those of them that have arrived.
     body: AtomicU64,
     received: AtomicU64,
     /// Whether a part of the request's body is not read yet.
@@ -94,11 +95,25 @@ impl Watchdog {
         ends.into_iter().flatten().min()
     }
 
-    /// Begins the wait for the body of the request in flight.
+    /// Notes that the request in flight has a body.
     fn body_began(&self) {
         self.received.store(0, Ordering::Relaxed);
         self.is_unread.store(true, Ordering::Relaxed);
-        self.body.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Notes that the server waits for bytes of the body.
+    fn body_pending(&self) {
+        if self.body.load(Ordering::Relaxed) == NOT_WAITING {
+            self.body.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts bytes of the body that have arrived.
+    fn received(&self, bytes: u64) {
+        if self.received.fetch_add(bytes, Ordering::Relaxed) + bytes >= SLOW_BYTES {
+            self.received.store(0, Ordering::Relaxed);
+            self.body.store(NOT_WAITING, Ordering::Relaxed);
+        }
     }
 
     /// Whether the request in flight has a body of which not all is read.
@@ -108,21 +123,15 @@ impl Watchdog {
 
     /// Returns how early the connection gives way to another one, if it may: first those that wait
     /// for a head, then those whose body or response moves slowly, each by the start of the wait.
-    pub(super) fn rank(&self) -> Option<(u8, Instant)> {
+    pub(super) fn rank(&self, now: Instant) -> Option<(u8, Instant)> {
         let since = |wait: &AtomicU64| match wait.load(Ordering::Relaxed) {
             NOT_WAITING => None,
             since => Some(self.start + Duration::from_nanos(since)),
         };
         let head = since(&self.head).map(|since| (0, since));
-        let is_slow = |since: &Instant| since.elapsed() >= SLOW_AFTER;
-        let body = || {
-            let enough = |since: &Instant| since.elapsed().as_secs() * SLOW_RATE;
-            let received = self.received.load(Ordering::Relaxed);
-            let since = since(&self.body).filter(is_slow);
-            since.filter(|since| received < enough(since)).map(|since| (1, since))
-        };
-        let response = || since(&self.stalled).filter(is_slow).map(|since| (1, since));
-        head.or_else(body).or_else(response)
+        let is_slow = |since: &Instant| now.saturating_duration_since(*since) >= SLOW_AFTER;
+        let slow = |wait: &AtomicU64| since(wait).filter(is_slow).map(|since| (1, since));
+        head.or_else(|| slow(&self.body)).or_else(|| slow(&self.stalled))
     }
 
     /// Has the connection end for another one.
@@ -184,18 +193,21 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for ReceivedBody<
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(frame) = &polled {
-            match frame {
-                Some(Ok(frame)) => {
-                    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                    self.watchdog.received.fetch_add(bytes, Ordering::Relaxed);
-                }
-                Some(Err(_)) => {}
-                None => self.watchdog.is_unread.store(false, Ordering::Relaxed),
+        let is_ended = match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.watchdog.received(bytes as u64);
+                self.body.is_end_stream()
             }
-            if self.body.is_end_stream() {
-                self.watchdog.is_unread.store(false, Ordering::Relaxed);
+            Poll::Ready(Some(Err(_))) => false,
+            Poll::Ready(None) => true,
+            Poll::Pending => {
+                self.watchdog.body_pending();
+                false
             }
+        };
+        if is_ended {
+            self.watchdog.is_unread.store(false, Ordering::Relaxed);
         }
         polled
     }
@@ -304,5 +316,47 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(context);
         self.track(shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+    use http_body_util::channel::Channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_gives_way_while_its_body_is_slow() {
+        let watchdog = Watchdog::new();
+        let class = |later| watchdog.rank(Instant::now() + later).map(|(class, _)| class);
+        assert_eq!(class(Duration::ZERO), Some(0), "it waits for a head");
+        let in_flight = watchdog.request_began();
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
+        let mut body = ReceivedBody::new(body, Arc::clone(&watchdog));
+        assert!(watchdog.has_unread());
+        for step in 0..3 {
+            assert!(body.frame().now_or_never().is_none());
+            assert_eq!(class(SLOW_AFTER / 2), None, "{step}");
+            assert_eq!(class(SLOW_AFTER), Some(1), "{step}");
+            sender.send_data(Bytes::from(vec![7; 2048])).await.unwrap();
+            assert!(body.frame().now_or_never().is_some());
+            // The server may be busy with what came: the client is not waited for.
+            assert_eq!(class(SLOW_AFTER * 9), None, "{step}");
+        }
+        assert!(body.frame().now_or_never().is_none());
+        sender.send_data(Bytes::from(vec![7; 2047])).await.unwrap();
+        assert!(body.frame().now_or_never().is_some());
+        assert_eq!(class(SLOW_AFTER), Some(1), "one byte too few");
+        drop(sender);
+        assert!(body.frame().await.is_none());
+        assert!(!watchdog.has_unread());
+        drop(body);
+        assert_eq!(class(SLOW_AFTER * 9), None, "the request is being handled");
+        drop(in_flight);
+        assert_eq!(class(Duration::ZERO), Some(0));
     }
 }
