@@ -10,6 +10,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use http_range_header::StartPosition;
 
 use crate::app::App;
 use crate::catalog::Content;
@@ -151,9 +152,11 @@ fn matches_etag(stated: &str, etag: &str) -> bool {
 ///
 /// `None` if a server may ignore the header: it is malformed, or names several ranges.
 fn one_range(header: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
-    let ranges = http_range_header::parse_range_header(header).ok()?;
-    if ranges.ranges.len() != 1 {
-        return None;
+    let mut ranges = http_range_header::parse_range_header(header).ok()?;
+    let [range] = &mut ranges.ranges[..] else { return None };
+    // The last bytes of a shorter content are all of it; the crate refuses these.
+    if let StartPosition::FromLast(count) = &mut range.start {
+        *count = size.min(*count);
     }
     let range = ranges.validate(size).ok().and_then(|ranges| ranges.into_iter().next());
     Some(range.map(|range| (*range.start(), *range.end())).ok_or(()))
@@ -179,6 +182,9 @@ mod tests {
             ("bytes=0-4", Some(Ok((0, 4)))),
             ("bytes=5-", Some(Ok((5, 9)))),
             ("bytes=-3", Some(Ok((7, 9)))),
+            ("bytes=-10", Some(Ok((0, 9)))),
+            ("bytes=-65536", Some(Ok((0, 9)))),
+            ("bytes=-0", None),
             ("bytes=8-20", Some(Ok((8, 9)))),
             ("bytes=10-", Some(Err(()))),
             ("bytes=0-1,3-4", None),
