@@ -10,6 +10,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition};
 
 use crate::app::App;
 use crate::catalog::Content;
@@ -149,14 +150,25 @@ fn matches_etag(stated: &str, etag: &str) -> bool {
 
 /// Parses a `Range` header into first and last byte; `Err` if it cannot be satisfied.
 ///
-/// `None` if a server may ignore the header: it is malformed, or names several ranges.
+/// `None` if the header is to be ignored: it is malformed, or names several ranges.
 fn one_range(header: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
-    let ranges = http_range_header::parse_range_header(header).ok()?;
-    if ranges.ranges.len() != 1 {
-        return None;
-    }
-    let range = ranges.validate(size).ok().and_then(|ranges| ranges.into_iter().next());
-    Some(range.map(|range| (*range.start(), *range.end())).ok_or(()))
+    let ranges = match http_range_header::parse_range_header(header) {
+        Ok(ranges) => ranges.ranges,
+        Err(RangeUnsatisfiableError::ZeroSuffix) if !header.contains(',') => return Some(Err(())),
+        Err(_) => return None,
+    };
+    let [range] = &ranges[..] else { return None };
+    let end = size.checked_sub(1);
+    let (first, last) = match (range.start, range.end) {
+        (StartPosition::Index(first), EndPosition::Index(last)) if last < first => return None,
+        (StartPosition::Index(first), EndPosition::Index(last)) => {
+            (first, end.map(|end| end.min(last)))
+        }
+        (StartPosition::Index(first), EndPosition::LastByte) => (first, end),
+        // A suffix that is longer than the content is all of it (RFC 9110 section 14.1.2).
+        (StartPosition::FromLast(length), _) => (size.saturating_sub(length), end),
+    };
+    Some(last.filter(|last| first <= *last).map(|last| (first, last)).ok_or(()))
 }
 
 #[cfg(test)]
@@ -179,13 +191,22 @@ mod tests {
             ("bytes=0-4", Some(Ok((0, 4)))),
             ("bytes=5-", Some(Ok((5, 9)))),
             ("bytes=-3", Some(Ok((7, 9)))),
+            ("bytes=-10", Some(Ok((0, 9)))),
+            ("bytes=-65536", Some(Ok((0, 9)))),
+            ("bytes=-18446744073709551615", Some(Ok((0, 9)))),
             ("bytes=8-20", Some(Ok((8, 9)))),
             ("bytes=10-", Some(Err(()))),
+            ("bytes=10-20", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=5-3", None),
+            ("bytes=-0,1-2", None),
+            ("bytes=-", None),
             ("bytes=0-1,3-4", None),
             ("lines=1-2", None),
         ] {
             assert_eq!(one_range(header, 10), expected, "{header}");
         }
+        assert_eq!(one_range("bytes=-1", 0), Some(Err(())));
     }
 
     #[test]
