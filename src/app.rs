@@ -30,7 +30,7 @@ use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
 use arriving::Arriving;
 use batches::Batches;
-pub use sites::{Sites, bare_host};
+pub use sites::{Sites, bare_host, split_host};
 use upkeep::Upkeep;
 
 /// The shared state of all handlers; cheap to clone.

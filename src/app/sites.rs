@@ -98,6 +98,12 @@ impl Sites {
 /// Returns the name or address of a `Host` or of a URL, without scheme, port, path and the dot at
 /// its end; `None` if it is malformed. An IPv6 address stays in its brackets.
 pub fn bare_host(host: &str) -> Option<&str> {
+    split_host(host).map(|(name, _)| name)
+}
+
+/// Returns the name as [`bare_host`] does, and the port; `None` for a port that is absent or no
+/// port.
+pub fn split_host(host: &str) -> Option<(&str, Option<u16>)> {
     // `tccli` writes a scheme (tencent.md section 0).
     let host = without_scheme(host);
     let end = if host.starts_with('[') {
@@ -106,9 +112,9 @@ pub fn bare_host(host: &str) -> Option<&str> {
         host.find(':').unwrap_or(host.len())
     };
     let (name, port) = host.split_at(end);
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_whole = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    is_whole.then(|| name.strip_suffix('.').unwrap_or(name))
+    let port = if port.is_empty() { port } else { port.strip_prefix(':')? };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    is_port.then(|| (name.strip_suffix('.').unwrap_or(name), port.parse().ok()))
 }
 
 /// Returns what follows the scheme, up to the path; the whole text without a scheme.

@@ -133,8 +133,8 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_CTYUN_SKEW] [default: none, since CTyun's own clients send local time]
     #[arg(long, value_name = "TIME")]
     ctyun_skew: Option<String>,
-    /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address
-    /// that the request was sent to]
+    /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: host and port of
+    /// the request, or the listening port where it names none]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// The region in responses and identifiers [env: LAYERBASE_REGION] [default: local-1]

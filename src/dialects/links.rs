@@ -9,14 +9,13 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::Uri;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use ring::hmac::{self, HMAC_SHA256};
 
 use super::params::Params;
 use super::refusal::Refused;
 use super::signing::ESCAPED;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::domain::{Caller, Stamp, TenantId, Timestamp};
 
 /// Shortest lifetime of a link, in seconds (tencent.md section 3.3 has the longest: 10,000).
@@ -136,8 +135,6 @@ fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// The base is `--public-url`, else the request's host with the listening port: some clients omit
-/// the port (alibaba.md section 0), and one adds a scheme (tencent.md section 0).
 impl<S> FromRequestParts<S> for Links
 where
     S: Sync,
@@ -148,48 +145,71 @@ where
     async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Refused> {
         let app = App::from_ref(state);
         let caller = Caller::from_request_parts(head, state).await?;
-        let base = match &app.config().public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => {
-                let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-                let host = sent.and_then(bare_host).unwrap_or_else(|| "127.0.0.1".to_owned());
-                format!("{}://{host}:{}", app.config().scheme(), app.port())
-            }
-        };
         let now = app.clock().now();
         let Stamp { access, .. } = Stamp::from_request_parts(head, state).await?;
-        Ok(Self::new(&access.link_secret, &base, caller.tenant(), now))
+        Ok(Self::new(&access.link_secret, &base(&app, head), caller.tenant(), now))
     }
 }
 
-/// Removes scheme and port from a `Host` header; `None` for an invalid host.
-fn bare_host(sent: &str) -> Option<String> {
-    let authority = sent.split_once("://").map_or(sent, |(_, authority)| authority);
-    let authority: Authority = authority.parse().ok()?;
-    let host = authority.host();
-    (!host.is_empty() && !authority.as_str().contains('@')).then(|| host.to_owned())
+/// Returns what links begin with: `--public-url`, else the address that the client used.
+fn base(app: &App, head: &Parts) -> String {
+    if let Some(url) = &app.config().public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    format!("{}://{}", app.config().scheme(), authority(sent.unwrap_or_default(), app.port()))
+}
+
+/// Returns the host and port of a `Host` header. Some clients omit the port though it is not their
+/// scheme's (alibaba.md section 0): they get the listening port, `listening`. An invalid host
+/// becomes this machine's loopback address.
+fn authority(sent: &str, listening: u16) -> String {
+    let (host, port) = app::split_host(sent).filter(|(host, _)| is_name(host)).unwrap_or(LOOPBACK);
+    format!("{host}:{}", port.unwrap_or(listening))
+}
+
+/// The host of links to clients that state none.
+const LOOPBACK: (&str, Option<u16>) = ("127.0.0.1", None);
+
+/// Whether a host has the form of a name or of an address, so that nothing in it ends it.
+fn is_name(host: &str) -> bool {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    match inner {
+        Some(inner) => {
+            !inner.is_empty() && inner.bytes().all(|byte| is_plain(byte) || byte == b':')
+        }
+        None => !host.is_empty() && host.bytes().all(is_plain),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bare_host;
+    use super::authority;
 
     #[test]
-    fn hosts_lose_scheme_and_port_and_invalid_ones_are_ignored() {
-        for (sent, bare) in [
-            ("127.0.0.1:9000", Some("127.0.0.1")),
-            ("127.0.0.1", Some("127.0.0.1")),
-            ("http://localhost:9000", Some("localhost")),
-            ("[::1]:9000", Some("[::1]")),
-            ("[::1]", Some("[::1]")),
-            ("edge-1:80", Some("edge-1")),
-            ("", None),
-            ("evil?a=", None),
-            ("a b", None),
-            ("user@evil:1", None),
-            ("evil\"<>/x", None),
+    fn hosts_keep_their_port_and_invalid_ones_are_ignored() {
+        for (sent, expected) in [
+            ("127.0.0.1:9000", "127.0.0.1:9000"),
+            ("127.0.0.1", "127.0.0.1:8470"),
+            ("localhost:", "localhost:8470"),
+            ("localhost:99999", "localhost:8470"),
+            ("localhost.:80", "localhost:80"),
+            ("http://localhost:9000", "localhost:9000"),
+            ("https://edge-1:443/", "edge-1:443"),
+            ("[::1]:9000", "[::1]:9000"),
+            ("[::1]", "[::1]:8470"),
+            ("edge_1", "edge_1:8470"),
+            ("", "127.0.0.1:8470"),
+            (":9000", "127.0.0.1:8470"),
+            ("[]:9000", "127.0.0.1:8470"),
+            ("evil?a=:9000", "127.0.0.1:8470"),
+            ("a b", "127.0.0.1:8470"),
+            ("user@evil:1", "127.0.0.1:8470"),
+            ("user:1@evil:1", "127.0.0.1:8470"),
+            ("evil\"<>/x", "127.0.0.1:8470"),
         ] {
-            assert_eq!(bare_host(sent).as_deref(), bare, "{sent}");
+            assert_eq!(authority(sent, 8470), expected, "{sent}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Download links: what they serve, when they expire, and which host they name.
 
-use crate::support::{Request, TestServer, zips};
+use crate::support::{Request, TestServer, raw, zips};
 
 fn link(server: &TestServer) -> String {
     let zip = zips::vector("tencent");
@@ -86,10 +86,37 @@ fn links_start_with_public_url_or_request_host() {
     assert!(link(&server).starts_with("https://layers.example/x/code/"));
     let server = TestServer::start();
     link(&server);
-    let port = server.base().rsplit(':').next().unwrap().to_owned();
-    for host in ["localhost", "localhost:1", "http://localhost:1"] {
+    let port = server.base().rsplit(':').next().unwrap();
+    for (host, base) in [
+        ("localhost", format!("http://localhost:{port}/code/")),
+        ("localhost:9000", "http://localhost:9000/code/".to_owned()),
+        ("http://localhost:9000", "http://localhost:9000/code/".to_owned()),
+        ("[::1]:9000", "http://[::1]:9000/code/".to_owned()),
+    ] {
         let request = Request::get("/api/v1/layers/demo/versions/1").header("Host", host);
         let url = server.send(&request).json()["download_url"].as_str().unwrap().to_owned();
-        assert!(url.starts_with(&format!("http://localhost:{port}/code/")), "{host}: {url}");
+        assert!(url.starts_with(&base), "{host}: {url}");
+    }
+}
+
+/// An answer that is rendered twice is cached (`docker run -p 9000:8470` beside a direct client).
+#[test]
+fn cached_links_are_of_the_host_that_asks() {
+    let server = TestServer::start();
+    link(&server);
+    let own = raw::authority(server.base()).replace("127.0.0.1", "localhost");
+    let hosts = ["localhost:9000", "localhost:9001", "127.0.0.1:9000", "localhost"];
+    for path in [
+        "/api/v1/layers/demo/versions",
+        "/layers",
+        "/?Action=GetLayerVersion&LayerName=demo&LayerVersion=1&Version=2018-04-16",
+    ] {
+        for _ in 0..4 {
+            for host in hosts {
+                let text = server.send(&Request::get(path).header("Host", host)).text();
+                let authority = if host.contains(':') { host.to_owned() } else { own.clone() };
+                assert!(text.contains(&format!("http://{authority}/code/")), "{host}: {text}");
+            }
+        }
     }
 }
