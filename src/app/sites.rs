@@ -81,17 +81,17 @@ impl Sites {
         })
     }
 
-    /// Whether an `Origin` has the scheme of this server's connections, and host and port of the
-    /// request's own `Host`.
+    /// Whether an `Origin` has the scheme and the host and port by which the client called this
+    /// server. `forwarded` is the scheme that a trusted proxy states; without it, it is that of this
+    /// server's connections.
     ///
-    /// Behind a proxy that speaks https the scheme of the page is another one: `--public-url` names
-    /// it. No header of a request is believed about it.
-    pub fn is_same_origin(&self, origin: &str, host: &str) -> bool {
+    /// Behind any other proxy that speaks https only `--public-url` can name the page's origin.
+    pub fn is_same_origin(&self, origin: &str, forwarded: Option<&str>, host: &str) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
-        let own = without_scheme(host);
-        scheme.eq_ignore_ascii_case(self.scheme)
-            && without_default_port(authority, self.scheme)
-                .eq_ignore_ascii_case(without_default_port(own, self.scheme))
+        let (own_scheme, own) = (forwarded.unwrap_or(self.scheme), without_scheme(host));
+        scheme.eq_ignore_ascii_case(own_scheme)
+            && without_default_port(authority, own_scheme)
+                .eq_ignore_ascii_case(without_default_port(own, own_scheme))
     }
 }
 

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use ring::hmac::{self, HMAC_SHA256};
 
+use super::forwarded::Forwarded;
 use super::params::Params;
 use super::refusal::Refused;
 use super::signing::ESCAPED;
@@ -151,25 +152,38 @@ where
     }
 }
 
-/// Returns what links begin with: `--public-url`, else the address that the client used.
+/// Returns what links begin with: `--public-url`, else what a trusted proxy forwards, else the
+/// request's host.
+///
+/// Some clients omit the port though it is not their scheme's (alibaba.md section 0): without a
+/// proxy they get the listening port.
 fn base(app: &App, head: &Parts) -> String {
     if let Some(url) = &app.config().public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    format!("{}://{}", app.config().scheme(), authority(sent.unwrap_or_default(), app.port()))
+    let (scheme, listening) = (app.config().scheme(), app.port());
+    let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let forwarded = head.extensions.get().filter(|forwarded: &&Forwarded| forwarded.is_stated());
+    let (scheme, host, port, prefix) = match forwarded {
+        Some(forwarded) => {
+            let host = forwarded.hosts().first().map_or(sent, String::as_str);
+            (forwarded.scheme().unwrap_or(scheme), host, None, forwarded.prefix())
+        }
+        None => (scheme, sent, Some(listening), ""),
+    };
+    let authority = authority(host, port).unwrap_or_else(|| format!("127.0.0.1:{listening}"));
+    format!("{scheme}://{authority}{prefix}")
 }
 
-/// Returns the host and port of a `Host` header. Some clients omit the port though it is not their
-/// scheme's (alibaba.md section 0): they get the listening port, `listening`. An invalid host
-/// becomes this machine's loopback address.
-fn authority(sent: &str, listening: u16) -> String {
-    let (host, port) = app::split_host(sent).filter(|(host, _)| is_name(host)).unwrap_or(LOOPBACK);
-    format!("{host}:{}", port.unwrap_or(listening))
+/// Returns host and port of a `Host` header, with `otherwise` where it has no port; `None` for an
+/// invalid host.
+fn authority(sent: &str, otherwise: Option<u16>) -> Option<String> {
+    let (host, port) = app::split_host(sent).filter(|(host, _)| is_name(host))?;
+    Some(match port.or(otherwise) {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
 }
-
-/// The host of links to clients that state none.
-const LOOPBACK: (&str, Option<u16>) = ("127.0.0.1", None);
 
 /// Whether a host has the form of a name or of an address, so that nothing in it ends it.
 fn is_name(host: &str) -> bool {
@@ -190,26 +204,27 @@ mod tests {
     #[test]
     fn hosts_keep_their_port_and_invalid_ones_are_ignored() {
         for (sent, expected) in [
-            ("127.0.0.1:9000", "127.0.0.1:9000"),
-            ("127.0.0.1", "127.0.0.1:8470"),
-            ("localhost:", "localhost:8470"),
-            ("localhost:99999", "localhost:8470"),
-            ("localhost.:80", "localhost:80"),
-            ("http://localhost:9000", "localhost:9000"),
-            ("https://edge-1:443/", "edge-1:443"),
-            ("[::1]:9000", "[::1]:9000"),
-            ("[::1]", "[::1]:8470"),
-            ("edge_1", "edge_1:8470"),
-            ("", "127.0.0.1:8470"),
-            (":9000", "127.0.0.1:8470"),
-            ("[]:9000", "127.0.0.1:8470"),
-            ("evil?a=:9000", "127.0.0.1:8470"),
-            ("a b", "127.0.0.1:8470"),
-            ("user@evil:1", "127.0.0.1:8470"),
-            ("user:1@evil:1", "127.0.0.1:8470"),
-            ("evil\"<>/x", "127.0.0.1:8470"),
+            ("127.0.0.1:9000", Some("127.0.0.1:9000")),
+            ("127.0.0.1", Some("127.0.0.1:8470")),
+            ("localhost:", Some("localhost:8470")),
+            ("localhost:99999", Some("localhost:8470")),
+            ("localhost.:80", Some("localhost:80")),
+            ("http://localhost:9000", Some("localhost:9000")),
+            ("https://edge-1:443/", Some("edge-1:443")),
+            ("[::1]:9000", Some("[::1]:9000")),
+            ("[::1]", Some("[::1]:8470")),
+            ("edge_1", Some("edge_1:8470")),
+            ("", None),
+            (":9000", None),
+            ("[]:9000", None),
+            ("evil?a=:9000", None),
+            ("a b", None),
+            ("user@evil:1", None),
+            ("user:1@evil:1", None),
+            ("evil\"<>/x", None),
         ] {
-            assert_eq!(authority(sent, 8470), expected, "{sent}");
+            assert_eq!(authority(sent, Some(8470)).as_deref(), expected, "{sent}");
         }
+        assert_eq!(authority("layers.example", None).as_deref(), Some("layers.example"));
     }
 }

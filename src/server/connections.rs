@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use super::peers::{Peer, Peers};
 use super::signals::Hangups;
 use super::timeouts::{Timeouts, TrackedBody, TrackedStream, Watchdog};
 use super::tls::Tls;
@@ -69,6 +70,7 @@ impl Limits {
 pub(super) struct Connections {
     listener: TcpListener,
     limits: Limits,
+    peers: Peers,
     tls: Option<Tls>,
     hangups: Hangups,
 }
@@ -78,10 +80,11 @@ impl Connections {
     pub(super) fn new(
         listener: TcpListener,
         limits: Limits,
+        peers: Peers,
         tls: Option<Tls>,
         hangups: Hangups,
     ) -> Self {
-        Self { listener, limits, tls, hangups }
+        Self { listener, limits, peers, tls, hangups }
     }
 
     /// Serves `routes` until `stop` resolves, and `outside` to clients of other machines over plain
@@ -111,12 +114,13 @@ impl Connections {
                 accepted = accept(&self.listener, &room) => accepted,
             };
             let tls = self.tls.as_ref().map(Tls::acceptor);
-            let service = match &outside {
-                Some(outside) if is_plain_from_outside(peer, tls.is_some()) => outside.clone(),
-                Some(_) | None => service.clone(),
+            let connection = Connection {
+                http: http.clone(),
+                peer: self.peers.classify(peer, tls.is_some()),
+                service: service.clone(),
+                outside: outside.clone(),
+                timeouts: self.limits.timeouts,
             };
-            let http = http.clone();
-            let connection = Connection { http, service, timeouts: self.limits.timeouts };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
@@ -152,12 +156,6 @@ async fn accept(
     }
 }
 
-/// Whether a client of another machine speaks plain http. A proxy on this machine does not count as
-/// one, whatever its own clients are.
-fn is_plain_from_outside(peer: IpAddr, has_tls: bool) -> bool {
-    !has_tls && !peer.to_canonical().is_loopback()
-}
-
 /// Whether the client gave up before it was accepted.
 fn is_client_abort(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -178,7 +176,10 @@ fn reload(tls: Option<&mut Tls>) {
 /// The settings of one connection.
 struct Connection {
     http: http1::Builder,
+    peer: Peer,
     service: TowerToHyperService<Router>,
+    /// Serves requests of other machines over plain http, where these get other routes.
+    outside: Option<TowerToHyperService<Router>>,
     timeouts: Timeouts,
 }
 
@@ -212,8 +213,10 @@ impl Connection {
         let watchdog = Watchdog::new();
         let stream = TokioIo::new(TrackedStream::new(stream, Arc::clone(&watchdog)));
         let answer = service_fn(|mut request| {
+            let is_outside = self.peer.receive(&mut request);
+            let service = self.outside.as_ref().filter(|_| is_outside).unwrap_or(&self.service);
             dialects::reroute(&mut request);
-            let (in_flight, response) = (watchdog.request_began(), self.service.call(request));
+            let (in_flight, response) = (watchdog.request_began(), service.call(request));
             async move {
                 let tracked = |body| TrackedBody { body, _in_flight: in_flight };
                 response.await.map(|response| response.map(tracked))
@@ -251,26 +254,6 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn plain_http_from_another_machine_is_recognized() {
-        for (peer, is_outside) in [
-            ("127.0.0.1", false),
-            ("127.8.9.10", false),
-            ("::1", false),
-            ("::ffff:127.0.0.1", false),
-            ("10.0.0.1", true),
-            ("192.168.1.2", true),
-            ("0.0.0.0", true),
-            ("::ffff:10.0.0.1", true),
-            ("fe80::1", true),
-            ("2001:db8::1", true),
-        ] {
-            let peer: IpAddr = peer.parse().unwrap();
-            assert_eq!(is_plain_from_outside(peer, false), is_outside, "{peer}");
-            assert!(!is_plain_from_outside(peer, true), "{peer}");
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_stalled_client_is_disconnected() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -284,7 +267,8 @@ mod tests {
         let large = get(|| async { vec![0; 64 << 20] });
         let router = Router::new().route("/large", large).route("/small", get(|| async {}));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let connections = Connections::new(listener, limits, None, Hangups::listen());
+        let connections =
+            Connections::new(listener, limits, Peers::default(), None, Hangups::listen());
         let serving = tokio::spawn(async move {
             let stop = async { drop(ended.await) };
             connections.serve(router, None, stop).await;

@@ -27,6 +27,7 @@ mod mutations;
 mod openyuanrong;
 mod oss;
 mod papers;
+mod proxies;
 mod readme;
 mod s3;
 mod sdk;
