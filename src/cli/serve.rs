@@ -58,8 +58,8 @@ pub(super) struct Serve {
     /// dialect's own vendor limit]
     #[arg(long, value_name = "SIZE")]
     max_upload: Option<String>,
-    /// Largest total size of a zip's entries, unpacked [env: LAYERBASE_MAX_UNPACKED]
-    /// [default: 1GiB]
+    /// Largest total size of a zip's entries, unpacked; Tencent takes 500MiB and openYuanrong 600MiB
+    /// at most [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<String>,
     /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 250000]

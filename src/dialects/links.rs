@@ -29,6 +29,38 @@ const PERIOD: i64 = 600;
 /// Characters that JSON escapes; no URL may contain them, a link's base included.
 const UNFIT: &AsciiSet = &CONTROLS.add(b'"').add(b'\\');
 
+/// The media type that a download is answered with. A link states it, so that each cloud's download
+/// has its own; a link without it is for a zip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/zip`.
+    Zip,
+    /// `application/octet-stream`.
+    OctetStream,
+}
+
+/// The parameter that states [`Media::OctetStream`], as object stores spell it (tencent.md section
+/// 3.3).
+const MEDIA: &str = "response-content-type";
+
+impl Media {
+    /// Returns the value of `Content-Type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zip => "application/zip",
+            Self::OctetStream => "application/octet-stream",
+        }
+    }
+
+    /// Reads a link's statement; `None` for one that no link has.
+    fn parse(stated: Option<&str>) -> Option<Self> {
+        match stated {
+            None => Some(Self::Zip),
+            Some(stated) => (stated == Self::OctetStream.as_str()).then_some(Self::OctetStream),
+        }
+    }
+}
+
 /// Why a link is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkRefusal {
@@ -54,12 +86,28 @@ pub struct Links {
 
 impl Links {
     /// Prepares a tenant's links as of `now`, which begin with `base`.
-    fn new(secret: &[u8; 32], base: &str, tenant: &TenantId, now: Timestamp) -> Self {
+    fn new(secret: &[u8; 32], base: &str, tenant: &TenantId, now: Timestamp, media: Media) -> Self {
         let base = utf8_percent_encode(base, UNFIT).to_string();
         let expires = (period_of(now) + 1) * PERIOD + LIFETIME;
         let owner = utf8_percent_encode(tenant.as_str(), ESCAPED);
-        let end = format!("?tenant={owner}&expires={expires}&signature=");
-        Self { base, end, key: key(secret, tenant.as_str(), expires) }
+        let stated = match media {
+            Media::Zip => String::new(),
+            Media::OctetStream => format!("&{MEDIA}={}", media.as_str()),
+        };
+        let end = format!("?tenant={owner}&expires={expires}{stated}&signature=");
+        Self { base, end, key: key(secret, tenant.as_str(), expires, media) }
+    }
+
+    async fn prepare<S>(head: &mut Parts, state: &S, media: Media) -> Result<Self, Refused>
+    where
+        S: Sync,
+        App: FromRef<S>,
+    {
+        let app = App::from_ref(state);
+        let caller = Caller::from_request_parts(head, state).await?;
+        let now = app.clock().now();
+        let Stamp { access, .. } = Stamp::from_request_parts(head, state).await?;
+        Ok(Self::new(&access.link_secret, &base(&app, head), caller.tenant(), now, media))
     }
 
     /// Returns the link to a content, with the file name `file_name`.
@@ -89,11 +137,16 @@ impl Links {
 }
 
 /// Checks a link by its path and query as sent and the catalog's link secret; returns the content's
-/// SHA-256.
-pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], LinkRefusal> {
+/// SHA-256 and the media type of its download.
+pub fn verify(
+    secret: &[u8; 32],
+    uri: &Uri,
+    now: Timestamp,
+) -> Result<([u8; 32], Media), LinkRefusal> {
     let query = Params::parse(uri.query().unwrap_or_default());
     let parameter = |name: &str| query.get(name).ok_or(LinkRefusal::Invalid);
     let expires: i64 = parameter("expires")?.parse().map_err(|_| LinkRefusal::Invalid)?;
+    let media = Media::parse(query.get(MEDIA)).ok_or(LinkRefusal::Invalid)?;
     let target = uri.path().strip_prefix("/code/").and_then(|rest| rest.split_once('/'));
     let (content, file_name) = target.ok_or(LinkRefusal::Invalid)?;
     let file_name = percent_decode_str(file_name).decode_utf8_lossy();
@@ -102,31 +155,39 @@ pub fn verify(secret: &[u8; 32], uri: &Uri, now: Timestamp) -> Result<[u8; 32], 
     hex::decode_to_slice(parameter("signature")?, &mut signature)
         .map_err(|_| LinkRefusal::Invalid)?;
     let covered = [&sha256[..], file_name.as_bytes()].concat();
-    hmac::verify(&key(secret, parameter("tenant")?, expires), &covered, &signature)
+    hmac::verify(&key(secret, parameter("tenant")?, expires, media), &covered, &signature)
         .map_err(|_| LinkRefusal::Invalid)?;
-    if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok(sha256) }
+    if now.as_second() >= expires { Err(LinkRefusal::Expired) } else { Ok((sha256, media)) }
 }
 
-/// Returns the key of all links of one tenant with one expiry, so that a list of links derives it
-/// once.
+/// Returns the key of all links of one tenant with one expiry and media type, so that a list of
+/// links derives it once.
 ///
 /// Each thread caches its last one, which the next request mostly needs again.
-fn key(secret: &[u8; 32], tenant: &str, expires: i64) -> hmac::Key {
+fn key(secret: &[u8; 32], tenant: &str, expires: i64, media: Media) -> hmac::Key {
     thread_local! {
         static LAST: RefCell<Option<(Vec<u8>, hmac::Key)>> = const { RefCell::new(None) };
     }
-    let about = [&secret[..], &expires.to_be_bytes(), tenant.as_bytes()].concat();
+    let about = [&secret[..], &expires.to_be_bytes(), &[media as u8], tenant.as_bytes()].concat();
     LAST.with_borrow_mut(|last| match last {
         Some((known, key)) if *known == about => key.clone(),
-        _ => last.insert((about, derive(secret, tenant, expires))).1.clone(),
+        _ => last.insert((about, derive(secret, tenant, expires, media))).1.clone(),
     })
 }
 
-fn derive(secret: &[u8; 32], tenant: &str, expires: i64) -> hmac::Key {
+fn derive(secret: &[u8; 32], tenant: &str, expires: i64, media: Media) -> hmac::Key {
     let mut code = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, secret));
     code.update(&expires.to_be_bytes());
     code.update(tenant.as_bytes());
-    hmac::Key::new(HMAC_SHA256, code.sign().as_ref())
+    let key = hmac::Key::new(HMAC_SHA256, code.sign().as_ref());
+    match media {
+        Media::Zip => key,
+        // No link covers this text, which is shorter than a SHA-256.
+        Media::OctetStream => {
+            let code = hmac::sign(&key, media.as_str().as_bytes());
+            hmac::Key::new(HMAC_SHA256, code.as_ref())
+        }
+    }
 }
 
 fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -144,11 +205,22 @@ where
     type Rejection = Refused;
 
     async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let app = App::from_ref(state);
-        let caller = Caller::from_request_parts(head, state).await?;
-        let now = app.clock().now();
-        let Stamp { access, .. } = Stamp::from_request_parts(head, state).await?;
-        Ok(Self::new(&access.link_secret, &base(&app, head), caller.tenant(), now))
+        Self::prepare(head, state, Media::Zip).await
+    }
+}
+
+/// Builds links whose downloads are an `application/octet-stream`.
+pub struct OctetStreamLinks(pub Links);
+
+impl<S> FromRequestParts<S> for OctetStreamLinks
+where
+    S: Sync,
+    App: FromRef<S>,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Refused> {
+        Links::prepare(head, state, Media::OctetStream).await.map(Self)
     }
 }
 

@@ -43,6 +43,14 @@ pub struct ArtifactLimits {
     pub check_content: bool,
 }
 
+impl ArtifactLimits {
+    /// Returns these limits with at most `bytes` of all entries unpacked, where they are higher.
+    #[must_use]
+    pub fn with_unpacked(self, bytes: u64) -> Self {
+        Self { unpacked: self.unpacked.min(bytes), ..self }
+    }
+}
+
 impl Default for ArtifactLimits {
     fn default() -> Self {
         Self {

@@ -15,7 +15,7 @@ use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition};
 use crate::app::App;
 use crate::catalog::Content;
 use crate::dialects::RETRY_SECONDS;
-use crate::dialects::links::{self, LinkRefusal};
+use crate::dialects::links::{self, LinkRefusal, Media};
 use crate::domain::{Artifact, CatalogError};
 
 /// Serves `/code/{sha256}/{file}?tenant=…&expires=…&signature=…`.
@@ -32,8 +32,8 @@ pub(super) async fn download(
         Ok(stamp) => stamp,
         Err(failure) => return failed(&failure),
     };
-    let sha256 = match links::verify(&stamp.access.link_secret, &uri, app.clock().now()) {
-        Ok(sha256) => sha256,
+    let (sha256, media) = match links::verify(&stamp.access.link_secret, &uri, app.clock().now()) {
+        Ok(verified) => verified,
         Err(LinkRefusal::Expired) => {
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
         }
@@ -43,7 +43,7 @@ pub(super) async fn download(
         }
     };
     match app.read(|catalog| catalog.get_code(&sha256)).await {
-        Ok((code, content)) => serve_code(&app, &code, content, &method, &headers).await,
+        Ok((code, content)) => serve_code(&app, &code, media, content, &method, &headers).await,
         Err(CatalogError::NotFound { .. }) => gone(),
         Err(failure) => failed(&failure),
     }
@@ -81,6 +81,7 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
 async fn serve_code(
     app: &App,
     code: &Artifact,
+    media: Media,
     content: Content,
     method: &Method,
     headers: &HeaderMap,
@@ -88,7 +89,7 @@ async fn serve_code(
     let etag = format!("\"{}\"", hex::encode(code.digests.sha256));
     let mut response = Response::default();
     let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(media.as_str()));
     fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     // Hexadecimal in quotes is a valid header.
     if let Ok(etag) = HeaderValue::from_str(&etag) {

@@ -47,6 +47,38 @@ fn ranges_are_served() {
     assert_eq!(changed.send("").status, 200);
 }
 
+/// Tencent's own links state the media type of their download; those of the other clouds are zips.
+#[test]
+fn the_media_type_is_the_one_that_a_link_states() {
+    let server = TestServer::start();
+    let zip = link(&server);
+    let get = "/?Action=GetLayerVersion&LayerName=demo&LayerVersion=1&Version=2018-04-16";
+    let answer = server.send(&Request::get(get)).json();
+    let octets = answer["Response"]["Location"].as_str().unwrap().to_owned();
+    let stated = "&response-content-type=application/octet-stream";
+    assert!(octets.contains(stated) && !zip.contains("response-content-type"), "{octets} {zip}");
+    for (link, media) in [(&zip, "application/zip"), (&octets, "application/octet-stream")] {
+        for method in ["GET", "HEAD"] {
+            let answer = Request::new(method, link).send("");
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (200, Some(media)),
+                "{link}"
+            );
+        }
+        assert_eq!(Request::get(link).send("").body, zips::vector("tencent"));
+    }
+    for changed in [
+        octets.replace(stated, ""),
+        octets.replace("octet-stream", "zip"),
+        octets.replace("tenant=default", "tenant=default%00octet-stream").replace(stated, ""),
+        zip.replace("&signature", &format!("{stated}&signature")),
+        format!("{zip}{stated}"),
+    ] {
+        assert_eq!(Request::get(&changed).send("").status, 403, "{changed}");
+    }
+}
+
 #[test]
 fn changed_and_expired_links_are_refused() {
     let server = TestServer::start();

@@ -29,6 +29,7 @@ const CODE: CodeField = CodeField {
     fold_keys: true,
     leniency: Leniency::Strict,
     vendor_limit: ZIP_MAX,
+    unpacked_max: u64::MAX,
 };
 
 /// New names (alibaba.md section 7). Requests for stored layers accept every name: other clouds'

@@ -65,13 +65,8 @@ impl UploadHead {
 /// Returns the vendor's limits of a zip, unpacked 600 MiB and 20 parts of a path, and the
 /// operator's where they are lower.
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
-    let limits = app.upload_limits(ZIP_MAX);
-    ArtifactLimits {
-        unpacked: limits.unpacked.min(600 << 20),
-        entries: limits.entries.min(30_000),
-        depth: 20,
-        ..limits
-    }
+    let limits = app.upload_limits(ZIP_MAX).with_unpacked(600 << 20);
+    ArtifactLimits { entries: limits.entries.min(30_000), depth: 20, ..limits }
 }
 
 /// Returns the value of a `key=value` part.
