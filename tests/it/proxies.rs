@@ -1,10 +1,12 @@
 //! Behind a proxy: links, own origins and `--require-tls` go by what a trusted one forwards, and by
 //! nothing that another peer states.
 
-use layerbase::config::{Config, Network};
+use layerbase::config::{Auth, Config, Network};
+use layerbase::domain::Role;
 
 use crate::clouds::CLOUDS;
 use crate::support::process::Process;
+use crate::support::sign::TestKey;
 use crate::support::{Request, TestServer, raw, zips};
 
 /// Starts a server to which every client of this machine is a trusted proxy.
@@ -148,5 +150,31 @@ fn required_tls_is_what_a_trusted_proxy_states() {
         let head = format!("GET /layers HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: {proto}");
         std::io::Write::write_all(&mut stream, format!("{head}\r\n\r\n").as_bytes()).unwrap();
         assert_eq!(raw::answer(&mut stream).status, status, "{proto}");
+    }
+}
+
+/// Alibaba's clients sign an ARN as one escaped segment. A proxy may decode it.
+#[test]
+fn a_decoded_arn_is_verified_as_it_was_signed() {
+    let key = TestKey { id: "LTAIPROXY00000001", secret: "SKproxy00001", tenant: "default" };
+    let server = TestServer::start_with(|config| config.auth = Auth::On);
+    server.add_key(key.id, key.secret, key.tenant, Role::Write);
+    let alibaba = CLOUDS.iter().find(|cloud| cloud.name() == "alibaba").unwrap();
+    let sign = |request| alibaba.sign(key, request, server.base(), server.now());
+    let zip = zips::vector("alibaba");
+    let published = server.send(&sign(alibaba.publishing(&zip))).json();
+    let arn = published["layerVersionArn"].as_str().unwrap();
+    let escaped = arn.replace(':', "%3A").replace('/', "%2F");
+    let signed = sign(Request::get(&format!("/2023-03-30/layerarn/{escaped}")));
+    for sent in [escaped.clone(), arn.to_owned(), escaped.replace("%2F", "/")] {
+        let request = Request { path: format!("/2023-03-30/layerarn/{sent}"), ..signed.clone() };
+        let answer = server.send(&request);
+        assert_eq!(answer.status, 200, "{sent}: {}", answer.text());
+        assert_eq!(answer.json()["version"], 1);
+    }
+    for other in [arn.replace("demo", "other"), arn.replace("versions/1", "versions/2")] {
+        let request = Request { path: format!("/2023-03-30/layerarn/{other}"), ..signed.clone() };
+        let answer = server.send(&request);
+        assert_eq!(answer.json()["Code"], "SignatureNotMatch", "{other}: {}", answer.text());
     }
 }

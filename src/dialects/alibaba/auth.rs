@@ -9,12 +9,16 @@ mod roa;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimeParser;
+use percent_encoding::{percent_decode_str, percent_encode};
 
 use super::errors::ApiError;
+use super::errors::generation::PREFIXES;
 use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
 use crate::dialects::refusal::Refused;
 use crate::dialects::signing;
@@ -23,6 +27,9 @@ use crate::domain::{Caller, Key, Timestamp};
 /// Largest difference between the time of signing and now, in either direction: documented for `FC`
 /// (section 9.1), and applied to all schemes.
 pub(super) const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// The path before an ARN, after the date.
+const ARN: &str = "/layerarn/";
 
 /// Returns the enabled key that a head claims to be signed with.
 pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
@@ -119,6 +126,23 @@ pub(super) fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), De
     let (key_id, signature) =
         credentials.split_once(':').ok_or(Denied::Malformed("its credentials have no ':'"))?;
     Ok((key_id, signing::from_base64(signature)))
+}
+
+/// Returns the path that the client signed. Clients escape an ARN to one segment; a slash in it
+/// shows that a proxy decoded it.
+fn signed_path(head: &Parts) -> Cow<'_, str> {
+    let path = head.uri.path();
+    let split = PREFIXES.iter().find_map(|prefix| {
+        let (start, arn) = path.split_at_checked(prefix.len() + ARN.len())?;
+        (start.strip_prefix(prefix) == Some(ARN)).then_some((start, arn))
+    });
+    match split {
+        Some((start, arn)) if arn.trim_end_matches('/').contains('/') => {
+            let arn: Vec<u8> = percent_decode_str(arn).collect();
+            format!("{start}{}", percent_encode(&arn, signing::ESCAPED)).into()
+        }
+        _ => path.into(),
+    }
 }
 
 /// Begins a text to sign: the method, the value of each of the headers `values`, and a line

@@ -7,7 +7,7 @@
 
 use axum::http::request::Parts;
 
-use super::{Claim, Scheme};
+use super::{Claim, Scheme, signed_path};
 use crate::dialects::alibaba::errors::ApiError;
 use crate::dialects::auth::Denied;
 use crate::dialects::signing;
@@ -66,7 +66,7 @@ fn parse(credentials: &str) -> Result<[&str; 3], Denied> {
 
 /// Signs the canonical request; `body` is the digest that was measured.
 pub(super) fn string_to_sign(head: &Parts, signed_headers: &str, body: &str) -> String {
-    let (method, path) = (&head.method, head.uri.path());
+    let (method, path) = (&head.method, signed_path(head));
     let query = signing::canonical_query(head.uri.query().unwrap_or_default());
     let headers = signing::header_lines(head, signed_headers.split(';'));
     let request = format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\n{body}");

@@ -6,13 +6,13 @@
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::begin_text;
+use super::{begin_text, signed_path};
 
 /// Returns the text with the path as it was sent and the text with the path decoded: each is what
 /// some client signs.
 pub(super) fn strings_to_sign(head: &Parts) -> [Vec<u8>; 2] {
     let start = begin_text(head, &["content-md5", "content-type", "date"], "x-fc-");
-    let path = head.uri.path();
-    [path.as_bytes().to_vec(), percent_decode_str(path).collect()]
+    let path = signed_path(head);
+    [path.as_bytes().to_vec(), percent_decode_str(&path).collect()]
         .map(|path| [start.as_bytes(), &path].concat())
 }

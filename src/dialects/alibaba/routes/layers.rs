@@ -51,7 +51,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read(
             "GetLayerVersionByArn",
             Noun::LayerVersion,
-            get("/layerarn/{arn}"),
+            // A proxy may have decoded the slashes of the one segment that clients send.
+            get("/layerarn/{*arn}"),
             get_by_arn,
         ),
         Operation::read("ListLayerVersions", Noun::LayerVersion, get(versions), list_versions)
@@ -127,7 +128,7 @@ async fn get_by_arn(
     renderer: Renderer,
     Segments([arn]): Segments<1>,
 ) -> Result<Response, Refused> {
-    let (name, number) = renderer.parse_arn(&arn)?;
+    let (name, number) = renderer.parse_arn(arn.strip_suffix('/').unwrap_or(&arn))?;
     let version =
         app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;
     Ok(single(&renderer, &version))
