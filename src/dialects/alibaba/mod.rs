@@ -84,6 +84,7 @@ pub(super) static ALIBABA: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |call, _| ApiError::unserved(call).into(),
     finish: errors::finish,
+    serves_slash: true,
     actions: None,
     client_id_header: None,
     fills_inbox: false,

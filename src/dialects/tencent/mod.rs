@@ -78,6 +78,7 @@ pub(super) static TENCENT: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: |_, response| response,
+    serves_slash: true,
     actions: Some(Actions {
         resolve: action::resolve,
         parse: Some(action::parse),
