@@ -243,18 +243,18 @@ fn base(app: &App, head: &Parts) -> String {
         }
         None => (scheme, sent, Some(listening), ""),
     };
-    let authority = authority(host, port).unwrap_or_else(|| format!("127.0.0.1:{listening}"));
-    format!("{scheme}://{authority}{prefix}")
+    let (host, port) = authority(host, port).unwrap_or(("127.0.0.1", Some(listening)));
+    match port {
+        Some(port) => format!("{scheme}://{host}:{port}{prefix}"),
+        None => format!("{scheme}://{host}{prefix}"),
+    }
 }
 
 /// Returns host and port of a `Host` header, with `otherwise` where it has no port; `None` for an
 /// invalid host.
-fn authority(sent: &str, otherwise: Option<u16>) -> Option<String> {
+fn authority(sent: &str, otherwise: Option<u16>) -> Option<(&str, Option<u16>)> {
     let (host, port) = app::split_host(sent).filter(|(host, _)| is_name(host))?;
-    Some(match port.or(otherwise) {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
+    Some((host, port.or(otherwise)))
 }
 
 /// Whether a host has the form of a name or of an address, so that nothing in it ends it.
@@ -276,16 +276,16 @@ mod tests {
     #[test]
     fn hosts_keep_their_port_and_invalid_ones_are_ignored() {
         for (sent, expected) in [
-            ("127.0.0.1:9000", Some("127.0.0.1:9000")),
-            ("127.0.0.1", Some("127.0.0.1:8470")),
-            ("localhost:", Some("localhost:8470")),
-            ("localhost:99999", Some("localhost:8470")),
-            ("localhost.:80", Some("localhost:80")),
-            ("http://localhost:9000", Some("localhost:9000")),
-            ("https://edge-1:443/", Some("edge-1:443")),
-            ("[::1]:9000", Some("[::1]:9000")),
-            ("[::1]", Some("[::1]:8470")),
-            ("edge_1", Some("edge_1:8470")),
+            ("127.0.0.1:9000", Some(("127.0.0.1", 9000))),
+            ("127.0.0.1", Some(("127.0.0.1", 8470))),
+            ("localhost:", Some(("localhost", 8470))),
+            ("localhost:99999", Some(("localhost", 8470))),
+            ("localhost.:80", Some(("localhost", 80))),
+            ("http://localhost:9000", Some(("localhost", 9000))),
+            ("https://edge-1:443/", Some(("edge-1", 443))),
+            ("[::1]:9000", Some(("[::1]", 9000))),
+            ("[::1]", Some(("[::1]", 8470))),
+            ("edge_1", Some(("edge_1", 8470))),
             ("", None),
             (":9000", None),
             ("[]:9000", None),
@@ -295,8 +295,9 @@ mod tests {
             ("user:1@evil:1", None),
             ("evil\"<>/x", None),
         ] {
-            assert_eq!(authority(sent, Some(8470)).as_deref(), expected, "{sent}");
+            let expected = expected.map(|(host, port)| (host, Some(port)));
+            assert_eq!(authority(sent, Some(8470)), expected, "{sent}");
         }
-        assert_eq!(authority("layers.example", None).as_deref(), Some("layers.example"));
+        assert_eq!(authority("layers.example", None), Some(("layers.example", None)));
     }
 }

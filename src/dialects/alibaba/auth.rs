@@ -9,8 +9,6 @@ mod roa;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 use jiff::SignedDuration;
@@ -100,20 +98,28 @@ impl<'h> Claim<'h> {
     /// Tells whether a secret made the signature, and whether the body has the digest that the
     /// scheme's headers state.
     fn is_made_with(&self, secret: &[u8], head: &Parts, body: &Body) -> bool {
+        let path = head.uri.path();
+        let is_signed = |path: &str| self.covers(path, secret, head, body);
+        // All are compared, so that the time does not reveal which one was signed.
+        is_signed(path) | escaped_arn(path).is_some_and(|path| is_signed(&path))
+    }
+
+    /// Tells the same for one spelling of the path.
+    fn covers(&self, path: &str, secret: &[u8], head: &Parts, body: &Body) -> bool {
         let signature = &self.signature;
         match self.scheme {
-            // Both texts are compared, so that the time does not reveal which one was signed.
-            Scheme::Fc => fc::strings_to_sign(head).iter().fold(false, |is_signed, text| {
+            // Both texts are compared, for the same reason.
+            Scheme::Fc => fc::strings_to_sign(head, path).iter().fold(false, |is_signed, text| {
                 is_signed | signing::is_hmac_sha256(secret, text, signature)
             }),
             Scheme::Acs3 { signed_headers } => {
                 let digest = hex::encode(body.sha256);
-                let text = acs3::string_to_sign(head, signed_headers, &digest);
+                let text = acs3::string_to_sign(head, path, signed_headers, &digest);
                 signing::is_hmac_sha256(secret, text.as_bytes(), signature)
                     && signing::covered_header(head, acs3::BODY) == digest
             }
             Scheme::Roa => {
-                let text = roa::string_to_sign(head);
+                let text = roa::string_to_sign(head, path);
                 signing::is_hmac_sha1(secret, text.as_bytes(), signature)
                     && roa::is_body_whole(head, &body.md5)
             }
@@ -128,21 +134,16 @@ pub(super) fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), De
     Ok((key_id, signing::from_base64(signature)))
 }
 
-/// Returns the path that the client signed. Clients escape an ARN to one segment; a slash in it
-/// shows that a proxy decoded it.
-fn signed_path(head: &Parts) -> Cow<'_, str> {
-    let path = head.uri.path();
-    let split = PREFIXES.iter().find_map(|prefix| {
+/// Returns a path with its ARN as clients send and sign it, escaped to one segment; `None` for other
+/// paths. A slash in the ARN shows that a proxy decoded it.
+fn escaped_arn(path: &str) -> Option<String> {
+    let (start, arn) = PREFIXES.iter().find_map(|prefix| {
         let (start, arn) = path.split_at_checked(prefix.len() + ARN.len())?;
         (start.strip_prefix(prefix) == Some(ARN)).then_some((start, arn))
-    });
-    match split {
-        Some((start, arn)) if arn.trim_end_matches('/').contains('/') => {
-            let arn: Vec<u8> = percent_decode_str(arn).collect();
-            format!("{start}{}", percent_encode(&arn, signing::ESCAPED)).into()
-        }
-        _ => path.into(),
-    }
+    })?;
+    let is_decoded = arn.strip_suffix('/').unwrap_or(arn).contains('/');
+    let arn: Vec<u8> = percent_decode_str(arn).collect();
+    is_decoded.then(|| format!("{start}{}", percent_encode(&arn, signing::ESCAPED)))
 }
 
 /// Begins a text to sign: the method, the value of each of the headers `values`, and a line
