@@ -13,6 +13,7 @@ mod upkeep;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -32,6 +33,13 @@ use arriving::Arriving;
 use batches::Batches;
 pub use sites::{Sites, bare_host, split_host};
 use upkeep::Upkeep;
+
+/// How long a client may take to send a small body, or one that is refused, if
+/// `--body-timeout` is not less.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// Most bytes of a small body.
+const SMALL: u64 = 16 << 10;
 
 /// The shared state of all handlers; cheap to clone.
 #[derive(Clone)]
@@ -229,7 +237,8 @@ impl App {
     /// Reads a request's body once: a small one into memory, a larger one into a file.
     ///
     /// No thread waits for the client: each batch is written on a blocking thread. A body that does
-    /// not fit into memory holds one of `max_uploads` permits while it arrives.
+    /// not fit into memory, or comes while many others are in memory, holds one of `max_uploads`
+    /// permits while it arrives.
     ///
     /// Fails with a `Limit` of `BodySize` past `limit` bytes, with `NoSpace` when the body would leave
     /// too little of the disk free, and with `BadArchive(Incomplete)` for
@@ -248,19 +257,46 @@ impl App {
         if body.is_end_stream() {
             return Ok(Spool::empty());
         }
-        let mut arriving = Arriving::new(body, self.body_deadline());
+        // The callers of most small bodies are not verified yet.
+        let is_small = body.size_hint().upper().is_some_and(|most| most <= SMALL);
+        let deadline = if is_small { self.short_deadline() } else { self.body_deadline() };
+        let mut arriving = Arriving::new(body, deadline);
         let mut writer = self.inner.catalog.spool(limit, measure);
-        let mut room = MEMORY_MAX;
+        let (mut len, mut in_memory) = (0, None);
         while let Some(chunk) = arriving.next().await? {
-            if chunk.len() > room {
+            len += chunk.len();
+            let is_small = len as u64 <= SMALL;
+            if !is_small && in_memory.is_none() {
+                in_memory = self.inner.admission.start_in_memory();
+            }
+            if len > MEMORY_MAX || !is_small && in_memory.is_none() {
+                writer.leave_memory();
                 return self.spool_to_file(arriving, writer, chunk).await;
             }
-            room -= chunk.len();
             if let Err(refusal) = writer.write(chunk) {
                 return Err(arriving.drain(refusal).await);
             }
         }
         Ok(writer.finish()?)
+    }
+
+    /// Unpacks a body that is packed by gzip, as one of the concurrent uploads.
+    ///
+    /// Fails with a `Limit` of `BodySize` past `limit` bytes unpacked, and with `InvalidValue` of
+    /// `Content-Encoding` for a body that is not gzip.
+    pub async fn unpack(
+        &self,
+        packed: Spool,
+        limit: u64,
+        measure: Measure,
+    ) -> Result<Spool, RequestError> {
+        let _permit = self.start_upload().await?;
+        self.blocking(move |catalog| {
+            let mut writer = catalog.spool(limit, measure);
+            packed.unpack_to(&mut writer)?;
+            Ok(writer.finish()?)
+        })
+        .await
     }
 
     /// Reads the body of a refused request and drops it, up to a bound, so that the client finishes
@@ -270,12 +306,18 @@ impl App {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Arriving::new(pin!(body), self.body_deadline()).drop_rest().await;
+        Arriving::new(pin!(body), self.short_deadline()).drop_rest().await;
     }
 
     /// Returns the time by which a body that begins now must be complete.
     fn body_deadline(&self) -> Option<Instant> {
         self.config().body_timeout.map(|length| Instant::now() + length)
+    }
+
+    /// Returns the time by which a small or refused body that begins now must be complete.
+    fn short_deadline(&self) -> Option<Instant> {
+        let short = Instant::now() + SHORT;
+        Some(self.body_deadline().map_or(short, |deadline| deadline.min(short)))
     }
 
     async fn spool_to_file<B>(

@@ -26,7 +26,7 @@ use crate::domain::{BucketName, CloudIds, KnownDialects};
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 32] = [
+pub const KEYS: [&str; 33] = [
     "allow_anonymous",
     "allow_host",
     "auth",
@@ -46,6 +46,7 @@ pub const KEYS: [&str; 32] = [
     "max_connections",
     "max_entries",
     "max_head",
+    "max_peer_connections",
     "max_requests",
     "max_tenant_code",
     "max_unpacked",
@@ -111,8 +112,10 @@ pub struct Config {
     /// Most bytes of any request's body, whatever its cloud's limit; `None` applies each
     /// operation's own.
     pub max_body: Option<u64>,
-    /// Most open connections, from 1 to 1,000,000; further ones wait to be accepted.
+    /// Most open connections, from 1 to 1,000,000. For a further one the longest idle one is closed.
     pub max_connections: usize,
+    /// Most open connections of one peer address, from 1 to 1,000,000.
+    pub max_peer_connections: usize,
     /// Most requests handled at a time, from 1 to 1,000,000.
     pub max_requests: usize,
     /// Most uploads handled at a time, from 1 to 1,000,000.

@@ -12,10 +12,14 @@ use crate::domain::{KeyId, RequestError, RequestLimit, Timestamp};
 /// How long an upload waits for its permit. Clients wait at least as long for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(50);
 
+/// Bodies of more than a few KiB that may be in memory while they arrive; further ones go to files.
+const IN_MEMORY: usize = 64;
+
 /// The permits and rates of the server.
 pub(super) struct Admission {
     requests: Semaphore,
     requests_max: u64,
+    in_memory: Semaphore,
     uploads: Semaphore,
     uploads_max: u64,
     /// Requests of one key in one second.
@@ -29,6 +33,7 @@ impl Admission {
         Self {
             requests: Semaphore::new(config.max_requests),
             requests_max: config.max_requests as u64,
+            in_memory: Semaphore::new(IN_MEMORY),
             uploads: Semaphore::new(config.max_uploads),
             uploads_max: config.max_uploads as u64,
             rate_max: config.rate_limit,
@@ -40,6 +45,11 @@ impl Admission {
     pub(super) fn start_request(&self) -> Result<SemaphorePermit<'_>, RequestError> {
         let permit = self.requests.try_acquire();
         permit.map_err(|_| exhausted(RequestLimit::Requests, self.requests_max))
+    }
+
+    /// Takes a permit for a body that arrives in memory, if one is free.
+    pub(super) fn start_in_memory(&self) -> Option<SemaphorePermit<'_>> {
+        self.in_memory.try_acquire().ok()
     }
 
     /// Waits for a permit for a large body.

@@ -23,6 +23,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// the refusal instead of a connection reset.
 const DRAIN_MAX: u64 = 128 << 20;
 
+/// Bytes that a client must send in any [`PACE_TIME`] that the server waits for it, so that it
+/// cannot hold a connection with a byte now and then.
+const PACE: u64 = 4096;
+const PACE_TIME: Duration = Duration::from_secs(60);
+
 /// A body while it arrives.
 pub(super) struct Arriving<'b, 'a, B> {
     body: Pin<&'b mut B>,
@@ -34,6 +39,9 @@ pub(super) struct Arriving<'b, 'a, B> {
     pause_max: Duration,
     /// When the body must be complete.
     deadline: Option<Instant>,
+    /// How long the server has waited for the last bytes, fewer than [`PACE`], and their number.
+    waited: Duration,
+    arrived: u64,
 }
 
 /// A permit for a large body, and the source of the next one after a pause.
@@ -49,7 +57,15 @@ where
 {
     /// Starts a body that must be complete by `deadline`.
     pub(super) fn new(body: Pin<&'b mut B>, deadline: Option<Instant>) -> Self {
-        Self { body, permit: None, idle_max: IDLE_MAX, pause_max: PAUSE_MAX, deadline }
+        Self {
+            body,
+            permit: None,
+            idle_max: IDLE_MAX,
+            pause_max: PAUSE_MAX,
+            deadline,
+            waited: Duration::ZERO,
+            arrived: 0,
+        }
     }
 
     /// Returns how many bytes will come at least: their number, if the client declared it.
@@ -91,7 +107,10 @@ where
             if self.is_late() {
                 return Err(broken("it took too long"));
             }
-            let frame = match tokio::time::timeout_at(until, self.body.frame()).await {
+            let begin = Instant::now();
+            let frame = tokio::time::timeout_at(until, self.body.frame()).await;
+            self.waited += begin.elapsed();
+            let frame = match frame {
                 Ok(Some(frame)) => frame.map_err(|cause| broken(&cause.into().to_string()))?,
                 Ok(None) => return Ok(Some(None)),
                 Err(_) if self.is_late() => return Err(broken("it took too long")),
@@ -99,11 +118,25 @@ where
             };
             match frame.into_data() {
                 Ok(chunk) if chunk.is_empty() => {}
-                Ok(chunk) => return Ok(Some(Some(chunk))),
+                Ok(chunk) => {
+                    self.keep_pace(chunk.len() as u64)?;
+                    return Ok(Some(Some(chunk)));
+                }
                 // Trailers are not used.
                 Err(_) => {}
             }
         }
+    }
+
+    /// Counts bytes that have arrived; fails if they are too few for the time that they took.
+    fn keep_pace(&mut self, bytes: u64) -> Result<(), CatalogError> {
+        self.arrived += bytes;
+        if self.arrived >= PACE {
+            (self.waited, self.arrived) = (Duration::ZERO, 0);
+        } else if self.waited >= PACE_TIME {
+            return Err(broken("it came too slowly"));
+        }
+        Ok(())
     }
 
     fn is_late(&self) -> bool {
@@ -218,6 +251,24 @@ mod tests {
             };
             assert!(incomplete(outcome));
         });
+    }
+
+    #[test]
+    fn a_client_that_sends_a_byte_now_and_then_is_given_up() {
+        let (_, mut body) = Channel::<Bytes, io::Error>::new(2);
+        let mut arriving = arriving(&mut body);
+        arriving.waited = PACE_TIME;
+        arriving.keep_pace(PACE).unwrap();
+        assert_eq!(arriving.waited, Duration::ZERO, "that was enough");
+        arriving.waited = PACE_TIME - Duration::from_millis(1);
+        arriving.keep_pace(1).unwrap();
+        arriving.waited += Duration::from_millis(1);
+        assert!(arriving.keep_pace(PACE - 2).is_err());
+        let (mut sender, mut body) = Channel::<Bytes, io::Error>::new(2);
+        let mut arriving = Arriving::new(Pin::new(&mut body), None);
+        arriving.waited = PACE_TIME;
+        sender.try_send(http_body::Frame::data(Bytes::from_static(b"x"))).unwrap();
+        run(async { assert!(incomplete(arriving.next().await)) });
     }
 
     #[test]

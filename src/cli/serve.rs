@@ -106,10 +106,15 @@ pub(super) struct Serve {
     /// Largest body of any request [env: LAYERBASE_MAX_BODY] [default: each operation's own limit]
     #[arg(long, value_name = "SIZE")]
     max_body: Option<String>,
-    /// Most connections at a time; further ones wait [env: LAYERBASE_MAX_CONNECTIONS]
+    /// Most connections at a time. For a further one the longest idle one is closed; while all are
+    /// busy it gets a 503, or the answer to a probe [env: LAYERBASE_MAX_CONNECTIONS]
     /// [default: 1024]
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
+    /// Most connections of one address at a time (of one /64 network for IPv6). Raise it behind a
+    /// proxy [env: LAYERBASE_MAX_PEER_CONNECTIONS] [default: three quarters of all connections]
+    #[arg(long, value_name = "NUMBER")]
+    max_peer_connections: Option<String>,
     /// Most requests at a time [env: LAYERBASE_MAX_REQUESTS] [default: 512]
     #[arg(long, value_name = "NUMBER")]
     max_requests: Option<String>,
@@ -219,6 +224,7 @@ impl Serve {
             ("max_connections", &self.max_connections),
             ("max_entries", &self.max_entries),
             ("max_head", &self.max_head),
+            ("max_peer_connections", &self.max_peer_connections),
             ("max_requests", &self.max_requests),
             ("max_tenant_code", &self.max_tenant_code),
             ("max_unpacked", &self.max_unpacked),

@@ -45,6 +45,7 @@ impl Gathered {
         buckets: BTreeMap<BucketName, Bucket>,
         known: &KnownDialects,
     ) -> Result<Config, ConfigError> {
+        let max_connections = self.count("max_connections", "1024")?;
         Ok(Config {
             data: self.data()?,
             listen: self.get(
@@ -123,7 +124,9 @@ impl Gathered {
             body_timeout: self.time("body_timeout", "1h")?,
             fetch_timeout: self.time("fetch_timeout", "15m")?,
             max_body: self.size("max_body", "none")?,
-            max_connections: self.count("max_connections", "1024")?,
+            max_connections,
+            max_peer_connections: self
+                .count("max_peer_connections", &(max_connections.div_ceil(4) * 3).to_string())?,
             max_requests: self.count("max_requests", "512")?,
             max_uploads: self.count("max_uploads", "16")?,
             rate_limit: self.get(

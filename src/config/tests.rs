@@ -146,7 +146,7 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
-    let table: [(&str, [&str; 3]); 30] = [
+    let table: [(&str, [&str; 3]); 31] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("allow_host", ["a", "b,*.lan", "c"]),
         ("auth", ["on", "off", "on"]),
@@ -166,6 +166,7 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("max_connections", ["1", "2", "3"]),
         ("max_entries", ["1", "2", "3"]),
         ("max_head", ["8k", "9k", "10k"]),
+        ("max_peer_connections", ["1", "2", "3"]),
         ("max_requests", ["1", "2", "3"]),
         ("max_tenant_code", ["1k", "2k", "3k"]),
         ("max_unpacked", ["1k", "2k", "3k"]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
-use axum::http::header::{EXPECT, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, EXPECT, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
@@ -88,6 +88,15 @@ impl Gate {
         if let Some(key) = caller.key() {
             self.app.count_request(key)?;
         }
+        // A signature covers the bytes as they were sent.
+        let spool = if !spool.is_empty() && self.is_gzip(&head)? {
+            let rule = self.body_rule(choice);
+            let (limit, measure) =
+                (rule.limit(self.dialect.upload_limit, &self.app), rule.measure(false, &head));
+            Box::pin(self.app.unpack(spool, limit, measure)).await?
+        } else {
+            spool
+        };
         let mut cache_key = None;
         if let Some(operation) = named {
             caller.must_be(operation.effect.role())?;
@@ -210,6 +219,7 @@ impl Gate {
             self.discard(head, body).await;
             return Err(refused);
         }
+        self.is_gzip(head)?;
         let rule = self.body_rule(choice);
         let limit = rule.limit(self.dialect.upload_limit, &self.app);
         let measure = rule.measure(self.app.verifies_signatures(), head);
@@ -255,6 +265,22 @@ impl Gate {
             key.role.must_cover(operation.effect.role())?;
         }
         Ok(())
+    }
+
+    /// Whether the body is packed by gzip; refuses other encodings. Object stores keep the bytes as
+    /// they come.
+    fn is_gzip(&self, head: &Parts) -> Result<bool, RequestError> {
+        if self.dialect.fills_inbox {
+            return Ok(false);
+        }
+        let Some(stated) = head.headers.get(CONTENT_ENCODING) else { return Ok(false) };
+        match stated.as_bytes().to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Ok(false),
+            b"gzip" | b"x-gzip" => Ok(true),
+            _ => Err(RequestError::Encoding {
+                stated: String::from_utf8_lossy(stated.as_bytes()).into_owned(),
+            }),
+        }
     }
 
     /// Returns the rule for the body: the widest one where the body names the action, and the

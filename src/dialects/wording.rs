@@ -60,6 +60,8 @@ pub(super) trait Wording: Refusal + Sized {
 /// The cause of an error without a noun, field or limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
+    /// The body is encoded in a way that the server does not understand.
+    Encoding,
     /// A stated checksum is not that of the received bytes.
     Checksum,
     /// The caller's revision of something is not the current one.
@@ -86,6 +88,7 @@ pub(super) fn word<W: Wording>(error: impl Into<RequestError>) -> W {
         RequestError::Limit { what, limit, actual } => {
             return W::request_limit(what, Excess { limit, actual, text });
         }
+        RequestError::Encoding { .. } => return W::other(Cause::Encoding, text),
         RequestError::Catalog(error) => error,
     };
     let cause = match error {

@@ -69,6 +69,8 @@ pub enum Field {
     Path,
     /// The query of a request.
     Query,
+    /// The header that states how a body is encoded.
+    ContentEncoding,
     /// The header in which a browser states the site that a request comes from.
     FetchSite,
     /// The header in which a browser states the origin of the page that sends a request.
@@ -113,6 +115,7 @@ impl Field {
             Self::Secret => "secret",
             Self::Path => "path",
             Self::Query => "query",
+            Self::ContentEncoding => "Content-Encoding",
             Self::FetchSite => "Sec-Fetch-Site",
             Self::Origin => "Origin",
             Self::Host => "Host",

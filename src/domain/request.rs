@@ -28,7 +28,7 @@ impl fmt::Display for RequestLimit {
     }
 }
 
-/// Why a request is refused: by a limit on requests, or by the catalog.
+/// Why a request is refused: by a limit on requests, for its encoding, or by the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The request exceeds a limit on requests.
@@ -40,6 +40,12 @@ pub enum RequestError {
         limit: u64,
         /// The actual amount, or the amount counted before reading stopped.
         actual: u64,
+    },
+    /// The body is encoded in a way that the server does not understand.
+    #[error("Content-Encoding '{stated}' is not understood: send gzip, or the bytes as they are")]
+    Encoding {
+        /// The header's value.
+        stated: String,
     },
     /// The catalog refuses or fails.
     #[error(transparent)]

@@ -61,7 +61,8 @@ pub fn inspect<R: Read + Seek>(
     mut reader: R,
     limits: &ArtifactLimits,
 ) -> Result<Inspection, CatalogError> {
-    let directory = end::find(&mut reader)?;
+    let found = end::find(&mut reader)?;
+    let directory = central::count(&mut reader, found)?;
     // Checked before memory is allocated per entry: the client can declare any number for free.
     at_most(Limit::Entries, limits.entries, directory.entries)?;
     let turn = (directory.entries > MANY)
@@ -97,7 +98,7 @@ fn check_directory<R: Read + Seek>(
         if names > NAMES_MAX {
             return Err(not_zip("the names of its entries are longer than 32 MiB"));
         }
-        let kind = check_kind(&entry, &readings.name)?;
+        let kind = check_kind(&entry, &readings)?;
         check_method(&entry)?;
         if gaps::has_header(entry.comment) {
             return Err(about(entry.shown(), "has another entry in its comment"));
@@ -144,10 +145,14 @@ fn names_of<'a>(entry: &Central<'a>) -> Result<Names<'a>, CatalogError> {
 }
 
 /// Returns what an entry unpacks to; refuses what is neither a file, a folder nor a link.
-fn check_kind(entry: &Central<'_>, name: &Name<'_>) -> Result<Kind, CatalogError> {
+fn check_kind(entry: &Central<'_>, names: &Names<'_>) -> Result<Kind, CatalogError> {
+    let name = &names.name;
+    if names.unicode.is_some_and(|unicode| unicode.is_folder() != name.is_folder()) {
+        return Err(about(entry.shown(), "is a folder by only one of its names"));
+    }
     // A folder whose name ends with a backslash is an empty file for other readers.
     let is_folder = name.is_folder() && (entry.name.ends_with(b"/") || entry.size == 0);
-    let kind = match entry.mode >> 12 {
+    let kind = match entry.mode() >> 12 {
         0 | 4 | 8 => {
             if is_folder {
                 Kind::Folder
@@ -162,8 +167,15 @@ fn check_kind(entry: &Central<'_>, name: &Name<'_>) -> Result<Kind, CatalogError
         _ => return Err(about(entry.shown(), "is of an unknown kind")),
     };
     // The same bits of a folder only say who owns the files made in it.
-    if kind == Kind::File && entry.mode & 0o6000 != 0 {
+    if kind == Kind::File && entry.mode() & 0o6000 != 0 {
         return Err(about(entry.shown(), "would run as its owner or group (setuid or setgid)"));
+    }
+    // Some readers would create a folder and drop the content.
+    if kind == Kind::File && entry.size > 0 && (name.is_folder() || entry.has_folder_attributes()) {
+        return Err(about(entry.shown(), "has a content and is a folder for some readers"));
+    }
+    if kind != Kind::Folder && names.iter().any(|name| name.depth() == 0) {
+        return Err(unsafe_path(entry, "has no name"));
     }
     if kind == Kind::Link && entry.size > TARGET_MAX {
         return Err(about(entry.shown(), "is a link with a target longer than 4096 bytes"));
@@ -220,6 +232,10 @@ fn check_contents<R: Read + Seek>(
         }
         let place = local::read(reader, &mut window, &entry, directory)?;
         if !entry.is_link() {
+            // Some tools deflate a folder to no bytes; no reader looks for its content.
+            if entry.name.ends_with(b"/") && (entry.packed, entry.size, entry.crc) == (0, 0, 0) {
+                continue;
+            }
             contents.read(reader, &mut window, &entry, &place, |_| {})?;
             continue;
         }

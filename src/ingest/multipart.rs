@@ -22,9 +22,9 @@ const BOUNDARY_MAX: usize = 200;
 
 /// Reads the first part named `field` into `staging`: exactly `declared` bytes of it.
 ///
-/// A longer part is silently cut off there, as openYuanrong does; the rest of the body is not read.
-/// Fails with `BadArchive`: `Missing` without such a part, `Incomplete` when the part is shorter
-/// than declared or the body is not multipart. Fails as [`StagingWriter::write`] does.
+/// A longer part is silently cut off there, as openYuanrong does. The rest of the body is read to its
+/// closing boundary: a body without one was cut on its way. Fails with `BadArchive`: `Missing` without
+/// such a part, `Incomplete` when the part is shorter than declared or the body has no end. Fails as [`StagingWriter::write`] does.
 pub fn read_multipart<R: Read>(
     reader: R,
     boundary: &str,
@@ -38,10 +38,10 @@ pub fn read_multipart<R: Read>(
     // The first delimiter may lack its line break, so the window begins with one.
     let mut body = Body { reader, window: b"\r\n".to_vec(), at: 0, ended: false };
     let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
-    body.skip_past(&delimiter, |_| Ok(true))?;
+    body.skip_past(&delimiter, |_| Ok(()))?;
     while body.begins_part()? {
         if body.head()?.as_deref() != Some(field) {
-            body.skip_past(&delimiter, |_| Ok(true))?;
+            body.skip_past(&delimiter, |_| Ok(()))?;
             continue;
         }
         let mut missing = declared;
@@ -49,11 +49,14 @@ pub fn read_multipart<R: Read>(
             let wanted = piece.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
             missing -= wanted as u64;
             staging.write(Bytes::copy_from_slice(&piece[..wanted]))?;
-            Ok(missing > 0)
+            Ok(())
         })?;
         if missing > 0 {
             let arrived = declared - missing;
             return Err(incomplete(format!("{arrived} of {declared} declared bytes arrived")));
+        }
+        while body.begins_part()? {
+            body.skip_past(&delimiter, |_| Ok(()))?;
         }
         return Ok(staging.end());
     }
@@ -88,25 +91,21 @@ impl<R: Read> Body<R> {
 
     /// Passes the bytes before the next delimiter to `take` in pieces, then consumes the delimiter.
     ///
-    /// Stops earlier when `take` returns `false`. Fails with `Incomplete` when the body ends before
-    /// a delimiter.
+    /// Fails with `Incomplete` when the body ends before a delimiter.
     fn skip_past(
         &mut self,
         delimiter: &Finder<'_>,
-        mut take: impl FnMut(&[u8]) -> Result<bool, CatalogError>,
+        mut take: impl FnMut(&[u8]) -> Result<(), CatalogError>,
     ) -> Result<(), CatalogError> {
         loop {
             let found = delimiter.find(self.seen());
             // The last bytes of the window may be the start of a delimiter.
             let unsure = if self.ended { 0 } else { delimiter.needle().len() - 1 };
             let before = found.unwrap_or(self.seen().len().saturating_sub(unsure));
-            let goes_on = take(&self.seen()[..before])?;
+            take(&self.seen()[..before])?;
             self.at += before;
             if found.is_some() {
                 self.at += delimiter.needle().len();
-                return Ok(());
-            }
-            if !goes_on {
                 return Ok(());
             }
             if self.ended {
@@ -228,8 +227,11 @@ mod tests {
     #[test]
     fn the_first_part_with_the_name_is_read() {
         let other = "Content-Disposition: form-data; name=\"x\"; filename=\"; name=file\"";
+        let end = b"--XX--\r\n";
         let parts = [body(other, b"no"), body(FILE, b"yes"), body(FILE, b"later")].concat();
-        let parts: Vec<u8> = String::from_utf8(parts).unwrap().replace("--XX--\r\n", "").into();
+        let mut parts: Vec<u8> = String::from_utf8(parts).unwrap().replace("--XX--\r\n", "").into();
+        assert!(read(&parts, 3).unwrap_err().contains("closing boundary"));
+        parts.extend_from_slice(end);
         assert_eq!(read(&parts, 3), Ok(b"yes".to_vec()));
         assert!(read(&parts, 4).unwrap_err().contains("3 of 4"));
     }
@@ -264,7 +266,8 @@ mod tests {
     #[test]
     fn broken_bodies() {
         let whole = body(FILE, b"content");
-        for len in 0..whole.len() - 10 {
+        // Only the last line break may be missing.
+        for len in 0..whole.len() - 2 {
             assert!(read_by(&whole[..len], len % 9 + 1, 7).is_err(), "{len} bytes");
         }
         assert!(read(b"--XX--\r\n", 1).unwrap_err().contains("Missing"));

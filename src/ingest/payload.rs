@@ -70,6 +70,8 @@ impl Seek for PayloadReader {
 pub(super) struct PayloadWriter {
     incoming: UploadFolder,
     memory: Vec<u8>,
+    /// Most bytes that stay in memory.
+    memory_max: usize,
     file: Option<NamedTempFile>,
     /// Bytes written to the file since the disk's free space was looked at.
     unchecked: usize,
@@ -77,7 +79,13 @@ pub(super) struct PayloadWriter {
 
 impl PayloadWriter {
     pub(super) fn new(incoming: &UploadFolder) -> Self {
-        Self { incoming: incoming.clone(), memory: Vec::new(), file: None, unchecked: 0 }
+        let (incoming, memory) = (incoming.clone(), Vec::new());
+        Self { incoming, memory, memory_max: MEMORY_MAX, file: None, unchecked: 0 }
+    }
+
+    /// Has the next bytes go to a file, with those that are in memory.
+    pub(super) fn leave_memory(&mut self) {
+        self.memory_max = 0;
     }
 
     /// Appends bytes; fails with `StorageFull` if the disk must not take them.
@@ -90,7 +98,7 @@ impl PayloadWriter {
             }
             return file.write_all(chunk);
         }
-        if self.memory.len() + chunk.len() <= MEMORY_MAX {
+        if self.memory.len() + chunk.len() <= self.memory_max {
             self.memory.extend_from_slice(chunk);
             return Ok(());
         }

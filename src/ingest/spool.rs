@@ -2,9 +2,10 @@
 //!
 //! Must not know HTTP, signatures, or the meaning of the body.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -12,7 +13,7 @@ use super::digests::Digester;
 pub use super::payload::MEMORY_MAX;
 use super::payload::{Payload, PayloadReader, PayloadWriter};
 use super::upload_folder::UploadFolder;
-use crate::domain::{CatalogError, Digests, RequestError};
+use crate::domain::{CatalogError, Digests, Field, RequestError};
 
 /// Bytes that are copied into a spool at a time.
 pub const PIECE: u64 = 256 << 10;
@@ -105,6 +106,28 @@ impl Spool {
         }
     }
 
+    /// Unpacks a body that is packed by gzip into another spool.
+    ///
+    /// Fails with `InvalidValue` of `Content-Encoding` for a body that is not gzip or damaged, and like
+    /// [`SpoolWriter::write`].
+    pub fn unpack_to(&self, writer: &mut SpoolWriter) -> Result<(), RequestError> {
+        let mut reader = MultiGzDecoder::new(BufReader::new(self.reader()?));
+        loop {
+            let piece = next_piece(&mut reader, PIECE).map_err(|failure| match failure.kind() {
+                io::ErrorKind::InvalidInput
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::UnexpectedEof => {
+                    CatalogError::invalid(Field::ContentEncoding, "is gzip, and the body is not")
+                }
+                _ => failure.into(),
+            })?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            writer.write(piece)?;
+        }
+    }
+
     /// Returns the bytes, for a body that is itself the code or object to be stored.
     pub fn into_payload(self) -> Payload {
         self.payload
@@ -144,6 +167,11 @@ impl SpoolWriter {
             Measure::All => Meter::All(Box::default()),
         };
         Self { payload: PayloadWriter::new(incoming), len: 0, limit, meter }
+    }
+
+    /// Has the body leave memory with the next bytes, however short it is.
+    pub fn leave_memory(&mut self) {
+        self.payload.leave_memory();
     }
 
     /// Appends the next bytes. It may write to disk: long bodies belong on a blocking thread.
@@ -228,6 +256,20 @@ mod tests {
             assert!(spool.to_bytes(1 << 20).unwrap() == bytes);
         }
         assert_eq!(incoming.files(), 0);
+    }
+
+    #[test]
+    fn a_short_body_can_leave_memory() {
+        let incoming = Incoming::new();
+        let mut writer = SpoolWriter::new(incoming.folder(), 100, Measure::All);
+        writer.write(Bytes::from_static(b"in memory, ")).unwrap();
+        writer.leave_memory();
+        assert_eq!(incoming.files(), 0);
+        writer.write(Bytes::from_static(b"and in a file")).unwrap();
+        assert_eq!(incoming.files(), 1);
+        let spool = writer.finish().unwrap();
+        assert!(spool.bytes().is_none());
+        assert_eq!(spool.to_bytes(100).unwrap(), "in memory, and in a file");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Knows streams, TLS and HTTP/1 as a protocol. Must not know what a request or response means; it
 //! hands each request to [`dialects::reroute`].
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -11,18 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
+use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::peers::{Peer, Peers};
+use super::places::{Place, Places};
 use super::signals::Hangups;
-use super::timeouts::{Timeouts, TrackedBody, TrackedStream, Watchdog};
+use super::timeouts::{ReceivedBody, Timeouts, TrackedBody, TrackedStream, Watchdog};
 use super::tls::Tls;
 use crate::config::Config;
 use crate::dialects;
@@ -33,9 +40,17 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long a client may take for its part of a TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
+/// How long a connection's first head may take, if `--head-timeout` is not less: such a client has
+/// not shown yet that it speaks HTTP.
+const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
+
 /// How long a client may read nothing of its response. The system buffers some mebibytes for a slow
 /// client; it accepts more only after the client has read a part of them.
 const STALL_MAX: Duration = Duration::from_secs(300);
+
+/// The header of an answer after which the server closes the connection.
+pub(super) const CLOSE: [(HeaderName, HeaderValue); 1] =
+    [(CONNECTION, HeaderValue::from_static("close"))];
 
 /// How long the server accepts nothing after the system could not open another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -44,6 +59,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     connections: usize,
+    peer_connections: usize,
     timeouts: Timeouts,
     max_head: usize,
 }
@@ -52,7 +68,12 @@ impl Limits {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             connections: config.max_connections,
-            timeouts: Timeouts { head: config.head_timeout, stall: STALL_MAX },
+            peer_connections: config.max_peer_connections,
+            timeouts: Timeouts {
+                first_head: config.head_timeout.min(FIRST_HEAD_MAX),
+                head: config.head_timeout,
+                stall: STALL_MAX,
+            },
             max_head: config.max_head,
         }
     }
@@ -62,8 +83,20 @@ impl Limits {
         let mut http = http1::Builder::new();
         // hyper's own timer stays off: `timeouts` covers the head too.
         http.header_read_timeout(None).max_header_size(self.max_head).max_buf_size(self.max_head);
+        // Alibaba's Java SDK looks headers up in title case.
+        http.title_case_headers(true);
         http
     }
+}
+
+/// The routes that clients are served.
+pub(super) struct Routes {
+    /// All of them.
+    pub(super) all: Router,
+    /// Those for clients of other machines over plain http, where they are others.
+    pub(super) outside: Option<Router>,
+    /// Those for clients that come while all places are taken.
+    pub(super) spare: Router,
 }
 
 /// A listener and the settings of the connections that it accepts.
@@ -87,65 +120,70 @@ impl Connections {
         Self { listener, limits, peers, tls, hangups }
     }
 
-    /// Serves `routes` until `stop` resolves, and `outside` to clients of other machines over plain
-    /// http; `None`: the same to all. At the end accepts no connection, closes the idle ones, and lets
-    /// requests in flight finish for up to [`GRACE`].
-    pub(super) async fn serve(
-        mut self,
-        routes: Router,
-        outside: Option<Router>,
-        stop: impl Future<Output = ()>,
-    ) {
-        // The configuration allows at most 1,000,000.
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let room = Arc::new(Semaphore::new(self.limits.connections));
+    /// Serves `routes` until `stop` resolves. Then accepts no connection, closes the idle ones, and
+    /// lets requests in flight finish for up to [`GRACE`].
+    pub(super) async fn serve(mut self, routes: Routes, stop: impl Future<Output = ()>) {
+        let places = Places::new(self.limits.connections, self.limits.peer_connections);
         let (stopping, stopped) = watch::channel(());
-        let outside = outside.map(TowerToHyperService::new);
-        let service = TowerToHyperService::new(routes);
+        let [all, spare] = [routes.all, routes.spare].map(TowerToHyperService::new);
+        let outside = routes.outside.map(TowerToHyperService::new);
         let http = self.limits.http();
         let mut stop = pin!(stop);
         loop {
-            let (stream, peer, permit) = tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut stop => break,
                 () = self.hangups.next() => {
                     reload(self.tls.as_mut());
                     continue;
                 }
-                accepted = accept(&self.listener, &room) => accepted,
+                accepted = accept(&self.listener, &places) => accepted,
             };
+            let Accepted { stream, peer, watchdog, place } = accepted;
             let tls = self.tls.as_ref().map(Tls::acceptor);
+            let (service, outside) =
+                if place.is_spare { (&spare, None) } else { (&all, outside.clone()) };
             let connection = Connection {
                 http: http.clone(),
                 peer: self.peers.classify(peer, tls.is_some()),
                 service: service.clone(),
-                outside: outside.clone(),
+                outside,
                 timeouts: self.limits.timeouts,
+                watchdog,
             };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
-                drop(permit);
+                drop(place);
             });
         }
         // The system refuses clients that are not accepted yet, instead of letting them hang.
         drop(self.listener);
         drop(stopping);
-        if tokio::time::timeout(GRACE, room.acquire_many(all)).await.is_err() {
+        if tokio::time::timeout(GRACE, places.all_left()).await.is_err() {
             tracing::warn!("some requests did not finish before the end of the grace period");
         }
     }
 }
 
-/// Waits for a permit, then for a connection.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so this is never an error.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+/// A connection that has a place.
+struct Accepted {
+    stream: TcpStream,
+    peer: IpAddr,
+    watchdog: Arc<Watchdog>,
+    place: Place,
+}
+
+/// Waits for a connection, and for its place.
+async fn accept(listener: &TcpListener, places: &Arc<Places>) -> Accepted {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer.ip(), permit),
+            Ok((stream, peer)) => {
+                let (peer, watchdog) = (peer.ip(), Watchdog::new());
+                match places.enter(peer, &watchdog).await {
+                    Some(place) => return Accepted { stream, peer, watchdog, place },
+                    None => tracing::debug!(%peer, "a client has too many connections"),
+                }
+            }
             Err(error) if is_client_abort(&error) => {}
             // Most likely no file descriptor is left; other connections must end first.
             Err(error) => {
@@ -181,6 +219,7 @@ struct Connection {
     /// Serves requests of other machines over plain http, where these get other routes.
     outside: Option<TowerToHyperService<Router>>,
     timeouts: Timeouts,
+    watchdog: Arc<Watchdog>,
 }
 
 impl Connection {
@@ -198,6 +237,7 @@ impl Connection {
         let shaken = tokio::select! {
             shaken = handshake => shaken,
             _ = stopped.changed() => return,
+            () = self.watchdog.gave_way() => return,
         };
         match shaken {
             Ok(Ok(stream)) => self.exchange(stream, stopped).await,
@@ -210,20 +250,38 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let watchdog = Watchdog::new();
-        let stream = TokioIo::new(TrackedStream::new(stream, Arc::clone(&watchdog)));
-        let answer = service_fn(|mut request| {
-            let is_outside = self.peer.receive(&mut request);
-            let service = self.outside.as_ref().filter(|_| is_outside).unwrap_or(&self.service);
-            dialects::reroute(&mut request);
-            let (in_flight, response) = (watchdog.request_began(), service.call(request));
+        let watchdog = &self.watchdog;
+        let stream = TokioIo::new(TrackedStream::new(stream, Arc::clone(watchdog)));
+        let answer = service_fn(|request: Request<Incoming>| {
+            let in_flight = watchdog.request_began();
+            let answer = match fault(&request) {
+                Some(fault) => Err(fault),
+                None => {
+                    let mut request =
+                        request.map(|body| ReceivedBody::new(body, Arc::clone(watchdog)));
+                    let is_outside = self.peer.receive(&mut request);
+                    let outside = self.outside.as_ref().filter(|_| is_outside);
+                    dialects::reroute(&mut request);
+                    Ok(outside.unwrap_or(&self.service).call(request))
+                }
+            };
             async move {
-                let tracked = |body| TrackedBody { body, _in_flight: in_flight };
-                response.await.map(|response| response.map(tracked))
+                let mut response = match answer {
+                    Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                    Err(fault) => (StatusCode::BAD_REQUEST, CLOSE, fault).into_response(),
+                };
+                // hyper closes a connection with bytes that were not read.
+                if watchdog.has_unread() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(
+                    response.map(|body| TrackedBody { body, _in_flight: in_flight }),
+                )
             }
         });
         let mut talk = pin!(self.http.serve_connection(stream, answer));
         let mut timed_out = pin!(watchdog.timed_out(self.timeouts));
+        let mut gave_way = pin!(watchdog.gave_way());
         let mut is_last = false;
         let ended = loop {
             tokio::select! {
@@ -238,11 +296,28 @@ impl Connection {
                     tracing::debug!("a client timed out");
                     return;
                 }
+                () = gave_way.as_mut() => {
+                    tracing::debug!("a connection gave way to another one");
+                    return;
+                }
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke off");
         }
+    }
+}
+
+/// Returns what is wrong with a head in which two readers may see different requests.
+fn fault<B>(request: &Request<B>) -> Option<&'static str> {
+    let count = |name| request.headers().get_all(name).iter().count();
+    match (count(HOST), request.version()) {
+        (0, Version::HTTP_11) => Some("the request has no Host header\n"),
+        (2.., _) => Some("the request has more than one Host header\n"),
+        _ if count(AUTHORIZATION) > 1 => {
+            Some("the request has more than one Authorization header\n")
+        }
+        _ => None,
     }
 }
 
@@ -260,7 +335,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             connections: 1,
-            timeouts: Timeouts { head: Duration::from_secs(30), stall: Duration::from_millis(50) },
+            peer_connections: 1,
+            timeouts: Timeouts {
+                first_head: Duration::from_secs(30),
+                head: Duration::from_secs(30),
+                stall: Duration::from_millis(50),
+            },
             max_head: 64 << 10,
         };
         // More than the systems of both sides buffer.
@@ -271,7 +351,8 @@ mod tests {
             Connections::new(listener, limits, Peers::default(), None, Hangups::listen());
         let serving = tokio::spawn(async move {
             let stop = async { drop(ended.await) };
-            connections.serve(router, None, stop).await;
+            let spare = Router::new();
+            connections.serve(Routes { all: router, outside: None, spare }, stop).await;
         });
         let clients = tokio::task::spawn_blocking(move || {
             let ask = |path: &str| {

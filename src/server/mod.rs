@@ -6,7 +6,8 @@ mod connections;
 mod downloads;
 mod health;
 mod peers;
-mod plain;
+mod places;
+mod probes;
 mod signals;
 mod timeouts;
 mod tls;
@@ -29,7 +30,7 @@ use crate::catalog::{Catalog, Clock, IdSource, InboxLimits};
 use crate::config::{Auth, Config};
 use crate::dialects::{self, DIALECTS, Dialect, Drains, Unserved};
 use crate::store::{OpenError, Store};
-use connections::{Connections, Limits};
+use connections::{Connections, Limits, Routes};
 use peers::Peers;
 use signals::Hangups;
 pub use signals::stop_signal;
@@ -60,9 +61,7 @@ pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
     connections: Connections,
-    router: Router,
-    /// The routes for plain http from other machines, where these are others.
-    outside: Option<Router>,
+    routes: Routes,
     app: App,
 }
 
@@ -96,8 +95,8 @@ impl Server {
         let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
         let app = App::new(catalog, clock, ids, config, address.port(), has_inbox, &machine());
         upkeep::announce(&app);
-        let (router, outside) = routers(&app);
-        Ok(Self { address, scheme, connections, router, outside, app })
+        let routes = routes(&app);
+        Ok(Self { address, scheme, connections, routes, app })
     }
 
     /// Returns the address that the server answers on, with the port that port 0 became.
@@ -114,14 +113,14 @@ impl Server {
     /// the inbox meanwhile.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::select! {
-            () = self.connections.serve(self.router, self.outside, stop) => {}
+            () = self.connections.serve(self.routes, stop) => {}
             never = upkeep::run(self.app) => match never {},
         }
     }
 }
 
-/// Builds all routes, and with `--require-tls` those for plain http from other machines.
-fn routers(app: &App) -> (Router, Option<Router>) {
+/// Builds the routes; those for plain http from other machines differ with `--require-tls`.
+fn routes(app: &App) -> Routes {
     let last = Arc::new(health::LastCheck::default());
     let readyz = move |State(app): State<App>| {
         let last = Arc::clone(&last);
@@ -131,8 +130,9 @@ fn routers(app: &App) -> (Router, Option<Router>) {
         Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(readyz));
     // As many as uploads: the setting says how many large bodies the machine can take at once.
     let drains = Drains::new(app.config().max_uploads);
-    let outside = app.config().require_tls.then(|| plain::router(app, &drains, probes.clone()));
-    (router(app, &drains, probes), outside)
+    let outside = app.config().require_tls.then(|| probes::plain(app, &drains, probes.clone()));
+    let spare = probes::spare(app, &drains, probes.clone());
+    Routes { all: router(app, &drains, probes), outside, spare }
 }
 
 fn router(app: &App, drains: &Drains, probes: Router<App>) -> Router {

@@ -42,6 +42,22 @@ fn links_that_lead_out_come_back_unchanged() {
 }
 
 #[test]
+fn a_padded_archive_comes_back_unchanged() {
+    // bsdtar fills up the last block of 10,240 bytes when it writes to a pipe.
+    let mut zip = zips::stored(&[("a.py", b"1")]);
+    zip.resize(10_240, 0);
+    let server = TestServer::start();
+    let published = server.send(&publish(&zip));
+    assert_eq!(published.status, 201, "{}", published.text());
+    let link = published.json()["download_url"].as_str().unwrap().to_owned();
+    assert_eq!(Request::get(&link).send("").body, zip);
+    // Other bytes could be the rest of something that was cut.
+    let before = server.footprint();
+    assert_eq!(server.send(&publish(&[&zip[..], b"\n"].concat())).status, 422);
+    assert_eq!(server.footprint(), before);
+}
+
+#[test]
 fn a_damaged_byte_leaves_nothing() {
     let mut zip = zips::stored(&[("a.so", &noise()), ("b.py", b"1")]);
     zip[200_000] ^= 0x55;

@@ -257,7 +257,6 @@ fn an_absolute_target_is_the_host() {
         ("http://localhost/api/v1/layers HTTP/1.1\r\nHost: localhost", 200),
         ("http://evil.example/api/v1/layers HTTP/1.1\r\nHost: localhost", 400),
         ("http://localhost/api/v1/layers HTTP/1.1\r\nHost: evil.example", 400),
-        ("/api/v1/layers HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", 400),
         ("http://evil.example/api/v1/layers?limit=1 HTTP/1.1\r\nHost: localhost", 400),
         ("http://evil.example/s3?X-Amz-Signature=a HTTP/1.1\r\nHost: localhost", 400),
         (&format!("http://evil.example/b/k HTTP/1.1\r\nHost: 127.0.0.1\r\n{oss}"), 400),

@@ -18,6 +18,7 @@ mod ctyun;
 mod disks;
 mod downloads;
 mod durability;
+mod encodings;
 mod golden;
 mod house;
 mod inbox;

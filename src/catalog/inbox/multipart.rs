@@ -345,6 +345,7 @@ pub(super) fn past_limit(error: RequestError) -> CatalogError {
             CatalogError::LimitExceeded { what: Limit::CodeSize, limit, actual }
         }
         RequestError::Catalog(error) => error,
+        other @ RequestError::Encoding { .. } => CatalogError::internal(other),
     }
 }
 

@@ -106,21 +106,20 @@ impl Wording for ApiError {
     /// The code is the same for every field.
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, Host, KeyId, Layers, License, MediaType, Metadata, Multipart, Multiparts,
-            Origin, Part, PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret,
-            Settings, Tags, Tenant, Version, VersionName,
+            Checksum, Code, ContentEncoding, Description, Environment, FetchSite, Form,
+            FunctionName, Group, Handler, Host, KeyId, Layers, License, MediaType, Metadata,
+            Multipart, Multiparts, Origin, Part, PartNumber, PartOrder, Parts, Path, Query,
+            Runtime, Runtimes, Secret, Settings, Tags, Tenant, Version, VersionName,
         };
         let name = match field {
             Field::LayerName => "layerName",
             Field::Bucket => "code.ossBucketName",
             Field::ObjectKey => "code.ossObjectName",
-            Checksum | Code | Description | Environment | FetchSite | Origin | Host | Form
-            | FunctionName | Group | Handler | KeyId | Layers | License | MediaType | Metadata
-            | Multipart | Multiparts | Part | PartNumber | PartOrder | Parts | Path | Query
-            | Runtime | Runtimes | Secret | Settings | Tags | Tenant | Version | VersionName => {
-                field.as_str()
-            }
+            Checksum | Code | Description | Environment | ContentEncoding | FetchSite | Origin
+            | Host | Form | FunctionName | Group | Handler | KeyId | Layers | License
+            | MediaType | Metadata | Multipart | Multiparts | Part | PartNumber | PartOrder
+            | Parts | Path | Query | Runtime | Runtimes | Secret | Settings | Tags | Tenant
+            | Version | VersionName => field.as_str(),
         };
         Self::invalid(format!("{name} {reason}"))
     }
@@ -151,6 +150,9 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", text)
+            }
             Cause::Checksum => Self::invalid(format!("code: {text}")),
             Cause::Stale => {
                 let message = "the resource being modified has been changed";

@@ -74,9 +74,9 @@ impl Wording for ApiError {
 
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Checksum, Code, Description, FetchSite, Form, Group, Host, KeyId, Layers, License,
-            MediaType, Metadata, Multipart, Multiparts, Origin, Part, PartNumber, PartOrder, Parts,
-            Path, Query, Secret, Settings, Tags, Tenant,
+            Checksum, Code, ContentEncoding, Description, FetchSite, Form, Group, Host, KeyId,
+            Layers, License, MediaType, Metadata, Multipart, Multiparts, Origin, Part, PartNumber,
+            PartOrder, Parts, Path, Query, Secret, Settings, Tags, Tenant,
         };
         let parameter = match field {
             Field::LayerName => "layerName",
@@ -91,9 +91,8 @@ impl Wording for ApiError {
             Field::ObjectKey => "code.ossObjectName",
             Group | Description | License | Tags | Layers | Settings | Code | Form | MediaType
             | Metadata | Checksum | Multiparts | Multipart | Parts | PartOrder | Part
-            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => {
-                field.as_str()
-            }
+            | PartNumber | Tenant | KeyId | Secret | Path | Query | ContentEncoding | FetchSite
+            | Origin | Host => field.as_str(),
         };
         Self::invalid(parameter, reason)
     }
@@ -132,6 +131,7 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding => Self::service(StatusCode::UNSUPPORTED_MEDIA_TYPE, text),
             Cause::Checksum => Self::invalid("code", text),
             Cause::Stale | Cause::Unchanged => Self::service(StatusCode::CONFLICT, text),
             Cause::Forbidden => Self::gateway(StatusCode::FORBIDDEN, text),

@@ -193,9 +193,9 @@ impl Wording for ApiError {
 
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Bucket, Checksum, Code, FetchSite, Form, Host, KeyId, License, MediaType, Metadata,
-            Multipart, Multiparts, ObjectKey, Origin, Part, PartNumber, PartOrder, Parts, Path,
-            Query, Secret, Settings, Tags, Tenant,
+            Bucket, Checksum, Code, ContentEncoding, FetchSite, Form, Host, KeyId, License,
+            MediaType, Metadata, Multipart, Multiparts, ObjectKey, Origin, Part, PartNumber,
+            PartOrder, Parts, Path, Query, Secret, Settings, Tags, Tenant,
         };
         let name = match field {
             Field::FunctionName => "func_name",
@@ -209,7 +209,8 @@ impl Wording for ApiError {
             Field::Layers => "depend_version_list",
             License | Tags | Settings | Code | Form | Bucket | ObjectKey | MediaType | Metadata
             | Checksum | Multiparts | Multipart | Parts | PartOrder | Part | PartNumber
-            | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => field.as_str(),
+            | Tenant | KeyId | Secret | Path | Query | ContentEncoding | FetchSite | Origin
+            | Host => field.as_str(),
         };
         Self::invalid(name, reason)
     }
@@ -263,6 +264,9 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         let (status, code, sentence) = match cause {
+            Cause::Encoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "FSS.0400", "Invalid parameter.")
+            }
             Cause::Checksum => (StatusCode::BAD_REQUEST, "FSS.0400", "Invalid parameter."),
             Cause::Stale => return Self::conflict(&text),
             Cause::Unchanged => {

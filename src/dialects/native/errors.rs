@@ -84,6 +84,9 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", text)
+            }
             Cause::Checksum => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch", text)
             }

@@ -233,6 +233,9 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding => {
+                Self::gateway(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", text)
+            }
             Cause::Checksum | Cause::Unchanged => Self::invalid(text),
             Cause::Stale => Self::old_revision(),
             Cause::Forbidden => Self::gateway(StatusCode::FORBIDDEN, "Permission denied", text),

@@ -128,10 +128,10 @@ impl Wording for ApiError {
 
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, Host, KeyId, LayerName, Layers, License, MediaType, Metadata, Multipart,
-            Multiparts, ObjectKey, Origin, PartNumber, Parts, Path, Query, Runtime, Runtimes,
-            Secret, Settings, Tags, Tenant, Version, VersionName,
+            Checksum, Code, ContentEncoding, Description, Environment, FetchSite, Form,
+            FunctionName, Group, Handler, Host, KeyId, LayerName, Layers, License, MediaType,
+            Metadata, Multipart, Multiparts, ObjectKey, Origin, PartNumber, Parts, Path, Query,
+            Runtime, Runtimes, Secret, Settings, Tags, Tenant, Version, VersionName,
         };
         let code = match field {
             Field::Bucket => S3ErrorCode::InvalidBucketName,
@@ -141,7 +141,7 @@ impl Wording for ApiError {
             | PartNumber | LayerName | FunctionName | Group | VersionName | Version
             | Description | License | Runtimes | Tags | Runtime | Handler | Environment
             | Layers | Settings | Code | Form | Tenant | KeyId | Secret | Path | Query
-            | FetchSite | Origin | Host => S3ErrorCode::InvalidArgument,
+            | ContentEncoding | FetchSite | Origin | Host => S3ErrorCode::InvalidArgument,
         };
         Self::new(code, format!("{field} {reason}"))
     }
@@ -177,6 +177,7 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         let code = match cause {
+            Cause::Encoding => S3ErrorCode::InvalidArgument,
             Cause::Checksum => S3ErrorCode::BadDigest,
             Cause::Stale | Cause::Unchanged => S3ErrorCode::OperationAborted,
             Cause::Forbidden => S3ErrorCode::AccessDenied,

@@ -157,10 +157,10 @@ impl Wording for ApiError {
     /// The documents have no limits and codes for a license or tags.
     fn field(field: Field, reason: String) -> Self {
         use Field::{
-            Checksum, Code, Description, Environment, FetchSite, Form, FunctionName, Group,
-            Handler, Host, KeyId, LayerName, Layers, MediaType, Metadata, Multipart, Multiparts,
-            Origin, Part, PartNumber, PartOrder, Parts, Path, Query, Runtime, Runtimes, Secret,
-            Settings, Tenant, Version, VersionName,
+            Checksum, Code, ContentEncoding, Description, Environment, FetchSite, Form,
+            FunctionName, Group, Handler, Host, KeyId, LayerName, Layers, MediaType, Metadata,
+            Multipart, Multiparts, Origin, Part, PartNumber, PartOrder, Parts, Path, Query,
+            Runtime, Runtimes, Secret, Settings, Tenant, Version, VersionName,
         };
         match field {
             Field::Bucket => Self::new(
@@ -176,9 +176,8 @@ impl Wording for ApiError {
             LayerName | FunctionName | Group | VersionName | Version | Description | Runtimes
             | Runtime | Handler | Environment | Layers | Settings | Code | Form | MediaType
             | Metadata | Checksum | Multiparts | Multipart | Parts | PartOrder | Part
-            | PartNumber | Tenant | KeyId | Secret | Path | Query | FetchSite | Origin | Host => {
-                Self::plain_rule(field.as_str(), &reason)
-            }
+            | PartNumber | Tenant | KeyId | Secret | Path | Query | ContentEncoding | FetchSite
+            | Origin | Host => Self::plain_rule(field.as_str(), &reason),
         }
     }
 
@@ -217,6 +216,7 @@ impl Wording for ApiError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding => Self::new("UnsupportedOperation", text),
             Cause::Checksum => Self::new("InvalidParameterValue.ZipFile", text),
             Cause::Stale | Cause::Unchanged => Self::new("FailedOperation.OperationConflict", text),
             Cause::Forbidden => Self::new(

@@ -21,6 +21,9 @@ pub(super) const WIDE_TAG: u16 = 1;
 /// Tag of the extra field with the name in UTF-8.
 pub(super) const UNICODE_TAG: u16 = 0x7075;
 
+/// Tag of libarchive's extra field, which repeats attributes of the directory for a stream.
+pub(super) const REPEAT_TAG: u16 = 0x6C78;
+
 /// Value of a 32-bit field that refers to the extra field with 64-bit sizes.
 pub(super) const REFER: u64 = 0xFFFF_FFFF;
 
@@ -32,6 +35,14 @@ pub(super) const DESCRIBED: u16 = 1 << 3;
 pub(super) const PATCH: u16 = 1 << 5;
 /// Flag bit: the name is UTF-8.
 pub(super) const UTF8: u16 = 1 << 11;
+
+/// The system Unix, and the DOS attribute of folders.
+const UNIX: u8 = 3;
+const DOS_FOLDER: u32 = 0x10;
+
+/// Reasons of a refusal, for the directory and for local headers.
+pub(super) const OTHER_ATTRIBUTES: &str = "has other attributes in an extra field of libarchive";
+pub(super) const TWO_WIDE: &str = "has two fields of 64-bit sizes";
 
 /// One entry as the directory describes it.
 #[derive(Debug)]
@@ -51,8 +62,10 @@ pub(super) struct Central<'a> {
     pub(super) packed: u64,
     /// Bytes of its content.
     pub(super) size: u64,
-    /// Unix mode; 0 where the packer had none.
-    pub(super) mode: u16,
+    /// The system whose attributes these are: 0 for DOS, 3 for Unix.
+    pub(super) system: u8,
+    /// The Unix mode in the upper half, DOS attributes in the lowest byte; 0 for what is unknown.
+    pub(super) attributes: u32,
     /// First byte of its local header in the file.
     pub(super) start: u64,
 }
@@ -63,10 +76,63 @@ impl Central<'_> {
         String::from_utf8_lossy(self.unicode.unwrap_or(self.name)).into_owned()
     }
 
-    /// Whether its Unix mode says symbolic link; its declared system of origin is ignored.
-    pub(super) fn is_link(&self) -> bool {
-        self.mode >> 12 == 0xA
+    /// Returns the Unix mode; 0 where the packer had none. Its declared system is ignored.
+    pub(super) fn mode(&self) -> u16 {
+        (self.attributes >> 16) as u16
     }
+
+    /// Whether its Unix mode says symbolic link.
+    pub(super) fn is_link(&self) -> bool {
+        self.mode() >> 12 == 0xA
+    }
+
+    /// Whether readers that go by the attributes take it for a folder, whatever its name is.
+    pub(super) fn has_folder_attributes(&self) -> bool {
+        self.mode() >> 12 == 4 || self.system != UNIX && self.attributes & DOS_FOLDER != 0
+    }
+
+    /// Whether libarchive's field, which its readers prefer, repeats the attributes.
+    pub(super) fn is_repeated_by(&self, field: &[u8]) -> bool {
+        let Some((parts, mut rest)) = field.split_first() else { return true };
+        let mut last = parts;
+        while last & 0x80 != 0 {
+            let Some((next, behind)) = rest.split_first() else { return true };
+            (last, rest) = (next, behind);
+        }
+        let mut part = |bit: u8, len| if parts & bit == 0 { None } else { take(&mut rest, len) };
+        let made_by = part(1, 2);
+        let _internal = part(2, 2);
+        let attributes = part(4, 4);
+        made_by.is_none_or(|made_by| made_by >> 8 == u64::from(self.system))
+            && attributes.is_none_or(|attributes| attributes == u64::from(self.attributes))
+    }
+}
+
+/// Number of different counts in a 16-bit end record.
+const COUNTS: u64 = 1 << 16;
+
+/// Corrects a 16-bit count of more entries than it can tell: some tools write its low bits alone,
+/// and all readers go on to the end of the directory.
+pub(super) fn count<R: Read + Seek>(
+    reader: &mut R,
+    directory: Directory,
+) -> Result<Directory, CatalogError> {
+    let room = (directory.end - directory.start) / FIXED as u64;
+    if !directory.may_be_more || room < directory.entries + COUNTS {
+        return Ok(directory);
+    }
+    let mut window = Window::new(directory.file_len);
+    let (mut at, mut entries) = (directory.start, 0);
+    while at < directory.end {
+        let fixed = window.bytes(reader, at, FIXED)?;
+        if fixed.len() < FIXED || !fixed.starts_with(MARK) {
+            return Ok(directory);
+        }
+        at += FIXED as u64 + [28, 30, 32].map(|at| Fields(fixed).u16(at)).iter().sum::<u64>();
+        entries += 1;
+    }
+    let is_right = at == directory.end && entries % COUNTS == directory.entries;
+    Ok(if is_right { Directory { entries, ..directory } } else { directory })
 }
 
 /// Reads a directory from its first entry on.
@@ -129,6 +195,7 @@ fn parse<'a>(
     let fields = Fields(entry);
     let (name, rest) = entry[FIXED..].split_at(name);
     let (extra, comment) = rest.split_at(extra);
+    let system = entry[5];
     let mut entry = Central {
         number,
         name,
@@ -140,21 +207,26 @@ fn parse<'a>(
         crc: fields.u32(16) as u32,
         packed: fields.u32(20),
         size: fields.u32(24),
-        mode: (fields.u32(38) >> 16) as u16,
+        system,
+        attributes: fields.u32(38) as u32,
         start: fields.u32(42),
     };
     let mut disk = fields.u16(34);
     let mut wide = None;
+    let mut unicodes = UnicodeNames::default();
     for field in extra_fields(extra) {
         let Some((tag, data)) = field else {
             return Err(about(entry.shown(), "has an extra field that does not fit"));
         };
         match tag {
             WIDE_TAG if wide.is_some() => {
-                return Err(about(entry.shown(), "has two fields of 64-bit sizes"));
+                return Err(about(entry.shown(), TWO_WIDE));
             }
             WIDE_TAG => wide = Some(data),
-            UNICODE_TAG => entry.unicode = unicode_name(name, data, entry.unicode)?,
+            UNICODE_TAG => entry.unicode = unicodes.name(name, data, entry.unicode)?,
+            REPEAT_TAG if !entry.is_repeated_by(data) => {
+                return Err(about(entry.shown(), OTHER_ATTRIBUTES));
+            }
             _ => {}
         }
     }
@@ -210,30 +282,44 @@ pub(super) fn extra_fields(mut rest: &[u8]) -> impl Iterator<Item = Option<(u16,
     })
 }
 
-/// Returns the name in a field of Unicode paths.
-///
-/// Readers ignore the field where its CRC-32 is not that of the entry's own name, because a tool
-/// that did not know the field renamed the entry. `before` is the name in an earlier such field.
-pub(super) fn unicode_name<'a>(
-    name: &[u8],
-    data: &'a [u8],
-    before: Option<&'a [u8]>,
-) -> Result<Option<&'a [u8]>, CatalogError> {
-    let Some((head, unicode)) = data.split_at_checked(5) else {
-        return Err(about(entry_name(name), "has a Unicode name too short"));
-    };
-    if head[0] != 1 || unicode.is_empty() || Fields(head).u32(1) != u64::from(crc32(name)) {
-        return Ok(before);
+/// Reads the fields of Unicode paths in one extra part, which may be many.
+#[derive(Default)]
+pub(super) struct UnicodeNames {
+    /// CRC-32 of the entry's own name: computed once, for the first field.
+    crc: Option<u64>,
+}
+
+impl UnicodeNames {
+    /// Returns the name in a field of Unicode paths.
+    ///
+    /// Readers ignore the field where its CRC-32 is not that of the entry's own name, because a
+    /// tool that did not know the field renamed the entry. `before` is an earlier field's name.
+    pub(super) fn name<'a>(
+        &mut self,
+        name: &[u8],
+        data: &'a [u8],
+        before: Option<&'a [u8]>,
+    ) -> Result<Option<&'a [u8]>, CatalogError> {
+        let Some((head, unicode)) = data.split_at_checked(5) else {
+            return Err(about(entry_name(name), "has a Unicode name too short"));
+        };
+        let crc = *self.crc.get_or_insert_with(|| u64::from(crc32(name)));
+        if head[0] != 1 || Fields(head).u32(1) != crc {
+            return Ok(before);
+        }
+        if unicode.is_empty() {
+            return Err(about(entry_name(name), "has an empty Unicode name"));
+        }
+        if before.is_some_and(|before| before != unicode) {
+            return Err(about(entry_name(name), "has two Unicode names"));
+        }
+        if std::str::from_utf8(unicode).is_err() {
+            let path = entry_name(name);
+            let reason = "has a Unicode name that is not UTF-8";
+            return Err(ArchiveProblem::UnsafePath { path, reason }.into());
+        }
+        Ok(Some(unicode))
     }
-    if before.is_some_and(|before| before != unicode) {
-        return Err(about(entry_name(name), "has two Unicode names"));
-    }
-    if std::str::from_utf8(unicode).is_err() {
-        let path = entry_name(name);
-        let reason = "has a Unicode name that is not UTF-8";
-        return Err(ArchiveProblem::UnsafePath { path, reason }.into());
-    }
-    Ok(Some(unicode))
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

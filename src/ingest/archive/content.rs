@@ -62,7 +62,7 @@ impl Contents {
             return Err(about(entry.shown(), WRONG_CRC));
         }
         if entry.method == STORED
-            && place.is_open
+            && place.is_searched
             && ends_early(reader, window, place.data, entry.packed)?
         {
             return Err(about(entry.shown(), HIDDEN_END));
@@ -131,8 +131,8 @@ fn store<R: Read + Seek>(
 
 /// Whether a reader of a stream would end this stored content early.
 ///
-/// Where the local header has no sizes, such a reader takes the first descriptor that fits the
-/// bytes before it for the end, and what follows for the next entry.
+/// Such a reader takes the first descriptor that fits the bytes before it for the end, and what
+/// follows for the next entry.
 fn ends_early<R: Read + Seek>(
     reader: &mut R,
     window: &mut Window,
@@ -149,9 +149,13 @@ fn ends_early<R: Read + Seek>(
             if at >= len {
                 break;
             }
+            // Told by its packed size, before the CRC-32 is computed up to here.
+            let size = done + at as u64;
+            if piece.get(at + 8..at + 12) != Some(&(size as u32).to_le_bytes()[..]) {
+                continue;
+            }
             crc.update(&piece[hashed..at]);
             hashed = at;
-            let size = done + at as u64;
             if descriptor_len(&piece[at..], crc.clone().finalize() as u32, size, size).is_some() {
                 return Ok(true);
             }

@@ -9,7 +9,8 @@ use super::not_zip;
 use crate::domain::{ArchiveProblem, CatalogError};
 
 const END: usize = 22;
-const END_MARK: &[u8; 4] = b"PK\x05\x06";
+/// First bytes of the end record.
+pub(super) const END_MARK: &[u8; 4] = b"PK\x05\x06";
 const LOCATOR: usize = 20;
 const LOCATOR_MARK: &[u8; 4] = b"PK\x06\x07";
 const END64: usize = 56;
@@ -19,10 +20,12 @@ const ENTRY: u64 = 46;
 const COMMENT_MAX: usize = u16::MAX as usize;
 
 /// Position of an archive's directory, in bytes from the start of the file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Directory {
     /// Number of entries that the end record declares.
     pub(super) entries: u64,
+    /// Whether the number may lack multiples of 65,536: it had 16 bits.
+    pub(super) may_be_more: bool,
     /// First byte of the directory.
     pub(super) start: u64,
     /// First byte after it.
@@ -46,7 +49,7 @@ impl Directory {
 /// Finds the directory.
 ///
 /// The directory must end where the end record begins. The record with its comment must end the
-/// file.
+/// file, or be followed by zeros alone: tools that write blocks fill up the last one.
 ///
 /// Fails with `BadArchive` (`NoEntries` for an empty archive, else `NotZip`), and with `Internal`
 /// when reading fails.
@@ -102,7 +105,9 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R) -> Result<Directory, CatalogE
         return Err(ArchiveProblem::NoEntries.into());
     }
     let comment = tail_start + (at + END) as u64;
-    Ok(Directory { entries: record.entries, start, end, prefix, comment, file_len: len })
+    let may_be_more = locator.is_none();
+    let entries = record.entries;
+    Ok(Directory { entries, may_be_more, start, end, prefix, comment, file_len: len })
 }
 
 /// What an end record says, of 32 or of 64 bits.
@@ -169,15 +174,16 @@ fn on_another_disk() -> CatalogError {
     not_zip("a part of it is on another disk")
 }
 
-/// Returns the offset of the end record: the last mark, if its comment reaches exactly to the end.
+/// Returns the offset of the end record: the last mark, if only zeros follow its comment.
 ///
 /// Some readers would take a mark inside the comment for the record, so such a file is refused.
+/// Readers look for the record no further from the end than its longest comment reaches.
 fn end_record(tail: &[u8]) -> Option<usize> {
     let at = memchr::memmem::rfind(tail, END_MARK)?;
-    let record = &tail[at..];
-    let is_whole =
-        record.len() >= END && record.len() as u64 == END as u64 + Fields(record).u16(20);
-    is_whole.then_some(at)
+    let record =
+        tail.get(at..).filter(|record| (END..=END + COMMENT_MAX).contains(&record.len()))?;
+    let padding = record.get(END + Fields(record).u16(20) as usize..)?;
+    padding.iter().all(|byte| *byte == 0).then_some(at)
 }
 
 /// Reads little-endian numbers at fixed offsets of a record that is known to be long enough.
@@ -231,12 +237,25 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_any_trailing_byte_is_refused() {
+    fn truncations_and_bytes_behind_the_end_are_refused() {
         let zip = stored_zip(&[("a", b"1"), ("b", b"2")]);
         for len in 0..zip.len() {
             assert_eq!(found(&zip[..len]), None, "{len} bytes");
         }
         assert_eq!(found(&[&zip[..], b"\n"].concat()), None);
+        assert_eq!(found(&[&zip[..], &[0; 512], b"\n"].concat()), None);
+    }
+
+    #[test]
+    fn zeros_may_fill_up_the_last_block() {
+        let zip = stored_zip(&[("a", b"1"), ("b", b"2")]);
+        let plain = found(&zip).unwrap();
+        for zeros in [1, 9_000, COMMENT_MAX] {
+            let padded = [&zip[..], &vec![0; zeros]].concat();
+            let file_len = padded.len() as u64;
+            assert_eq!(found(&padded), Some(Directory { file_len, ..plain }), "{zeros}");
+        }
+        assert_eq!(found(&[&zip[..], &[0; COMMENT_MAX + 1]].concat()), None);
     }
 
     #[test]

@@ -6,11 +6,14 @@
 use std::io::{self, Read, Seek};
 
 use super::content::{DEFLATED, STORED};
-use super::end::{Directory, Fields};
-use super::local::{FIXED, MARK};
+use super::end::{Directory, END_MARK, Fields};
+use super::local::{DESCRIPTOR_MARK, FIXED, MARK};
 use super::not_zip;
 use super::window::{PIECE, Window};
 use crate::domain::CatalogError;
+
+/// First bytes of an archive that was one of several parts, before its parts were joined.
+const PARTS_MARK: &[u8; 4] = b"PK00";
 
 /// The bytes of one entry in the file, from its local header to its descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +27,8 @@ pub(super) struct Span {
 /// Checks that no entries overlap, and that no local header is between them.
 ///
 /// Bytes in front of the archive may be anything that does not begin with a local header, because
-/// readers of a stream give up there: executables carry archives of their own.
+/// readers of a stream give up there: executables carry archives of their own. Behind the marks of
+/// an archive in parts, these readers go on to the first local header.
 pub(super) fn check<R: Read + Seek>(
     reader: &mut R,
     window: &mut Window,
@@ -46,7 +50,11 @@ pub(super) fn check<R: Read + Seek>(
     if prefix > 0 && (is_header(at_start, prefix) || is_straddling(at_start)) {
         return Err(hidden(0));
     }
-    let mut from = prefix;
+    if prefix > 0 && at_start.starts_with(END_MARK) {
+        return Err(not_zip("it begins with an archive without entries"));
+    }
+    let is_read = [DESCRIPTOR_MARK, PARTS_MARK].iter().any(|mark| at_start.starts_with(*mark));
+    let mut from = if is_read { 0 } else { prefix };
     let ends = spans.iter().map(|span| (span.start, span.end));
     for (start, end) in ends.chain([(directory.start, directory.start)]) {
         if let Some(at) = find_header(reader, window, from, start)? {
@@ -116,7 +124,9 @@ fn find_header<R: Read + Seek>(
     let mut at = last;
     while let Some(found) = memchr::memmem::find(rest, MARK) {
         at += found as u64;
-        if is_straddling(window.bytes(reader, at, FIXED + usize::from(u16::MAX))?) {
+        let fixed = window.bytes(reader, at, FIXED)?;
+        let name_len = if fixed.len() < FIXED { 0 } else { Fields(fixed).u16(26) as usize };
+        if is_straddling(window.bytes(reader, at, FIXED + name_len)?) {
             return Ok(Some(at));
         }
         at += MARK.len() as u64;

@@ -7,7 +7,8 @@ use std::io::{Read, Seek};
 
 use super::about;
 use super::central::{
-    self, Central, DESCRIBED, ENCRYPTED, PATCH, REFER, UNICODE_TAG, UTF8, WIDE_TAG,
+    self, Central, DESCRIBED, ENCRYPTED, PATCH, REFER, REPEAT_TAG, UNICODE_TAG, UTF8, UnicodeNames,
+    WIDE_TAG,
 };
 use super::end::{Directory, Fields};
 use super::window::Window;
@@ -32,8 +33,9 @@ pub(super) struct Place {
     pub(super) data: u64,
     /// First byte behind its data and its descriptor.
     pub(super) end: u64,
-    /// Whether its length is in the descriptor alone, so that a stream must be searched for it.
-    pub(super) is_open: bool,
+    /// Whether readers of a stream search for its descriptor: some do it whenever the flag is set,
+    /// also where the local header has the sizes.
+    pub(super) is_searched: bool,
 }
 
 /// Reads an entry's local header and descriptor, and compares them with the directory.
@@ -81,14 +83,15 @@ pub(super) fn read<R: Read + Seek>(
             return Err(wrong("has another size or CRC-32 in its local header"));
         }
     }
-    let mut place = Place { start: entry.start, data, end: data_end, is_open: false };
-    if described {
+    let mut place = Place { start: entry.start, data, end: data_end, is_searched: described };
+    if described || entry.flags & DESCRIBED != 0 {
         let behind = window.bytes(reader, data_end, DESCRIPTOR_MAX)?;
-        place.is_open = stated[1] != actual[1];
         match descriptor_len(behind, entry.crc, entry.packed, entry.size) {
             Some(len) => place.end += len as u64,
             // Some tools set the flag, write the sizes all the same and no descriptor.
             None if stated == actual && is_next(behind, data_end, directory) => {}
+            // The directory's flag alone promises a descriptor to some readers.
+            None if !described && !behind.starts_with(DESCRIPTOR_MARK) => {}
             None => return Err(wrong("has a data descriptor that contradicts the directory")),
         }
     }
@@ -100,16 +103,23 @@ pub(super) fn read<R: Read + Seek>(
 /// A Unicode name must be the directory's: readers of a stream use it instead of that one. The rest
 /// of the extra part may be malformed, because aligning tools fill it up with zeros.
 fn check_extra<'a>(entry: &Central<'_>, extra: &'a [u8]) -> Result<Option<&'a [u8]>, CatalogError> {
-    let mut wide = None;
+    let wrong = |reason| Err(about(entry.shown(), reason));
+    let (mut wide, mut unicodes) = (None, UnicodeNames::default());
     for (tag, data) in central::extra_fields(extra).flatten() {
-        if tag == WIDE_TAG {
-            wide = Some(data);
-        } else if tag == UNICODE_TAG {
-            let unicode = central::unicode_name(entry.name, data, None)?;
-            let known = [Some(entry.name), entry.unicode];
-            if unicode.is_some() && !known.contains(&unicode) {
-                return Err(about(entry.shown(), "has another Unicode name in its local header"));
+        match tag {
+            WIDE_TAG if wide.is_some() => return wrong(central::TWO_WIDE),
+            WIDE_TAG => wide = Some(data),
+            UNICODE_TAG => {
+                let unicode = unicodes.name(entry.name, data, None)?;
+                let known = [Some(entry.name), entry.unicode];
+                if unicode.is_some() && !known.contains(&unicode) {
+                    return wrong("has another Unicode name in its local header");
+                }
             }
+            REPEAT_TAG if !entry.is_repeated_by(data) => {
+                return wrong(central::OTHER_ATTRIBUTES);
+            }
+            _ => {}
         }
     }
     Ok(wide)

@@ -4,7 +4,6 @@
 //! with any tool, in any order, writes only inside the target folder: links may lead anywhere, so
 //! that nothing may be beneath one.
 
-use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
@@ -105,6 +104,13 @@ impl<'a> Name<'a> {
             }
         }
         false
+    }
+
+    /// Returns the name as readers take it that know no characters of two bytes, where it differs:
+    /// they split it at each backslash.
+    fn split_everywhere(&self) -> Option<Self> {
+        let may_differ = self.encoding == Encoding::Local && self.bytes.contains(&b'\\');
+        may_differ.then_some(Self { encoding: Encoding::Unmarked, ..*self })
     }
 
     fn has_drive(&self) -> bool {
@@ -211,6 +217,9 @@ impl Paths {
             Kind::File | Kind::Link => self.seed.hash_one(meaning) & !IS_FOLDER & !IS_ALIAS,
         };
         self.push(name, hash, number);
+        if let Some(name) = name.split_everywhere().filter(|_| meaning.kind == Kind::Link) {
+            self.push(&name, IS_ALIAS, number);
+        }
     }
 
     /// Adds a name of entry `number` for readers that do not know its Unicode name. Several entries
@@ -221,9 +230,9 @@ impl Paths {
     }
 
     fn push(&mut self, name: &Name<'_>, meaning: u64, number: u64) {
-        for in_code_page in spellings(name) {
+        for mut spelling in spellings(name) {
             let mut hasher = self.seed.build_hasher();
-            name.components().for_each(|part| write(&mut hasher, part, in_code_page));
+            name.components().for_each(|component| spelling.write(&mut hasher, component));
             self.known.push(Known { path: hasher.finish(), meaning, number });
         }
     }
@@ -249,11 +258,16 @@ impl Paths {
 
     /// Whether a parent of this path is a file or a link in the archive; for sealed paths.
     pub(super) fn is_beneath_leaf(&self, name: &Name<'_>) -> bool {
-        spellings(name).any(|in_code_page| {
+        let mut readings = [*name].into_iter().chain(name.split_everywhere());
+        readings.any(|name| self.is_read_beneath_leaf(&name))
+    }
+
+    fn is_read_beneath_leaf(&self, name: &Name<'_>) -> bool {
+        spellings(name).any(|mut spelling| {
             let mut hasher = self.seed.build_hasher();
             let mut above = name.components().peekable();
             while let Some(component) = above.next() {
-                write(&mut hasher, component, in_code_page);
+                spelling.write(&mut hasher, component);
                 if above.peek().is_some() && self.is_leaf(hasher.finish()) {
                     return true;
                 }
@@ -272,25 +286,32 @@ impl Paths {
 }
 
 /// Returns how readers may spell a name: by its bytes and, without a mark, in the DOS code page.
-fn spellings(name: &Name<'_>) -> impl Iterator<Item = bool> + use<> {
+fn spellings(name: &Name<'_>) -> impl Iterator<Item = Spelling> + use<> {
     let is_ambiguous = name.encoding != Encoding::Utf8 && !name.bytes.is_ascii();
-    [false, true].into_iter().take(if is_ambiguous { 2 } else { 1 })
+    let in_code_page = is_ambiguous.then(|| Spelling::CodePage(String::new()));
+    [Spelling::Bytes].into_iter().chain(in_code_page)
 }
 
-fn write(hasher: &mut impl Hasher, component: &[u8], in_code_page: bool) {
-    let spelled = if in_code_page { in_code_page_of(component) } else { Cow::Borrowed(component) };
-    hasher.write(&spelled);
-    hasher.write_u8(b'/');
+/// One spelling of a name, for its hash.
+enum Spelling {
+    Bytes,
+    /// In the DOS code page; with room for a component's text.
+    CodePage(String),
 }
 
-/// Returns a component's UTF-8 where its bytes are characters of the code page.
-fn in_code_page_of(component: &[u8]) -> Cow<'_, [u8]> {
-    let text: String = component
-        .iter()
-        .map(|byte| match byte.checked_sub(0x80) {
-            Some(at) => UPPER_HALF[usize::from(at)],
-            None => char::from(*byte),
-        })
-        .collect();
-    Cow::Owned(text.into_bytes())
+impl Spelling {
+    fn write(&mut self, hasher: &mut impl Hasher, component: &[u8]) {
+        match self {
+            Self::Bytes => hasher.write(component),
+            Self::CodePage(text) => {
+                text.clear();
+                text.extend(component.iter().map(|byte| match byte.checked_sub(0x80) {
+                    Some(at) => UPPER_HALF[usize::from(at)],
+                    None => char::from(*byte),
+                }));
+                hasher.write(text.as_bytes());
+            }
+        }
+        hasher.write_u8(b'/');
+    }
 }

@@ -13,6 +13,9 @@ pub(super) struct Forged {
     pub(super) data: Vec<u8>,
     pub(super) flags: u16,
     pub(super) needs: u16,
+    /// System and DOS attributes in the directory.
+    pub(super) system: u8,
+    pub(super) dos: u8,
     pub(super) mode: u32,
     pub(super) method: u16,
     pub(super) crc: u32,
@@ -44,6 +47,8 @@ pub(super) fn forged(name: impl AsRef<[u8]>, data: &[u8]) -> Forged {
         data: data.to_vec(),
         flags: 0,
         needs: 20,
+        system: 3,
+        dos: 0,
         mode: 0o100_644,
         method: 0,
         crc: crc32(data),
@@ -107,13 +112,13 @@ impl Forged {
     }
 
     fn central_part(&self, start: u32) -> Vec<u8> {
-        let mut part = b"PK\x01\x02\x14\x03".to_vec();
+        let mut part = [&b"PK\x01\x02\x14"[..], &[self.system]].concat();
         let sizes = [self.crc, self.packed, self.size];
         part.extend(common(self.needs, self.flags, self.method, sizes, &self.name, &self.extra));
         part.extend((self.comment.len() as u16).to_le_bytes());
         part.extend(self.disk.to_le_bytes());
         part.extend([0, 0]);
-        part.extend((self.mode << 16).to_le_bytes());
+        part.extend((self.mode << 16 | u32::from(self.dos)).to_le_bytes());
         part.extend(self.start.unwrap_or(start).to_le_bytes());
         for bytes in [&self.name, &self.extra, &self.comment] {
             part.extend(bytes);
@@ -140,6 +145,11 @@ fn common(
 /// One field of an extra part.
 pub(super) fn field(tag: u16, data: &[u8]) -> Vec<u8> {
     [&tag.to_le_bytes()[..], &(data.len() as u16).to_le_bytes(), data].concat()
+}
+
+/// The field of libarchive with the mode of an entry made on a system.
+pub(super) fn repeated(system: u8, mode: u32) -> Vec<u8> {
+    field(0x6C78, &[&[7, 20, system, 0, 0][..], &(mode << 16).to_le_bytes()].concat())
 }
 
 /// The field with the Unicode path of an entry called `name`.

@@ -6,11 +6,16 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// Most bytes that are read at a time, unless a single piece is longer.
 pub(super) const PIECE: usize = 64 << 10;
+/// Bytes that are read where the previous ones do not lead to: a client may put the entries in an
+/// order in which none is beside the next one.
+const JUMP: usize = 4 << 10;
 
 /// A stretch of a file in memory.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// Bytes that are read at a time: no more than the file has.
+    /// Most bytes that are read at a time: no more than the file has.
+    longest: usize,
+    /// Bytes that were read last; twice as many are read behind them.
     piece: usize,
     buffer: Vec<u8>,
     /// Bytes of the buffer that were read; the rest is room.
@@ -22,8 +27,8 @@ pub(super) struct Window {
 impl Window {
     /// Creates a window on a file of `file_len` bytes.
     pub(super) fn new(file_len: u64) -> Self {
-        let piece = file_len.min(PIECE as u64) as usize;
-        Self { piece, buffer: Vec::new(), filled: 0, at: 0 }
+        let longest = file_len.min(PIECE as u64) as usize;
+        Self { longest, piece: JUMP, buffer: Vec::new(), filled: 0, at: 0 }
     }
 
     /// Returns the `len` bytes at a position, or fewer where the file ends.
@@ -59,6 +64,8 @@ impl Window {
         let skipped = skipped
             .filter(|skipped| self.filled.checked_sub(*skipped).is_some_and(|left| left >= min));
         if skipped.is_none() {
+            let is_next = (self.at..=self.at + self.filled as u64).contains(&at);
+            self.piece = if is_next { 2 * self.piece } else { JUMP }.min(self.longest);
             self.fill(reader, at, min.max(self.piece))?;
         }
         let skipped = skipped.unwrap_or(0);

@@ -138,9 +138,9 @@ impl Wording for StoreError {
 
     fn other(cause: Cause, text: String) -> Self {
         match cause {
+            Cause::Encoding | Cause::Unchanged => Self::invalid(text),
             Cause::Checksum => Self::bad_digest(),
             Cause::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text),
-            Cause::Unchanged => Self::invalid(text),
             Cause::Forbidden => Self::denied("AccessDenied", text),
             Cause::BucketUnavailable | Cause::Unavailable => Self::unavailable(text),
             Cause::NoSpace => Self::new(StatusCode::INSUFFICIENT_STORAGE, "InternalError", text),

@@ -75,6 +75,9 @@ fn packed_data_must_end_where_it_is_declared_to_end() {
     assert_refused(&forge_all(&[cut]), "damaged");
     let empty = Forged { method: 8, ..forged("a", b"") };
     assert_refused(&forge_all(&[empty]), "damaged");
+    // Python 2 wrote folders so; no reader looks for their contents.
+    let folder = Forged { method: 8, ..forged("d/", b"") };
+    assert_kept(&forge_all(&[folder]), "a folder without packed data");
     assert_refused(&forge_all(&[Forged { method: 8, ..forged("a", &[0xFF; 9]) }]), "damaged");
 }
 

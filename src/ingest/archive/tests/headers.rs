@@ -49,7 +49,12 @@ fn local_headers_that_differ_from_the_directory() {
     let local = Some([right.crc, u32::MAX, u32::MAX]);
     let wide = Forged { local, local_extra: sizes(1), ..right.clone() };
     assert_kept(&forge_all(&[wide]), "64-bit sizes");
-    assert_refused(&forge_all(&[Forged { local, local_extra: sizes(2), ..right }]), "another size");
+    let other = Forged { local, local_extra: sizes(2), ..right.clone() };
+    assert_refused(&forge_all(&[other]), "another size");
+    for two in [[sizes(2), sizes(1)].concat(), [sizes(1), sizes(1)].concat()] {
+        let twice = Forged { local, local_extra: two, ..right.clone() };
+        assert_refused(&forge_all(&[twice]), "two fields of 64-bit sizes");
+    }
 }
 
 #[test]
@@ -112,6 +117,10 @@ fn descriptors() {
         // The flag in the directory alone: readers of a stream need the sizes.
         let central = Forged { flags: 8, local_flags: Some(0), ..entry };
         assert_kept(&forge_all(std::slice::from_ref(&central)), "directory's flag");
+        let followed =
+            |crc| Forged { descriptor: central.described(crc, packed, size), ..central.clone() };
+        assert_kept(&forge_all(&[followed(crc)]), "directory's flag, descriptor");
+        assert_refused(&forge_all(&[followed(crc ^ 1)]), "descriptor");
         assert_refused(&forge_all(&[Forged { local: Some([0; 3]), ..central }]), "another size");
     }
 }
@@ -124,8 +133,12 @@ fn a_stored_content_must_not_contain_its_own_end() {
     let content = [&data[..], &inner.described(inner.crc, 4, 4), &hidden].concat();
     let streamed = forged("x", &content).streamed();
     assert_refused(&forge_all(&[streamed]), "data descriptor within its content");
-    // With its size in front, no reader looks for an end.
-    assert_kept(&forge_all(&[forged("x", &content)]), "sizes in front");
+    // Some readers look for an end whenever the flag is set, also with the size in front.
+    let filled = Forged { local: None, ..forged("x", &content).streamed() };
+    assert_refused(&forge_all(&[filled]), "data descriptor within its content");
+    let alone = Forged { local_flags: Some(8), ..forged("x", &content) };
+    assert_refused(&forge_all(&[alone]), "data descriptor within its content");
+    assert_kept(&forge_all(&[forged("x", &content)]), "no flag");
     let other = [&data[..], &inner.described(inner.crc ^ 1, 4, 4), &hidden].concat();
     assert_kept(&forge_all(&[forged("x", &other).streamed()]), "another CRC-32");
 }
@@ -139,6 +152,22 @@ fn a_count_that_lies() {
         let ending = Ending { count_here: Some(count), ..Ending::default() };
         assert_refused(&forge_as(&files, &ending), "two counts");
     }
+}
+
+#[test]
+fn a_count_of_16_bits_may_lack_its_upper_ones() {
+    let files: Vec<Forged> = (0..65_539).map(|number| forged(number.to_string(), b"")).collect();
+    let mut zip = forge(&files, 3);
+    assert_eq!(judge(&zip).unwrap().entries, 65_539);
+    let limits = ArtifactLimits { entries: 65_538, ..ArtifactLimits::default() };
+    let refused = judge_within(&zip, &limits).unwrap_err();
+    assert!(refused.contains("what: Entries, limit: 65538, actual: 65539"), "{refused}");
+    let end = zip.len() - 22;
+    (zip[end + 8], zip[end + 10]) = (4, 4);
+    assert_refused(&zip, "NotZip");
+    // A 64-bit record has all bits.
+    let ending = Ending { count: Some(3), wide: Some([None; 3]), ..Ending::default() };
+    assert_refused(&forge_as(&files, &ending), "NotZip");
 }
 
 #[test]

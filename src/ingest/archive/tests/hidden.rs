@@ -70,6 +70,36 @@ fn other_gaps_and_prefixes_are_kept() {
 }
 
 #[test]
+fn a_prefix_that_streams_read_is_searched() {
+    let a = forged("a", b"1");
+    let hidden = forged("../evil", b"1").local_part();
+    for mark in [&b"PK\x07\x08"[..], b"PK00"] {
+        // The mark of an archive that was in parts, as readers of a stream know it.
+        let joined = Forged { gap: mark.to_vec(), ..a.clone() };
+        assert_kept(&forge_all(&[joined]), "counted");
+        let plain = forge_all(std::slice::from_ref(&a));
+        assert_kept(&[mark, &plain].concat(), "not counted");
+        for between in [&b""[..], b"text"] {
+            let gap = [mark, between, &hidden].concat();
+            assert_refused(&[&gap[..], &plain].concat(), "is not in the directory");
+            assert_refused(&forge_all(&[Forged { gap, ..a.clone() }]), "is not in the directory");
+        }
+    }
+    let behind_empty = [stored_zip(&[]), forge_all(std::slice::from_ref(&a))].concat();
+    assert_refused(&behind_empty, "begins with an archive without entries");
+    let counted = Forged { gap: stored_zip(&[]), ..a };
+    assert_refused(&forge_all(&[counted]), "begins with an archive without entries");
+}
+
+#[test]
+fn zeros_behind_the_end_are_kept() {
+    let zip = forge_all(&[forged("a", b"1")]);
+    let hidden = forged("../evil", b"1").local_part();
+    assert_kept(&[&zip[..], &[0; 10_240]].concat(), "the last block");
+    assert_refused(&[&zip[..], &[0; 10], &hidden].concat(), "end record");
+}
+
+#[test]
 fn entries_that_overlap() {
     // Two names for one entry.
     let shared = Forged { start: Some(0), ..forged("a", b"1") };

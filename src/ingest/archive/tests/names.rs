@@ -1,7 +1,7 @@
 //! Names, kinds and links.
 
 use super::*;
-use crate::ingest::archive::samples::unicode;
+use crate::ingest::archive::samples::{repeated, unicode};
 
 #[test]
 fn unsafe_names() {
@@ -80,8 +80,18 @@ fn half_a_character_is_no_separator() {
     // The file ソ beside the folder ソフト: no path is beneath the file.
     let (file, folder) = (&b"\x83\x5C"[..], &b"\x83\x5C\x83\x74\x83\x67/a"[..]);
     assert_kept(&forge_all(&[forged(file, b"1"), forged(folder, b"1")]), "ソ");
-    // Behind a whole character a backslash is one, and so it is in UTF-8.
     let link_of = |name: &[u8]| Forged { mode: 0o120_777, ..forged(name, b"/tmp") };
+    // Some readers split there all the same: nothing is beneath a link for them either.
+    for (link, below) in [
+        (&b"\x83"[..], &b"\x83\\x"[..]),
+        ("â".as_bytes(), b"\x83\\x"),
+        (b"\x83\\x", b"\x83\\x/y"),
+        (b"\x83\\x", b"\x83/x/y"),
+    ] {
+        assert_refused(&forge_all(&[link_of(link), forged(below, b"1")]), "beneath");
+        assert_refused(&forge_all(&[forged(below, b"1"), link_of(link)]), "beneath");
+    }
+    // Behind a whole character a backslash is one, and so it is in UTF-8.
     for folder in [&b"\x93\xFA"[..], "日".as_bytes()] {
         let below = [folder, b"\\x"].concat();
         assert_refused(&forge_all(&[link_of(folder), forged(below, b"1")]), "beneath");
@@ -110,6 +120,12 @@ fn unicode_names_are_read() {
     assert_kept(&forge_all(&[renamed]), "renamed");
     let wrong = Forged { extra: unicode(b"a", b"\xFF"), ..forged("a", b"1") };
     assert_refused(&forge_all(&[wrong]), "not UTF-8");
+    let empty = Forged { extra: unicode(b"a", b""), ..forged("a", b"1") };
+    assert_refused(&forge_all(&[empty]), "empty Unicode name");
+    // A folder for some readers and a file for others.
+    for (name, path) in [("d/", "d"), ("d", "d/"), ("d", "d\\")] {
+        assert_refused(&forge_all(&[named(name.as_bytes(), path)]), "only one of its names");
+    }
     let two = [unicode(b"a", b"b"), unicode(b"a", b"c")].concat();
     assert_refused(&forge_all(&[Forged { extra: two, ..forged("a", b"1") }]), "two Unicode names");
     let other = Forged { local_extra: unicode(b"a", b"c"), ..named(b"a", "b") };
@@ -199,4 +215,40 @@ fn kinds_and_modes() {
         assert_refused(&of("a", mode), word);
     }
     assert_refused(&of("d/", 0o020_644), "device");
+    // The target folder itself.
+    assert_kept(&of("./", 0o040_755), "root");
+    assert_refused(&forge_all(&[link("./", b"/tmp")]), "no name");
+}
+
+#[test]
+fn a_content_that_some_readers_drop() {
+    let folder = Forged { mode: 0o040_755, ..forged("d", b"1") };
+    let dos = Forged { system: 0, dos: 0x10, mode: 0, ..forged("d", b"1") };
+    for entry in [folder, dos.clone(), forged("d\\", b"1")] {
+        assert_refused(&forge_all(std::slice::from_ref(&entry)), "a folder for some readers");
+        let empty = Forged { data: Vec::new(), crc: 0, size: 0, packed: 0, ..entry };
+        assert_kept(&forge_all(&[empty]), "nothing to drop");
+    }
+    // On Unix the attribute of DOS says nothing.
+    assert_kept(&forge_all(&[Forged { system: 3, mode: 0o100_644, ..dos }]), "Unix");
+}
+
+#[test]
+fn libarchives_field_repeats_the_attributes() {
+    let entry = forged("l", b"/tmp");
+    let with = |extra: &[u8], local_extra: &[u8]| {
+        forge_all(&[Forged {
+            extra: extra.to_vec(),
+            local_extra: local_extra.to_vec(),
+            ..entry.clone()
+        }])
+    };
+    let right = repeated(3, 0o100_644);
+    assert_kept(&with(&right, &right), "repeated");
+    assert_kept(&with(&[], &right), "in the local header, as bsdtar writes it");
+    for wrong in [0o120_777, 0o040_755, 0o104_755].map(|mode| repeated(3, mode)) {
+        assert_refused(&with(&[], &wrong), "extra field of libarchive");
+        assert_refused(&with(&wrong, &right), "extra field of libarchive");
+    }
+    assert_refused(&with(&[], &repeated(0, 0o100_644)), "extra field of libarchive");
 }

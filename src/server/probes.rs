@@ -1,28 +1,50 @@
-//! What clients of other machines get over plain http where `--require-tls` is set: probes and a
-//! refusal.
+//! Routes with the probes and a refusal of all else: for plain http from other machines where
+//! `--require-tls` is set, and for connections that come while all places are taken.
 //!
 //! Nothing of a refused request is interpreted. Must not know which connections these are.
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONNECTION;
-use axum::response::IntoResponse;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
 
+use super::connections::CLOSE;
 use super::discard;
 use crate::app::App;
-use crate::dialects::Drains;
+use crate::dialects::{Drains, RETRY_SECONDS};
 
-/// Builds the routes: the probes, which orchestrators send over plain http, and a 403 for all else.
-pub(super) fn router(app: &App, drains: &Drains, probes: Router<App>) -> Router {
+/// Builds the routes for plain http from other machines, where the probes of orchestrators come from.
+pub(super) fn plain(app: &App, drains: &Drains, probes: Router<App>) -> Router {
     let text = refusal(app.config().public_url.as_deref());
+    // The next request must not carry credentials over this connection.
+    router(app, drains, probes, move || {
+        (StatusCode::FORBIDDEN, CLOSE, text.clone()).into_response()
+    })
+}
+
+/// Builds the routes for connections that come while all places are taken.
+pub(super) fn spare(app: &App, drains: &Drains, probes: Router<App>) -> Router {
+    let most = app.config().max_connections;
+    let text = format!("all {most} connections are in use (--max-connections): try again\n");
+    let wait = [(RETRY_AFTER, RETRY_SECONDS)];
+    router(app, drains, probes, move || {
+        (StatusCode::SERVICE_UNAVAILABLE, CLOSE, wait.clone(), text.clone()).into_response()
+    })
+}
+
+fn router(
+    app: &App,
+    drains: &Drains,
+    probes: Router<App>,
+    answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
+) -> Router {
     let drains = drains.clone();
     let refuse = move |State(app): State<App>, request: Request| {
-        let (drains, text) = (drains.clone(), text.clone());
+        let (drains, answer) = (drains.clone(), answer());
         async move {
             discard(&app, &drains, request).await;
-            // The next request must not carry credentials over this connection.
-            (StatusCode::FORBIDDEN, [(CONNECTION, "close")], text).into_response()
+            answer
         }
     };
     probes.fallback(refuse.clone()).method_not_allowed_fallback(refuse).with_state(app.clone())
@@ -43,6 +65,7 @@ mod tests {
     use std::path::Path;
 
     use axum::body::Body;
+    use axum::http::header::CONNECTION;
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
 
@@ -62,7 +85,7 @@ mod tests {
         let nowhere = Path::new("/nonexistent");
         let config = Config::load(&flags, |_| None, nowhere, &dialects::known()).unwrap();
         let server = Server::bind(config, Clock::system(), IdSource::random()).await.unwrap();
-        let outside = TowerToHyperService::new(server.outside.unwrap());
+        let outside = TowerToHyperService::new(server.routes.outside.unwrap());
         for (method, path, status) in [
             ("GET", "/healthz", 200),
             ("GET", "/readyz", 200),
