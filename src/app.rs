@@ -31,7 +31,7 @@ use crate::ingest::{Measure, Spool, SpoolWriter};
 use admission::Admission;
 use arriving::Arriving;
 use batches::Batches;
-pub use sites::{Sites, bare_host};
+pub use sites::{Sites, bare_host, split_host};
 use upkeep::Upkeep;
 
 /// How long a client may take to send a small body, or one that is refused, if

@@ -7,6 +7,7 @@ mod buckets;
 pub mod duration;
 mod file;
 mod gathered;
+mod networks;
 pub mod size;
 
 use std::collections::BTreeMap;
@@ -18,13 +19,14 @@ use std::time::Duration;
 
 pub use buckets::{Bucket, BucketLocation, Storage, StorageKey};
 use gathered::Gathered;
+pub use networks::Network;
 
 use crate::domain::{BucketName, CloudIds, KnownDialects};
 
 /// The settings that have a flag, a variable and a key in the file, all with the same name.
 ///
 /// `max_upload` is `--max-upload`, `LAYERBASE_MAX_UPLOAD` and `max_upload = …`.
-pub const KEYS: [&str; 32] = [
+pub const KEYS: [&str; 33] = [
     "allow_anonymous",
     "allow_host",
     "auth",
@@ -57,6 +59,7 @@ pub const KEYS: [&str; 32] = [
     "require_tls",
     "tls_cert",
     "tls_key",
+    "trusted_proxies",
 ];
 
 /// The file that is read, if it exists, when no other is named.
@@ -94,6 +97,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whether plain http is for this machine's own clients alone.
     pub require_tls: bool,
+    /// The peers whose `X-Forwarded-…` headers are believed; sorted.
+    pub trusted_proxies: Vec<Network>,
     /// How long a client may take to send a request's head, and how long a connection may be idle
     /// between two requests; above zero.
     pub head_timeout: Duration,

@@ -81,23 +81,29 @@ impl Sites {
         })
     }
 
-    /// Whether an `Origin` has the scheme of this server's connections, and host and port of the
-    /// request's own `Host`.
+    /// Whether an `Origin` has the scheme and the host and port by which the client called this
+    /// server. `forwarded` is the scheme that a trusted proxy states; without it, it is that of this
+    /// server's connections.
     ///
-    /// Behind a proxy that speaks https the scheme of the page is another one: `--public-url` names
-    /// it. No header of a request is believed about it.
-    pub fn is_same_origin(&self, origin: &str, host: &str) -> bool {
+    /// Behind any other proxy that speaks https only `--public-url` can name the page's origin.
+    pub fn is_same_origin(&self, origin: &str, forwarded: Option<&str>, host: &str) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
-        let own = without_scheme(host);
-        scheme.eq_ignore_ascii_case(self.scheme)
-            && without_default_port(authority, self.scheme)
-                .eq_ignore_ascii_case(without_default_port(own, self.scheme))
+        let (own_scheme, own) = (forwarded.unwrap_or(self.scheme), without_scheme(host));
+        scheme.eq_ignore_ascii_case(own_scheme)
+            && without_default_port(authority, own_scheme)
+                .eq_ignore_ascii_case(without_default_port(own, own_scheme))
     }
 }
 
 /// Returns the name or address of a `Host` or of a URL, without scheme, port, path and the dot at
 /// its end; `None` if it is malformed. An IPv6 address stays in its brackets.
 pub fn bare_host(host: &str) -> Option<&str> {
+    split_host(host).map(|(name, _)| name)
+}
+
+/// Returns the name as [`bare_host`] does, and the port; `None` for a port that is absent or no
+/// port.
+pub fn split_host(host: &str) -> Option<(&str, Option<u16>)> {
     // `tccli` writes a scheme (tencent.md section 0).
     let host = without_scheme(host);
     let end = if host.starts_with('[') {
@@ -106,9 +112,9 @@ pub fn bare_host(host: &str) -> Option<&str> {
         host.find(':').unwrap_or(host.len())
     };
     let (name, port) = host.split_at(end);
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_whole = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    is_whole.then(|| name.strip_suffix('.').unwrap_or(name))
+    let port = if port.is_empty() { port } else { port.strip_prefix(':')? };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    is_port.then(|| (name.strip_suffix('.').unwrap_or(name), port.parse().ok()))
 }
 
 /// Returns what follows the scheme, up to the path; the whole text without a scheme.

@@ -58,8 +58,8 @@ pub(super) struct Serve {
     /// dialect's own vendor limit]
     #[arg(long, value_name = "SIZE")]
     max_upload: Option<String>,
-    /// Largest total size of a zip's entries, unpacked [env: LAYERBASE_MAX_UNPACKED]
-    /// [default: 1GiB]
+    /// Largest total size of a zip's entries, unpacked; Tencent takes 500MiB and openYuanrong 600MiB
+    /// at most [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<String>,
     /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 250000]
@@ -77,10 +77,17 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE")]
     tls_key: Option<String>,
     /// Refuse plain http from other machines, but for /healthz and /readyz. Without --tls-cert only
-    /// clients on this machine are then served, such as a proxy that speaks https
+    /// clients on this machine are then served, such as a proxy that speaks https, and what a proxy
+    /// of --trusted-proxies forwards as https
     /// [env: LAYERBASE_REQUIRE_TLS]
     #[arg(long)]
     require_tls: bool,
+    /// Proxies whose X-Forwarded-Proto, -Host and -Prefix are believed: IP addresses and networks,
+    /// separated by commas, such as 127.0.0.1,10.0.0.0/8. They must set or remove these headers
+    /// themselves. Links then name the address that the proxy's client used
+    /// [env: LAYERBASE_TRUSTED_PROXIES] [default: none]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    trusted_proxies: Option<Vec<String>>,
     /// How long a client may take to send a request's head, and how long a connection may be idle
     /// between two requests [env: LAYERBASE_HEAD_TIMEOUT] [default: 30s]
     #[arg(long, value_name = "TIME")]
@@ -138,8 +145,8 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_CTYUN_SKEW] [default: none, since CTyun's own clients send local time]
     #[arg(long, value_name = "TIME")]
     ctyun_skew: Option<String>,
-    /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: the address
-    /// that the request was sent to]
+    /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: what a trusted
+    /// proxy forwards, else host and port of the request, or the listening port where it names none]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// The region in responses and identifiers [env: LAYERBASE_REGION] [default: local-1]
@@ -165,6 +172,7 @@ Examples:
   layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --public-url http://edge1:8470
   layerbase serve --listen 0.0.0.0:8470 --auth on --tls-cert node.pem --tls-key node.key
   layerbase serve --listen 0.0.0.0:8470 --auth off --allow-anonymous --allow-host '*.lan'
+  layerbase serve --auth on --require-tls --trusted-proxies 127.0.0.1
   layerbase serve --dialects native,tencent --max-upload 64MiB
 
 A setting's value is taken from the flag, else the environment, else the file, else the default.
@@ -240,7 +248,12 @@ impl Serve {
         if self.require_tls {
             values.insert("require_tls", "true".to_owned());
         }
-        for (key, list) in [("allow_host", &self.allow_host), ("dialects", &self.dialects)] {
+        let lists = [
+            ("allow_host", &self.allow_host),
+            ("dialects", &self.dialects),
+            ("trusted_proxies", &self.trusted_proxies),
+        ];
+        for (key, list) in lists {
             if let Some(list) = list {
                 values.insert(key, list.join(","));
             }

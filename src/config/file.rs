@@ -159,7 +159,9 @@ fn scalar(origin: &Origin, key: &str, value: &DeValue<'_>) -> Result<String, Con
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(|number| number.to_string())
             .map_err(|_| wrong()),
-        DeValue::Array(items) if matches!(key, "allow_host" | "dialects" | "tenants") => {
+        DeValue::Array(items)
+            if matches!(key, "allow_host" | "dialects" | "tenants" | "trusted_proxies") =>
+        {
             let items: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             let items = items.ok_or_else(|| {

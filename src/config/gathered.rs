@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Auth, Bucket, BucketName, CloudIds, Config, ConfigError, KnownDialects, LogFormat, Origin,
-    TlsFiles, duration, flag, size,
+    Auth, Bucket, BucketName, CloudIds, Config, ConfigError, KnownDialects, LogFormat, Network,
+    Origin, TlsFiles, duration, flag, size,
 };
 
 /// The range of limits on connections, requests and uploads.
@@ -99,6 +99,13 @@ impl Gathered {
             })?,
             tls: self.tls()?,
             require_tls: self.flag("require_tls")?,
+            trusted_proxies: self.get(
+                "trusted_proxies",
+                "must be IP addresses or networks, separated by commas, such as 10.0.0.5 or \
+                 10.0.0.0/8, whose bits after the network's own are 0",
+                "",
+                proxies,
+            )?,
             head_timeout: self.get(
                 "head_timeout",
                 &format!("must be above 0 and {}", duration::FORMS),
@@ -278,6 +285,17 @@ fn hosts(text: &str) -> Option<Vec<String>> {
     names.sort_unstable();
     names.dedup();
     names.iter().all(is_name).then_some(names)
+}
+
+fn proxies(text: &str) -> Option<Vec<Network>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let networks = text.split(',').map(|network| Network::parse(network.trim()));
+    let mut networks = networks.collect::<Option<Vec<_>>>()?;
+    networks.sort_unstable();
+    networks.dedup();
+    Some(networks)
 }
 
 fn public_url(text: &str) -> Option<Option<String>> {

@@ -1,5 +1,7 @@
 //! The sources, rules and refusals of settings. Sets no variable; each test has a new folder.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::domain::CloudIdField;
 
@@ -110,6 +112,23 @@ fn names_of_the_server_are_a_list() {
 }
 
 #[test]
+fn trusted_proxies_are_a_list_of_networks() {
+    let networks = |texts: &[&str]| -> Vec<Network> {
+        texts.iter().map(|text| Network::parse(text).unwrap()).collect()
+    };
+    let config = file("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]").load().unwrap();
+    assert_eq!(config.trusted_proxies, networks(&["10.0.0.0/8", "::1"]));
+    let config = flags(&[("trusted_proxies", "127.0.0.1, 10.0.0.0/8,127.0.0.1")]).load().unwrap();
+    assert_eq!(config.trusted_proxies, networks(&["10.0.0.0/8", "127.0.0.1"]));
+    assert_eq!(flags(&[]).load().unwrap().trusted_proxies, []);
+    for wrong in ["localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1,", "*"] {
+        let error = flags(&[("trusted_proxies", wrong)]).error();
+        let start = format!("--trusted-proxies: trusted_proxies '{wrong}' must be IP addresses or");
+        assert!(error.starts_with(&start), "{error}");
+    }
+}
+
+#[test]
 fn https_takes_a_certificate_and_a_key() {
     let both = [("tls_cert", "a.pem"), ("tls_key", "b.pem")];
     let config = flags(&both).load().unwrap();
@@ -127,7 +146,7 @@ fn https_takes_a_certificate_and_a_key() {
 #[test]
 fn flag_wins_over_environment_over_file_over_default() {
     // For each key, values for flag, environment and file.
-    let table: [(&str, [&str; 3]); 30] = [
+    let table: [(&str, [&str; 3]); 31] = [
         ("allow_anonymous", ["true", "false", "true"]),
         ("allow_host", ["a", "b,*.lan", "c"]),
         ("auth", ["on", "off", "on"]),
@@ -158,10 +177,11 @@ fn flag_wins_over_environment_over_file_over_default() {
         ("rate_limit", ["1", "2", "3"]),
         ("region", ["a", "b", "c"]),
         ("require_tls", ["true", "false", "true"]),
+        ("trusted_proxies", ["10.0.0.1", "::1,127.0.0.1", "10.0.0.0/8"]),
     ];
     // The two files of TLS must be given together, and have a test of their own.
     let with_tls = table.iter().map(|(key, _)| *key).chain(["tls_cert", "tls_key"]);
-    assert_eq!(with_tls.collect::<Vec<_>>(), KEYS);
+    assert_eq!(with_tls.collect::<BTreeSet<_>>(), KEYS.into());
     for (key, texts) in table {
         let name: &'static str = Box::leak(variable(key).into_boxed_str());
         let line: &'static str = Box::leak(format!("{key} = {:?}", texts[2]).into_boxed_str());

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::call::Call;
+use super::forwarded::Forwarded;
 use super::links::period_of;
 use super::operation::Operation;
 use crate::domain::{Caller, Stamp};
@@ -78,6 +79,12 @@ impl CacheKey {
         add(head.uri.query().unwrap_or_default().as_bytes());
         for name in [HOST.as_str()].iter().chain(headers) {
             add(head.headers.get(*name).map_or(b"", HeaderValue::as_bytes));
+        }
+        // Links in the answer begin with it.
+        if let Some(forwarded) = head.extensions.get::<Forwarded>() {
+            add(forwarded.scheme().unwrap_or_default().as_bytes());
+            add(forwarded.hosts().first().map_or(b"", |host| host.as_bytes()));
+            add(forwarded.prefix().as_bytes());
         }
         if operation.route.is_shared {
             add(operation.name.as_bytes());

@@ -43,6 +43,9 @@ pub struct Dialect {
     pub unserved: fn(&Call, Unserved) -> Refused,
     /// Adds the headers of every answer of this cloud.
     pub finish: fn(&Call, Response) -> Response,
+    /// Whether each path is also served with a `/` at its end: vendors' documents show both. Else such
+    /// a request is unserved.
+    pub serves_slash: bool,
     /// Selects among actions that share a path; `None`: each operation has its own path and method.
     pub actions: Option<Actions>,
     /// The header with the client's own id of a request, where answers repeat it.

@@ -29,7 +29,6 @@ const METHODS: [MethodFilter; 9] = [
 
 /// Builds the routes of one dialect. Sets no fallback: the server has one for all.
 ///
-/// Every path is also routed with a `/` at its end: vendors' documents show both.
 pub fn routes(dialect: &'static Dialect, app: &App, drains: &Drains) -> Router<App> {
     let cache = Arc::new(ResponseCache::default());
     let (actions, others): (Vec<_>, Vec<_>) =
@@ -70,11 +69,11 @@ fn add(
     paths: &[String],
     gate: &Arc<Gate>,
 ) -> Router<App> {
-    let gate = Arc::clone(gate);
+    let (gate, is_slash_served) = (Arc::clone(gate), gate.dialect.serves_slash);
     let serve = on(methods, move |request: Request| Arc::clone(&gate).admit(request));
     paths.iter().fold(router, |router, path| {
         let router = router.route(path, serve.clone());
-        if path == "/" || path.contains("{*") {
+        if path == "/" || path.contains("{*") || !is_slash_served {
             router
         } else {
             router.route(&format!("{path}/"), serve.clone())

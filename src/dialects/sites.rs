@@ -6,7 +6,9 @@
 use axum::http::HeaderValue;
 use axum::http::header::{HOST, ORIGIN, USER_AGENT};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 
+use super::forwarded::Forwarded;
 use crate::app::{self, App};
 use crate::domain::{CatalogError, Field};
 
@@ -23,7 +25,8 @@ const SHOWN_MAX: usize = 100;
 /// Refuses a request to another host's name: a page whose name resolves to this machine (DNS
 /// rebinding) could read the answer.
 ///
-/// Every name that the request gives must be the server's own. HTTP/1.0 may give none.
+/// Every name that the request gives must be the server's own, those that a trusted proxy forwards
+/// included: a page may have added the first of them. HTTP/1.0 may give none.
 pub(super) fn check_host(app: &App, head: &Parts) -> Result<(), CatalogError> {
     if app.verifies_signatures() {
         return Ok(());
@@ -33,12 +36,10 @@ pub(super) fn check_host(app: &App, head: &Parts) -> Result<(), CatalogError> {
         return Err(foreign_host(&String::from_utf8_lossy(foreign.as_bytes())));
     }
     // An absolute target replaces the header (RFC 9112 section 3.2.2).
-    match head.uri.authority() {
-        Some(authority) if !app.sites().is_own_host(authority.as_str()) => {
-            Err(foreign_host(authority.as_str()))
-        }
-        _ => Ok(()),
-    }
+    let target = head.uri.authority().map(Authority::as_str);
+    let mut others = target.into_iter().chain(forwarded_hosts(head).iter().map(String::as_str));
+    let foreign = others.find(|host| !app.sites().is_own_host(host));
+    foreign.map_or(Ok(()), |host| Err(foreign_host(host)))
 }
 
 /// Refuses a request of a page of another site; for requests that may change something.
@@ -50,13 +51,15 @@ pub(super) fn check_origin(app: &App, head: &Parts) -> Result<(), CatalogError> 
     if app.verifies_signatures() {
         return Ok(());
     }
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let sent = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = forwarded_hosts(head).first().map_or(sent, String::as_str);
+    let scheme = head.extensions.get().and_then(Forwarded::scheme);
     let mut is_public = false;
     for origin in head.headers.get_all(ORIGIN) {
         let text = origin.to_str().unwrap_or_default();
         if app.sites().is_public_origin(text) {
             is_public = true;
-        } else if !app.sites().is_same_origin(text, host) {
+        } else if !app.sites().is_same_origin(text, scheme, host) {
             let shown = shown(&String::from_utf8_lossy(origin.as_bytes()));
             let rule = format!(
                 "'{shown}' is another site, whose pages must change nothing here: if it is this \
@@ -84,6 +87,11 @@ pub(super) fn check_origin(app: &App, head: &Parts) -> Result<(), CatalogError> 
         return Err(CatalogError::invalid(Field::Origin, rule));
     }
     Ok(())
+}
+
+/// Returns the hosts that a trusted proxy states, the client's first.
+fn forwarded_hosts(head: &Parts) -> &[String] {
+    head.extensions.get().map(Forwarded::hosts).unwrap_or_default()
 }
 
 fn foreign_host(host: &str) -> CatalogError {

@@ -4,7 +4,7 @@
 
 use super::params::Params;
 use crate::app::App;
-use crate::domain::RequestError;
+use crate::domain::{ArtifactLimits, RequestError};
 use crate::ingest::json::{JsonError, JsonOptions, UploadJson};
 use crate::ingest::{Leniency, Spool, Staging, form, json};
 
@@ -22,6 +22,14 @@ pub(super) struct CodeField {
     pub(super) leniency: Leniency,
     /// Most bytes of a zip that the cloud accepts here.
     pub(super) vendor_limit: u64,
+    /// Most bytes of its entries, unpacked, that the cloud accepts.
+    pub(super) unpacked_max: u64,
+}
+
+impl CodeField {
+    fn limits(&self, app: &App) -> ArtifactLimits {
+        app.upload_limits(self.vendor_limit).with_unpacked(self.unpacked_max)
+    }
 }
 
 /// Reads a JSON body and the code inside it.
@@ -30,7 +38,7 @@ pub(super) async fn read_json(
     body: Spool,
     code: CodeField,
 ) -> Result<UploadJson, JsonError> {
-    let limits = app.upload_limits(code.vendor_limit);
+    let limits = code.limits(app);
     let options = JsonOptions { fold_keys: code.fold_keys, leniency: code.leniency };
     let read = app.spawn_blocking(move |catalog| {
         let staging = catalog.staging(limits);
@@ -46,7 +54,7 @@ pub(super) async fn read_form(
     body: Spool,
     code: CodeField,
 ) -> Result<(Params, Option<Staging>), RequestError> {
-    let limits = app.upload_limits(code.vendor_limit);
+    let limits = code.limits(app);
     app.blocking(move |catalog| {
         let staging = catalog.staging(limits);
         let keys: Vec<String> = code.paths.iter().map(|path| path.join(".")).collect();

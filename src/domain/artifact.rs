@@ -39,8 +39,18 @@ pub struct ArtifactLimits {
     pub entries: u64,
     /// Parts of an entry's path: folders and the name.
     pub depth: u64,
+    /// Whether an entry's path may contain `~/`.
+    pub tilde: bool,
     /// Whether each entry's content is read and compared with its sizes and CRC-32.
     pub check_content: bool,
+}
+
+impl ArtifactLimits {
+    /// Returns these limits with at most `bytes` of all entries unpacked, where they are higher.
+    #[must_use]
+    pub fn with_unpacked(self, bytes: u64) -> Self {
+        Self { unpacked: self.unpacked.min(bytes), ..self }
+    }
 }
 
 impl Default for ArtifactLimits {
@@ -50,6 +60,7 @@ impl Default for ArtifactLimits {
             unpacked: 1 << 30,
             entries: 250_000,
             depth: u64::MAX,
+            tilde: true,
             check_content: true,
         }
     }

@@ -90,6 +90,9 @@ fn check_directory<R: Read + Seek>(
             if name.depth() > limits.depth {
                 return Err(unsafe_path(&entry, "lies in too many folders"));
             }
+            if !limits.tilde && name.has_tilde() {
+                return Err(unsafe_path(&entry, "contains '~/'"));
+            }
         }
         names += (entry.name.len() + entry.unicode.map_or(0, <[u8]>::len)) as u64;
         if names > NAMES_MAX {

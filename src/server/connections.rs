@@ -26,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::peers::{Peer, Peers};
 use super::places::{Place, Places};
 use super::signals::Hangups;
 use super::timeouts::{ReceivedBody, Timeouts, TrackedBody, TrackedStream, Watchdog};
@@ -102,6 +103,7 @@ pub(super) struct Routes {
 pub(super) struct Connections {
     listener: TcpListener,
     limits: Limits,
+    peers: Peers,
     tls: Option<Tls>,
     hangups: Hangups,
 }
@@ -111,10 +113,11 @@ impl Connections {
     pub(super) fn new(
         listener: TcpListener,
         limits: Limits,
+        peers: Peers,
         tls: Option<Tls>,
         hangups: Hangups,
     ) -> Self {
-        Self { listener, limits, tls, hangups }
+        Self { listener, limits, peers, tls, hangups }
     }
 
     /// Serves `routes` until `stop` resolves. Then accepts no connection, closes the idle ones, and
@@ -137,14 +140,16 @@ impl Connections {
             };
             let Accepted { stream, peer, watchdog, place } = accepted;
             let tls = self.tls.as_ref().map(Tls::acceptor);
-            let service = match &outside {
-                _ if place.is_spare => spare.clone(),
-                Some(outside) if is_plain_from_outside(peer, tls.is_some()) => outside.clone(),
-                Some(_) | None => all.clone(),
+            let (service, outside) =
+                if place.is_spare { (&spare, None) } else { (&all, outside.clone()) };
+            let connection = Connection {
+                http: http.clone(),
+                peer: self.peers.classify(peer, tls.is_some()),
+                service: service.clone(),
+                outside,
+                timeouts: self.limits.timeouts,
+                watchdog,
             };
-            let http = http.clone();
-            let timeouts = self.limits.timeouts;
-            let connection = Connection { http, service, timeouts, watchdog };
             let stopped = stopped.clone();
             tokio::spawn(async move {
                 connection.serve(stream, tls, stopped).await;
@@ -189,12 +194,6 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>) -> Accepted {
     }
 }
 
-/// Whether a client of another machine speaks plain http. A proxy on this machine does not count as
-/// one, whatever its own clients are.
-fn is_plain_from_outside(peer: IpAddr, has_tls: bool) -> bool {
-    !has_tls && !peer.to_canonical().is_loopback()
-}
-
 /// Whether the client gave up before it was accepted.
 fn is_client_abort(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -215,7 +214,10 @@ fn reload(tls: Option<&mut Tls>) {
 /// The settings of one connection.
 struct Connection {
     http: http1::Builder,
+    peer: Peer,
     service: TowerToHyperService<Router>,
+    /// Serves requests of other machines over plain http, where these get other routes.
+    outside: Option<TowerToHyperService<Router>>,
     timeouts: Timeouts,
     watchdog: Arc<Watchdog>,
 }
@@ -257,8 +259,10 @@ impl Connection {
                 None => {
                     let mut request =
                         request.map(|body| ReceivedBody::new(body, Arc::clone(watchdog)));
+                    let is_outside = self.peer.receive(&mut request);
+                    let outside = self.outside.as_ref().filter(|_| is_outside);
                     dialects::reroute(&mut request);
-                    Ok(self.service.call(request))
+                    Ok(outside.unwrap_or(&self.service).call(request))
                 }
             };
             async move {
@@ -325,26 +329,6 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn plain_http_from_another_machine_is_recognized() {
-        for (peer, is_outside) in [
-            ("127.0.0.1", false),
-            ("127.8.9.10", false),
-            ("::1", false),
-            ("::ffff:127.0.0.1", false),
-            ("10.0.0.1", true),
-            ("192.168.1.2", true),
-            ("0.0.0.0", true),
-            ("::ffff:10.0.0.1", true),
-            ("fe80::1", true),
-            ("2001:db8::1", true),
-        ] {
-            let peer: IpAddr = peer.parse().unwrap();
-            assert_eq!(is_plain_from_outside(peer, false), is_outside, "{peer}");
-            assert!(!is_plain_from_outside(peer, true), "{peer}");
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_stalled_client_is_disconnected() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -363,7 +347,8 @@ mod tests {
         let large = get(|| async { vec![0; 64 << 20] });
         let router = Router::new().route("/large", large).route("/small", get(|| async {}));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let connections = Connections::new(listener, limits, None, Hangups::listen());
+        let connections =
+            Connections::new(listener, limits, Peers::default(), None, Hangups::listen());
         let serving = tokio::spawn(async move {
             let stop = async { drop(ended.await) };
             let spare = Router::new();

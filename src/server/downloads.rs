@@ -10,12 +10,12 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use http_range_header::StartPosition;
+use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition};
 
 use crate::app::App;
 use crate::catalog::Content;
 use crate::dialects::RETRY_SECONDS;
-use crate::dialects::links::{self, LinkRefusal};
+use crate::dialects::links::{self, LinkRefusal, Media};
 use crate::domain::{Artifact, CatalogError};
 
 /// Serves `/code/{sha256}/{file}?tenant=…&expires=…&signature=…`.
@@ -32,8 +32,8 @@ pub(super) async fn download(
         Ok(stamp) => stamp,
         Err(failure) => return failed(&failure),
     };
-    let sha256 = match links::verify(&stamp.access.link_secret, &uri, app.clock().now()) {
-        Ok(sha256) => sha256,
+    let (sha256, media) = match links::verify(&stamp.access.link_secret, &uri, app.clock().now()) {
+        Ok(verified) => verified,
         Err(LinkRefusal::Expired) => {
             return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
         }
@@ -43,7 +43,7 @@ pub(super) async fn download(
         }
     };
     match app.read(|catalog| catalog.get_code(&sha256)).await {
-        Ok((code, content)) => serve_code(&app, &code, content, &method, &headers).await,
+        Ok((code, content)) => serve_code(&app, &code, media, content, &method, &headers).await,
         Err(CatalogError::NotFound { .. }) => gone(),
         Err(failure) => failed(&failure),
     }
@@ -81,6 +81,7 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
 async fn serve_code(
     app: &App,
     code: &Artifact,
+    media: Media,
     content: Content,
     method: &Method,
     headers: &HeaderMap,
@@ -88,7 +89,7 @@ async fn serve_code(
     let etag = format!("\"{}\"", hex::encode(code.digests.sha256));
     let mut response = Response::default();
     let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(media.as_str()));
     fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     // Hexadecimal in quotes is a valid header.
     if let Ok(etag) = HeaderValue::from_str(&etag) {
@@ -150,16 +151,25 @@ fn matches_etag(stated: &str, etag: &str) -> bool {
 
 /// Parses a `Range` header into first and last byte; `Err` if it cannot be satisfied.
 ///
-/// `None` if a server may ignore the header: it is malformed, or names several ranges.
+/// `None` if the header is to be ignored: it is malformed, or names several ranges.
 fn one_range(header: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
-    let mut ranges = http_range_header::parse_range_header(header).ok()?;
-    let [range] = &mut ranges.ranges[..] else { return None };
-    // The last bytes of a shorter content are all of it; the crate refuses these.
-    if let StartPosition::FromLast(count) = &mut range.start {
-        *count = size.min(*count);
-    }
-    let range = ranges.validate(size).ok().and_then(|ranges| ranges.into_iter().next());
-    Some(range.map(|range| (*range.start(), *range.end())).ok_or(()))
+    let ranges = match http_range_header::parse_range_header(header) {
+        Ok(ranges) => ranges.ranges,
+        Err(RangeUnsatisfiableError::ZeroSuffix) if !header.contains(',') => return Some(Err(())),
+        Err(_) => return None,
+    };
+    let [range] = &ranges[..] else { return None };
+    let end = size.checked_sub(1);
+    let (first, last) = match (range.start, range.end) {
+        (StartPosition::Index(first), EndPosition::Index(last)) if last < first => return None,
+        (StartPosition::Index(first), EndPosition::Index(last)) => {
+            (first, end.map(|end| end.min(last)))
+        }
+        (StartPosition::Index(first), EndPosition::LastByte) => (first, end),
+        // A suffix that is longer than the content is all of it (RFC 9110 section 14.1.2).
+        (StartPosition::FromLast(length), _) => (size.saturating_sub(length), end),
+    };
+    Some(last.filter(|last| first <= *last).map(|last| (first, last)).ok_or(()))
 }
 
 #[cfg(test)]
@@ -184,14 +194,20 @@ mod tests {
             ("bytes=-3", Some(Ok((7, 9)))),
             ("bytes=-10", Some(Ok((0, 9)))),
             ("bytes=-65536", Some(Ok((0, 9)))),
-            ("bytes=-0", None),
+            ("bytes=-18446744073709551615", Some(Ok((0, 9)))),
             ("bytes=8-20", Some(Ok((8, 9)))),
             ("bytes=10-", Some(Err(()))),
+            ("bytes=10-20", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=5-3", None),
+            ("bytes=-0,1-2", None),
+            ("bytes=-", None),
             ("bytes=0-1,3-4", None),
             ("lines=1-2", None),
         ] {
             assert_eq!(one_range(header, 10), expected, "{header}");
         }
+        assert_eq!(one_range("bytes=-1", 0), Some(Err(())));
     }
 
     #[test]

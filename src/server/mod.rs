@@ -5,6 +5,7 @@
 mod connections;
 mod downloads;
 mod health;
+mod peers;
 mod places;
 mod probes;
 mod signals;
@@ -32,6 +33,7 @@ use crate::config::{Auth, Config};
 use crate::dialects::{self, DIALECTS, Dialect, Drains, Unserved};
 use crate::store::{OpenError, Store};
 use connections::{Connections, Limits, Routes};
+use peers::Peers;
 use signals::Hangups;
 pub use signals::stop_signal;
 use tls::Tls;
@@ -90,8 +92,8 @@ impl Server {
                 "there is no key yet, so every client is refused: `layerbase key add` makes one"
             );
         }
-        let (scheme, limits) = (config.scheme(), Limits::of(&config));
-        let connections = Connections::new(listener, limits, tls, Hangups::listen());
+        let (scheme, limits, peers) = (config.scheme(), Limits::of(&config), Peers::of(&config));
+        let connections = Connections::new(listener, limits, peers, tls, Hangups::listen());
         let has_inbox = enabled(&config).any(|dialect| dialect.fills_inbox);
         let app = App::new(catalog, clock, ids, config, address.port(), has_inbox, &machine());
         upkeep::announce(&app);

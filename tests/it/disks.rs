@@ -45,7 +45,7 @@ fn an_upload_that_leaves_too_little_free_is_refused_in_the_words_of_each_cloud()
     let put = Request::new("PUT", "/s3/code/a.zip").body(b"object".as_slice());
     assert_eq!(server.send(&put).status, 507);
     assert_eq!(server.footprint(), before);
-    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: x\r\n\
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\n\
                 Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n";
     let mut stream = raw::sent(server.base(), head.as_bytes());
     assert_eq!(raw::answer(&mut stream).status, 507, "the client need not send the body");

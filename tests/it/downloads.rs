@@ -1,6 +1,6 @@
 //! Download links: what they serve, when they expire, and which host they name.
 
-use crate::support::{Request, TestServer, zips};
+use crate::support::{Request, TestServer, raw, zips};
 
 fn link(server: &TestServer) -> String {
     let zip = zips::vector("tencent");
@@ -32,15 +32,51 @@ fn ranges_are_served() {
         ("bytes=0-3", &zip[..4], "bytes 0-3/167"),
         ("bytes=160-", &zip[160..], "bytes 160-166/167"),
         ("bytes=-10", &zip[157..], "bytes 157-166/167"),
+        ("bytes=-65536", &zip[..], "bytes 0-166/167"),
     ] {
         let answer = Request::get(&link).header("Range", range).send("");
         assert_eq!((answer.status, answer.body.as_slice()), (206, expected), "{range}");
         assert_eq!(answer.header("content-range"), Some(content_range));
     }
-    let beyond = Request::get(&link).header("Range", "bytes=167-").send("");
-    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */167")));
+    for range in ["bytes=167-", "bytes=-0"] {
+        let beyond = Request::get(&link).header("Range", range).send("");
+        let content_range = beyond.header("content-range");
+        assert_eq!((beyond.status, content_range), (416, Some("bytes */167")), "{range}");
+    }
     let changed = Request::get(&link).header("Range", "bytes=0-3").header("If-Range", "\"x\"");
     assert_eq!(changed.send("").status, 200);
+}
+
+/// Tencent's own links state the media type of their download; those of the other clouds are zips.
+#[test]
+fn the_media_type_is_the_one_that_a_link_states() {
+    let server = TestServer::start();
+    let zip = link(&server);
+    let get = "/?Action=GetLayerVersion&LayerName=demo&LayerVersion=1&Version=2018-04-16";
+    let answer = server.send(&Request::get(get)).json();
+    let octets = answer["Response"]["Location"].as_str().unwrap().to_owned();
+    let stated = "&response-content-type=application/octet-stream";
+    assert!(octets.contains(stated) && !zip.contains("response-content-type"), "{octets} {zip}");
+    for (link, media) in [(&zip, "application/zip"), (&octets, "application/octet-stream")] {
+        for method in ["GET", "HEAD"] {
+            let answer = Request::new(method, link).send("");
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (200, Some(media)),
+                "{link}"
+            );
+        }
+        assert_eq!(Request::get(link).send("").body, zips::vector("tencent"));
+    }
+    for changed in [
+        octets.replace(stated, ""),
+        octets.replace("octet-stream", "zip"),
+        octets.replace("tenant=default", "tenant=default%00octet-stream").replace(stated, ""),
+        zip.replace("&signature", &format!("{stated}&signature")),
+        format!("{zip}{stated}"),
+    ] {
+        assert_eq!(Request::get(&changed).send("").status, 403, "{changed}");
+    }
 }
 
 #[test]
@@ -82,10 +118,37 @@ fn links_start_with_public_url_or_request_host() {
     assert!(link(&server).starts_with("https://layers.example/x/code/"));
     let server = TestServer::start();
     link(&server);
-    let port = server.base().rsplit(':').next().unwrap().to_owned();
-    for host in ["localhost", "localhost:1", "http://localhost:1"] {
+    let port = server.base().rsplit(':').next().unwrap();
+    for (host, base) in [
+        ("localhost", format!("http://localhost:{port}/code/")),
+        ("localhost:9000", "http://localhost:9000/code/".to_owned()),
+        ("http://localhost:9000", "http://localhost:9000/code/".to_owned()),
+        ("[::1]:9000", "http://[::1]:9000/code/".to_owned()),
+    ] {
         let request = Request::get("/api/v1/layers/demo/versions/1").header("Host", host);
         let url = server.send(&request).json()["download_url"].as_str().unwrap().to_owned();
-        assert!(url.starts_with(&format!("http://localhost:{port}/code/")), "{host}: {url}");
+        assert!(url.starts_with(&base), "{host}: {url}");
+    }
+}
+
+/// An answer that is rendered twice is cached (`docker run -p 9000:8470` beside a direct client).
+#[test]
+fn cached_links_are_of_the_host_that_asks() {
+    let server = TestServer::start();
+    link(&server);
+    let own = raw::authority(server.base()).replace("127.0.0.1", "localhost");
+    let hosts = ["localhost:9000", "localhost:9001", "127.0.0.1:9000", "localhost"];
+    for path in [
+        "/api/v1/layers/demo/versions",
+        "/layers",
+        "/?Action=GetLayerVersion&LayerName=demo&LayerVersion=1&Version=2018-04-16",
+    ] {
+        for _ in 0..4 {
+            for host in hosts {
+                let text = server.send(&Request::get(path).header("Host", host)).text();
+                let authority = if host.contains(':') { host.to_owned() } else { own.clone() };
+                assert!(text.contains(&format!("http://{authority}/code/")), "{host}: {text}");
+            }
+        }
     }
 }

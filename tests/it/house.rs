@@ -42,7 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that dialects share; each may import those above it.
-const SHARED: [&str; 25] = [
+const SHARED: [&str; 26] = [
     "answer",
     "params",
     "signing",
@@ -51,6 +51,7 @@ const SHARED: [&str; 25] = [
     "json_writer",
     "name_rule",
     "tenants",
+    "forwarded",
     "call",
     "refusal",
     "wording",

@@ -29,6 +29,7 @@ mod mutations;
 mod openyuanrong;
 mod oss;
 mod papers;
+mod proxies;
 mod readme;
 mod s3;
 mod sdk;

@@ -95,6 +95,55 @@ fn archive_over_a_limit_is_refused() {
     }
 }
 
+/// Tencent's own limit is lower than `--max-unpacked` is by default; the lower one holds.
+#[test]
+fn tencent_refuses_what_unpacks_to_more_than_500_mib() {
+    let request = |zip: &[u8]| {
+        Request::new("POST", "/")
+            .header("X-TC-Action", "PublishLayerVersion")
+            .header("X-TC-Version", "2018-04-16")
+            .json(&json!({
+                "LayerName": "demo",
+                "CompatibleRuntimes": ["Python3.9"],
+                "Content": {"ZipFile": zips::encode(zip)},
+            }))
+    };
+    let limit = |server: &TestServer, zip: &[u8]| {
+        let before = server.footprint();
+        let answer = server.send(&request(zip)).json();
+        let error = &answer["Response"]["Error"];
+        assert_eq!(error["Code"], "InvalidParameterValue.ZipFile", "{answer}");
+        assert_eq!(server.footprint(), before);
+        error["Message"].as_str().unwrap().to_owned()
+    };
+    let zip = zips::declaring((500 << 20) + 1);
+    let text = limit(&TestServer::start(), &zip);
+    assert!(text.contains("524288001") && text.contains("524288000"), "{text}");
+    let wider = TestServer::start_with(|config| config.max_unpacked = u64::MAX);
+    assert_eq!(limit(&wider, &zip), text);
+    let lower = TestServer::start_with(|config| config.max_unpacked = 500);
+    let text = limit(&lower, &zips::declaring(501));
+    assert!(text.contains("501") && text.contains("500"), "{text}");
+    // Within the limit, the content is read.
+    let text = limit(&wider, &zips::declaring(500 << 20));
+    assert!(text.contains("unpacks to less"), "{text}");
+    // The other clouds have no such limit.
+    let native = Request::new("POST", "/api/v1/layers/demo/versions").body(zip);
+    assert!(wider.send(&native).text().contains("unpacks to less"));
+    wider.put_object("code-1250000000/large.zip", &zips::declaring((500 << 20) + 1));
+    let object = Request::new("POST", "/")
+        .header("X-TC-Action", "PublishLayerVersion")
+        .header("X-TC-Version", "2018-04-16")
+        .json(&json!({
+            "LayerName": "demo",
+            "CompatibleRuntimes": ["Python3.9"],
+            "Content": {"CosBucketName": "code-1250000000", "CosObjectName": "large.zip"},
+        }));
+    let answer = wider.send(&object).json();
+    assert_eq!(answer["Response"]["Error"]["Code"], "InvalidParameterValue.ZipFile", "{answer}");
+    assert!(answer.to_string().contains("524288001"), "{answer}");
+}
+
 #[test]
 fn body_larger_than_memory_gives_the_same_digests() {
     let server = TestServer::start();

@@ -154,12 +154,18 @@ fn an_origin_is_that_of_the_host() {
         ("null", "127.0.0.1:8470", false),
         ("", "127.0.0.1:8470", false),
     ] {
-        assert_eq!(plain.is_same_origin(origin, host), is_own, "{origin} {host}");
+        assert_eq!(plain.is_same_origin(origin, None, host), is_own, "{origin} {host}");
         assert!(!plain.is_public_origin(origin), "{origin}");
     }
     let tls = sites(&[("tls_cert", "a.pem"), ("tls_key", "b.pem")]);
-    assert!(tls.is_same_origin("https://edge1", "edge1:443"));
-    assert!(!tls.is_same_origin("http://edge1", "edge1"));
+    assert!(tls.is_same_origin("https://edge1", None, "edge1:443"));
+    assert!(!tls.is_same_origin("http://edge1", None, "edge1"));
+    let https = Some("https");
+    assert!(plain.is_same_origin("https://edge1", https, "edge1"));
+    assert!(plain.is_same_origin("https://edge1:443", https, "edge1"));
+    assert!(!plain.is_same_origin("https://edge1:8443", https, "edge1"));
+    assert!(!plain.is_same_origin("http://edge1", https, "edge1"));
+    assert!(!plain.is_same_origin("https://edge2", https, "edge1"));
 }
 
 #[test]

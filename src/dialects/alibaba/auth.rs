@@ -13,8 +13,10 @@ use axum::http::HeaderName;
 use axum::http::request::Parts;
 use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimeParser;
+use percent_encoding::{percent_decode_str, percent_encode};
 
 use super::errors::ApiError;
+use super::errors::generation::PREFIXES;
 use crate::dialects::auth::{self, AuthHead, AuthRequest, Denied};
 use crate::dialects::refusal::Refused;
 use crate::dialects::signing;
@@ -23,6 +25,9 @@ use crate::domain::{Caller, Key, Timestamp};
 /// Largest difference between the time of signing and now, in either direction: documented for `FC`
 /// (section 9.1), and applied to all schemes.
 pub(super) const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// The path before an ARN, after the date.
+const ARN: &str = "/layerarn/";
 
 /// Returns the enabled key that a head claims to be signed with.
 pub(super) fn claimed_key(request: AuthHead<'_>) -> Result<Option<&Key>, Refused> {
@@ -93,20 +98,28 @@ impl<'h> Claim<'h> {
     /// Tells whether a secret made the signature, and whether the body has the digest that the
     /// scheme's headers state.
     fn is_made_with(&self, secret: &[u8], head: &Parts, body: &Body) -> bool {
+        let path = head.uri.path();
+        let is_signed = |path: &str| self.covers(path, secret, head, body);
+        // All are compared, so that the time does not reveal which one was signed.
+        is_signed(path) | escaped_arn(path).is_some_and(|path| is_signed(&path))
+    }
+
+    /// Tells the same for one spelling of the path.
+    fn covers(&self, path: &str, secret: &[u8], head: &Parts, body: &Body) -> bool {
         let signature = &self.signature;
         match self.scheme {
-            // Both texts are compared, so that the time does not reveal which one was signed.
-            Scheme::Fc => fc::strings_to_sign(head).iter().fold(false, |is_signed, text| {
+            // Both texts are compared, for the same reason.
+            Scheme::Fc => fc::strings_to_sign(head, path).iter().fold(false, |is_signed, text| {
                 is_signed | signing::is_hmac_sha256(secret, text, signature)
             }),
             Scheme::Acs3 { signed_headers } => {
                 let digest = hex::encode(body.sha256);
-                let text = acs3::string_to_sign(head, signed_headers, &digest);
+                let text = acs3::string_to_sign(head, path, signed_headers, &digest);
                 signing::is_hmac_sha256(secret, text.as_bytes(), signature)
                     && signing::covered_header(head, acs3::BODY) == digest
             }
             Scheme::Roa => {
-                let text = roa::string_to_sign(head);
+                let text = roa::string_to_sign(head, path);
                 signing::is_hmac_sha1(secret, text.as_bytes(), signature)
                     && roa::is_body_whole(head, &body.md5)
             }
@@ -119,6 +132,18 @@ pub(super) fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), De
     let (key_id, signature) =
         credentials.split_once(':').ok_or(Denied::Malformed("its credentials have no ':'"))?;
     Ok((key_id, signing::from_base64(signature)))
+}
+
+/// Returns a path with its ARN as clients send and sign it, escaped to one segment; `None` for other
+/// paths. A slash in the ARN shows that a proxy decoded it.
+fn escaped_arn(path: &str) -> Option<String> {
+    let (start, arn) = PREFIXES.iter().find_map(|prefix| {
+        let (start, arn) = path.split_at_checked(prefix.len() + ARN.len())?;
+        (start.strip_prefix(prefix) == Some(ARN)).then_some((start, arn))
+    })?;
+    let is_decoded = arn.strip_suffix('/').unwrap_or(arn).contains('/');
+    let arn: Vec<u8> = percent_decode_str(arn).collect();
+    is_decoded.then(|| format!("{start}{}", percent_encode(&arn, signing::ESCAPED)))
 }
 
 /// Begins a text to sign: the method, the value of each of the headers `values`, and a line

@@ -94,6 +94,7 @@ pub(super) static CTYUN: Dialect = Dialect {
         ApiError::gateway(StatusCode::NOT_FOUND, reason).into()
     },
     finish: errors::finish,
+    serves_slash: true,
     actions: None,
     client_id_header: Some("ctyun-eop-request-id"),
     fills_inbox: false,

@@ -25,6 +25,7 @@ const CODE: CodeField = CodeField {
     fold_keys: false,
     leniency: Leniency::Strict,
     vendor_limit: ZIP_MAX,
+    unpacked_max: u64::MAX,
 };
 
 /// Returns the operations, in the order of the vendor's index.

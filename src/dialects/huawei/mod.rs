@@ -84,11 +84,8 @@ const DOMAIN: CloudIdField = CloudIdField {
 pub(super) static HUAWEI: Dialect = Dialect {
     name: "huawei",
     operations: routes::operations,
-    // `/v2/{project_id}/fgs/…` is no other cloud's.
-    recognizes: |head| {
-        let mut segments = head.uri.path().split('/').skip(1);
-        segments.next() == Some("v2") && segments.nth(1) == Some("fgs")
-    },
+    // No other cloud's paths begin so.
+    recognizes: |head| ["/v2/", "/v3/"].iter().any(|start| head.uri.path().starts_with(start)),
     upload_limit: CODE_MAX,
     claimed_key: auth::claimed_key,
     authenticate: auth::authenticate,
@@ -96,6 +93,7 @@ pub(super) static HUAWEI: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
+    serves_slash: true,
     actions: None,
     client_id_header: None,
     fills_inbox: false,

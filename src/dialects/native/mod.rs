@@ -32,6 +32,7 @@ pub(super) static NATIVE: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
+    serves_slash: true,
     actions: None,
     client_id_header: None,
     fills_inbox: false,

@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 
+use super::routes;
 use super::wire::encoding;
 use crate::dialects::answer;
 use crate::dialects::auth::Denied;
@@ -64,6 +65,16 @@ impl ApiError {
     /// A URN is of another tenant, or contradicts the query.
     pub(super) fn foreign_urn(urn: &str) -> Self {
         Self::new(121_046, format!("invalid URN: {urn}"))
+    }
+
+    /// The version part of a URN breaks the rule for versions.
+    pub(super) fn bad_version(version: &str) -> Self {
+        Self::new(121_046, format!("invalid version: {version}"))
+    }
+
+    /// The name part of a URN breaks the rule for names.
+    pub(super) fn bad_name(name: &str) -> Self {
+        Self::new(121_058, format!("invalid function name: {name}"))
     }
 
     /// A function, or the named version of it, does not exist.
@@ -267,9 +278,34 @@ pub(super) fn word(call: &Call, error: RequestError) -> Box<dyn Refusal> {
     })
 }
 
-/// Words that no operation serves a request; a wrong method is an unknown path to the vendor.
-pub(super) fn unserved(_call: &Call, _unserved: Unserved) -> Refused {
-    NoRoute.into()
+/// Words that no operation serves a request; a wrong method is an unknown path to the vendor. A path
+/// that is served without the slash at its end is redirected.
+pub(super) fn unserved(call: &Call, _unserved: Unserved) -> Refused {
+    let path = call.path().strip_suffix('/');
+    match path.filter(|path| routes::is_served(&call.method, path)) {
+        Some(path) => {
+            let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            Moved { location: format!("{path}{query}") }.into()
+        }
+        None => NoRoute.into(),
+    }
+}
+
+/// The vendor's redirect to a path without the slash at its end (openyuanrong.md section 8).
+struct Moved {
+    location: String,
+}
+
+impl Refusal for Moved {
+    fn render(&self, call: &Call) -> Response {
+        let location = [(LOCATION, self.location.clone())];
+        if call.method != Method::GET {
+            return (StatusCode::TEMPORARY_REDIRECT, location).into_response();
+        }
+        let shown = encoding::html(&self.location);
+        let body = format!("<a href=\"{shown}\">Moved Permanently</a>.\n\n");
+        (StatusCode::MOVED_PERMANENTLY, location, Html(body)).into_response()
+    }
 }
 
 /// The refusal of the vendor's router.

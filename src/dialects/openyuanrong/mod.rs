@@ -9,6 +9,7 @@
 //! - There are four envelopes. In the list of versions `pageIndex` and `pageSize` are texts, and
 //!   `functions` is null, never `[]`, when the page is empty.
 //! - The same refusal has another status on another path (openyuanrong.md section 8).
+//! - A path that is served without the slash at its end is redirected to that one.
 //! - Bodies are read as Go reads them: keys in any case, null is absent, and bytes after the first
 //!   value are not read. Answers escape `<`, `>` and `&` as Go does.
 //! - `codeSha256` and `layerSha256` hold SHA-512.
@@ -22,12 +23,12 @@
 //!   that is known of them (5): otherwise their numbers would be lost.
 //! - `DELETE ?qualifier=` deletes the version of that name and never the whole function (10);
 //!   negative pages are refused (11); `status` is always "" (13).
-//! - Names as other clouds make them, with `_` for example, are accepted in paths. Their functions
-//!   are of kind `faas`, stored `local` in our own code folder, and called `0@group@name`, because
+//! - Names as other clouds make them, with `_` for example, are accepted in paths, for the list of
+//!   versions if such a function exists. Their functions are of kind `faas`, stored `local` in our own code folder, and called `0@group@name`, because
 //!   `yrcli list` prints names without their first two characters.
 //! - `0@svc@fn` and `0-svc-fn` are one function, shown as it was registered; `fn` is in the group
 //!   `default`.
-//! - Paths may end with `/`, without a redirect. HEAD is answered like GET.
+//! - HEAD is answered like GET.
 //! - A tenant has the URN's form in the catalog, so that `a@b` without a product and `a` with the
 //!   product `b` are one. A tenant that the catalog cannot name is refused.
 //!
@@ -72,16 +73,16 @@ pub(crate) use auth::mint;
 /// Largest zip: 300 MiB (openyuanrong.md section 3).
 const ZIP_MAX: u64 = 300 << 20;
 
-/// The first parts of every path, without a slash at their ends.
-const PREFIXES: [&str; 3] = ["/serverless/v1", "/admin/v1", "/function-repository/v1"];
+/// The first segments of every path.
+const FIRST_SEGMENTS: [&str; 3] = ["serverless", "admin", "function-repository"];
 
 /// The openYuanrong dialect.
 pub(super) static OPENYUANRONG: Dialect = Dialect {
     name: "openyuanrong",
     operations: routes::operations,
     recognizes: |head| {
-        let below = |prefix: &&str| head.uri.path().strip_prefix(*prefix);
-        PREFIXES.iter().filter_map(below).any(|rest| rest.is_empty() || rest.starts_with('/'))
+        let first = head.uri.path().split('/').nth(1).unwrap_or_default();
+        FIRST_SEGMENTS.contains(&first)
     },
     upload_limit: ZIP_MAX,
     claimed_key: auth::claimed_key,
@@ -90,6 +91,7 @@ pub(super) static OPENYUANRONG: Dialect = Dialect {
     word: errors::word,
     unserved: errors::unserved,
     finish: |_, response| response,
+    serves_slash: false,
     actions: None,
     client_id_header: None,
     fills_inbox: false,

@@ -85,6 +85,7 @@ pub(super) static S3: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: errors::finish,
+    serves_slash: true,
     actions: Some(Actions { resolve: routes::resolve, parse: None, renew: |_, body| body.clone() }),
     client_id_header: None,
     fills_inbox: true,

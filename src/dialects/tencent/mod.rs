@@ -15,6 +15,7 @@
 //! - `Content` may name an object by `CosBucketName` and `CosObjectName` in place of the zip. The
 //!   bucket is found by its full name, which ends in `-<AppId>` at the vendor. A `/` in front of
 //!   the object's name is no part of it; `CosBucketRegion` is ignored.
+//! - A download is an `application/octet-stream`, as its link states, which the cloud's own does too.
 //! - The signed host has a port, none, or a scheme before it, depending on the client. The scope's
 //!   service is a part of the client's endpoint, and any is accepted.
 //! - The SDKs sign the media type, the host and the body, but not the header that names the action.
@@ -28,7 +29,8 @@
 //! version, which a client notices only when both are wrong. A time that is no number is an
 //! `InvalidParameter`; a scope of another day than the time an `AuthFailure.InvalidAuthorization`;
 //! an unknown `SignatureMethod` matches no signature. An empty `ZipFile` is no code, so an object
-//! may be given with it. A zip in a bucket may be 500 MiB, the vendor's limit when unpacked.
+//! may be given with it. A zip in a bucket may be 500 MiB, the vendor's limit when unpacked: of one
+//! zip here, of a function with its layers there.
 //! A catalog that cannot be reached is `ResourceUnavailable`, which Terraform retries (tencent.md
 //! section 13.4); a full disk is `ResourceInsufficient`.
 
@@ -53,6 +55,9 @@ const ZIP_MAX: u64 = 50 << 20;
 /// Largest zip in a bucket; the vendor documents only 500 MB unpacked (tencent.md section 3.2).
 const OBJECT_MAX: u64 = 500 << 20;
 
+/// Largest size of a zip's entries, unpacked (tencent.md section 3.2).
+const UNPACKED_MAX: u64 = 500 << 20;
+
 /// The app id of a tenant.
 const APP_ID: CloudIdField = CloudIdField {
     name: "tencent_app_id",
@@ -73,6 +78,7 @@ pub(super) static TENCENT: Dialect = Dialect {
     word: |_, error| Box::new(ApiError::from(error)),
     unserved: |_, unserved| ApiError::from(unserved).into(),
     finish: |_, response| response,
+    serves_slash: true,
     actions: Some(Actions {
         resolve: action::resolve,
         parse: Some(action::parse),

@@ -8,15 +8,15 @@ use axum::response::Response;
 use axum::routing::MethodFilter;
 use serde::Serialize;
 
-use super::OBJECT_MAX;
 use super::errors::ApiError;
 use super::paging;
 use super::wire::{self, Envelope, Input, Success};
+use super::{OBJECT_MAX, UNPACKED_MAX};
 use crate::app::App;
 use crate::catalog::{Catalog, DeleteRule, VersionRange};
 use crate::dialects::answer;
 use crate::dialects::call::Call;
-use crate::dialects::links::Links;
+use crate::dialects::links::OctetStreamLinks;
 use crate::dialects::name_rule::{Edge, NameRule};
 use crate::dialects::operation::{BodyRule, Operation, Route};
 use crate::dialects::refusal::Refused;
@@ -58,7 +58,7 @@ async fn get_layer_version(
     State(app): State<App>,
     caller: Caller,
     call: Call,
-    links: Links,
+    OctetStreamLinks(links): OctetStreamLinks,
     Parameters { input, .. }: Parameters,
 ) -> Result<Response, Refused> {
     let (name, number) = (layer_name(&input)?, layer_version(&input)?);
@@ -85,7 +85,8 @@ async fn publish_layer_version(
         tags: input.tags()?,
     };
     let source = code_source(&input, code)?;
-    let code = app.stage(&caller, source, app.upload_limits(OBJECT_MAX)).await?;
+    let limits = app.upload_limits(OBJECT_MAX).with_unpacked(UNPACKED_MAX);
+    let code = app.stage(&caller, source, limits).await?;
     let version = app
         .blocking(move |catalog| catalog.publish_layer_version(&caller, &name, new, code.finish()?))
         .await?;

@@ -83,6 +83,11 @@ impl<'a> Name<'a> {
         self.components().count() as u64
     }
 
+    /// Whether the path contains `~/`, which a shell takes for a home folder.
+    pub(super) fn has_tilde(&self) -> bool {
+        self.bytes.windows(2).any(|pair| pair == b"~/")
+    }
+
     /// Whether the name is that of a folder.
     pub(super) fn is_folder(&self) -> bool {
         self.bytes.ends_with(b"/") || self.ends_with_backslash()

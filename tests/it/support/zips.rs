@@ -46,3 +46,20 @@ pub fn stored(entries: &[(&str, &[u8])]) -> Vec<u8> {
     }
     writer.finish().unwrap().into_inner()
 }
+
+/// Returns an archive of one deflated entry of few bytes that declares to unpack to `size`.
+pub fn declaring(size: u32) -> Vec<u8> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::default());
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    writer.start_file("a", options).unwrap();
+    writer.write_all(&[b'x'; 200]).unwrap();
+    let mut zip = writer.finish().unwrap().into_inner();
+    // The declared sizes in the local header and in the directory.
+    for (mark, at) in [(b"PK\x03\x04", 22), (b"PK\x01\x02", 24)] {
+        let place = zip.windows(4).position(|bytes| bytes == mark).unwrap() + at;
+        zip[place..place + 4].copy_from_slice(&size.to_le_bytes());
+    }
+    zip
+}

@@ -65,8 +65,8 @@ fn parse(credentials: &str) -> Result<[&str; 3], Denied> {
 }
 
 /// Signs the canonical request; `body` is the digest that was measured.
-pub(super) fn string_to_sign(head: &Parts, signed_headers: &str, body: &str) -> String {
-    let (method, path) = (&head.method, head.uri.path());
+pub(super) fn string_to_sign(head: &Parts, path: &str, signed_headers: &str, body: &str) -> String {
+    let method = &head.method;
     let query = signing::canonical_query(head.uri.query().unwrap_or_default());
     let headers = signing::header_lines(head, signed_headers.split(';'));
     let request = format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\n{body}");

@@ -8,11 +8,10 @@ use percent_encoding::percent_decode_str;
 
 use super::begin_text;
 
-/// Returns the text with the path as it was sent and the text with the path decoded: each is what
+/// Returns the text with a path as it is and the text with the path decoded: each is what
 /// some client signs.
-pub(super) fn strings_to_sign(head: &Parts) -> [Vec<u8>; 2] {
+pub(super) fn strings_to_sign(head: &Parts, path: &str) -> [Vec<u8>; 2] {
     let start = begin_text(head, &["content-md5", "content-type", "date"], "x-fc-");
-    let path = head.uri.path();
     [path.as_bytes().to_vec(), percent_decode_str(path).collect()]
         .map(|path| [start.as_bytes(), &path].concat())
 }

@@ -10,10 +10,10 @@ use super::begin_text;
 use crate::dialects::params::Params;
 use crate::dialects::signing;
 
-pub(super) fn string_to_sign(head: &Parts) -> String {
+pub(super) fn string_to_sign(head: &Parts, path: &str) -> String {
     let values = ["accept", "content-md5", "content-type", "date"];
     let query = resource_query(head.uri.query().unwrap_or_default());
-    begin_text(head, &values, "x-acs-") + head.uri.path() + &query
+    begin_text(head, &values, "x-acs-") + path + &query
 }
 
 /// Writes the query decoded and sorted; clients omit the `=` of an empty value.

@@ -47,6 +47,7 @@ pub(crate) static OSS: Dialect = Dialect {
     word: |_, error| Box::new(StoreError::from(error)),
     unserved: |_, _| StoreError::not_implemented().into(),
     finish: errors::finish,
+    serves_slash: true,
     actions: None,
     client_id_header: None,
     fills_inbox: true,

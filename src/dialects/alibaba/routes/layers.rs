@@ -29,6 +29,7 @@ const CODE: CodeField = CodeField {
     fold_keys: true,
     leniency: Leniency::Strict,
     vendor_limit: ZIP_MAX,
+    unpacked_max: u64::MAX,
 };
 
 /// New names (alibaba.md section 7). Requests for stored layers accept every name: other clouds'
@@ -50,7 +51,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read(
             "GetLayerVersionByArn",
             Noun::LayerVersion,
-            get("/layerarn/{arn}"),
+            // A proxy may have decoded the slashes of the one segment that clients send.
+            get("/layerarn/{*arn}"),
             get_by_arn,
         ),
         Operation::read("ListLayerVersions", Noun::LayerVersion, get(versions), list_versions)
@@ -126,7 +128,7 @@ async fn get_by_arn(
     renderer: Renderer,
     Segments([arn]): Segments<1>,
 ) -> Result<Response, Refused> {
-    let (name, number) = renderer.parse_arn(&arn)?;
+    let (name, number) = renderer.parse_arn(arn.strip_suffix('/').unwrap_or(&arn))?;
     let version =
         app.read(|catalog| catalog.get_layer_version(caller.tenant(), &name, number)).await?;
     Ok(single(&renderer, &version))

@@ -23,6 +23,7 @@ pub(super) const FUNCTION_CODE: CodeField = CodeField {
     fold_keys: false,
     leniency: Leniency::SpacesAndMissingPadding,
     vendor_limit: CODE_MAX,
+    unpacked_max: u64::MAX,
 };
 
 /// Where a dependency's archive is.
@@ -104,7 +105,8 @@ impl NewCode {
                     }
                 };
                 let refuse = |refusal| ApiError::invalid(field, rule(refusal));
-                CodeSource::Stored(verified.map_err(refuse)?)
+                let (sha256, _media) = verified.map_err(refuse)?;
+                CodeSource::Stored(sha256)
             }
         };
         let staged = app.stage(caller, source, app.upload_limits(OBJECT_MAX)).await;

@@ -47,6 +47,10 @@ async fn list(
     params: Params,
 ) -> Result<Response, Refused> {
     let named = FunctionRef::parse_path(&account, &name)?;
+    if let Some(refusal) = named.foreign_name(&name) {
+        let head = app.read(|catalog| catalog.get_function(&named.key, &Qualifier::Head)).await;
+        head.map_err(ApiError::unless_missing(refusal))?;
+    }
     let page = FunctionPage::parse(&params);
     let window = page.window()?.ok_or_else(no_size)?;
     let is_admin = params.get("isAdmin").is_some();

@@ -42,6 +42,22 @@ fn render(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
+/// Escapes a text for HTML as Go does.
+pub(crate) fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&#34;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
 /// Escapes what Go escapes so that JSON can stand in HTML and JavaScript.
 struct GoFormatter;
 

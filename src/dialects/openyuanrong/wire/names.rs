@@ -44,7 +44,7 @@ impl FunctionRef {
     }
 
     /// Reads a name, a URN or a version's URN out of a path; names that only other clouds make are
-    /// accepted too.
+    /// accepted too. Checks in the order of openyuanrong.md section 7.
     pub(crate) fn parse_path(account: &Account, text: &str) -> Result<Self, ApiError> {
         if let Some(named) = Self::parse(account, text, true) {
             return Ok(named);
@@ -57,8 +57,21 @@ impl FunctionRef {
             [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => return Err(ApiError::foreign_urn(text)),
             _ => return Err(bad_urn(text)),
         };
-        let named = Self::parse(account, name, true).ok_or_else(|| bad_urn(text))?;
-        Ok(Self { version, ..named })
+        let named = Self::parse(account, name, true).ok_or_else(|| ApiError::bad_name(name))?;
+        match version {
+            Some((version, _)) if !is_version_number(&version) && !is_head(&version) => {
+                Err(ApiError::bad_version(&version))
+            }
+            version => Ok(Self { version, ..named }),
+        }
+    }
+
+    /// Returns the vendor's refusal of a name that only other clouds make; `text` is the path's
+    /// segment. `None` for names that the vendor accepts too.
+    pub(crate) fn foreign_name(&self, text: &str) -> Option<ApiError> {
+        let is_urn = text != self.spelled;
+        let refusal = || if is_urn { ApiError::bad_name(&self.spelled) } else { bad_urn(text) };
+        split(&self.spelled, false).is_none().then(refusal)
     }
 
     fn parse(account: &Account, text: &str, lenient: bool) -> Option<Self> {

@@ -62,16 +62,11 @@ impl UploadHead {
     }
 }
 
-/// Returns the vendor's limits of a zip, unpacked 600 MiB and 20 parts of a path, and the
-/// operator's where they are lower.
+/// Returns the vendor's limits of a zip, unpacked 600 MiB, 20 parts of a path and no `~/` in it, and
+/// the operator's where they are lower (openyuanrong.md section 3).
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
-    let limits = app.upload_limits(ZIP_MAX);
-    ArtifactLimits {
-        unpacked: limits.unpacked.min(600 << 20),
-        entries: limits.entries.min(30_000),
-        depth: 20,
-        ..limits
-    }
+    let limits = app.upload_limits(ZIP_MAX).with_unpacked(600 << 20);
+    ArtifactLimits { entries: limits.entries.min(30_000), depth: 20, tilde: false, ..limits }
 }
 
 /// Returns the value of a `key=value` part.

@@ -18,7 +18,7 @@ use crate::dialects::params::Params;
 use crate::dialects::refusal::Refused;
 use crate::dialects::tencent::errors::ApiError;
 use crate::dialects::tencent::wire::Input;
-use crate::dialects::tencent::{ZIP_MAX, auth};
+use crate::dialects::tencent::{UNPACKED_MAX, ZIP_MAX, auth};
 use crate::dialects::upload::{self, CodeField};
 use crate::ingest::{Leniency, Spool, Staging};
 
@@ -37,6 +37,7 @@ const CODE: CodeField = CodeField {
     fold_keys: false,
     leniency: Leniency::Strict,
     vendor_limit: ZIP_MAX,
+    unpacked_max: UNPACKED_MAX,
 };
 
 /// The parameters of an action, and the zip among them.

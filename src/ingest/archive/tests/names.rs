@@ -56,6 +56,19 @@ fn backslashes_are_judged_as_separators_and_kept() {
 }
 
 #[test]
+fn home_folders_are_refused_where_they_must_be() {
+    let strict = ArtifactLimits { tilde: false, ..ArtifactLimits::default() };
+    for name in ["~/a", "a/~/b", "a~/b", "~/"] {
+        let zip = forge_all(&[forged(name, b"")]);
+        assert_kept(&zip, name);
+        assert!(format!("{:?}", judge_within(&zip, &strict)).contains("contains '~/'"), "{name}");
+    }
+    for name in ["~", "a~b", "~a/b"] {
+        assert!(judge_within(&forge_all(&[forged(name, b"")]), &strict).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn half_a_character_is_no_separator() {
     // 予定表.txt in Shift-JIS, 功能說明.txt in Big5, 陰謀.txt in GBK.
     for name in [
