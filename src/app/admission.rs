@@ -110,6 +110,14 @@ mod tests {
         Admission::new(&config)
     }
 
+    /// The actual value is the first one that is too many: the limit, and the request at hand.
+    fn assert_limit(refusal: &RequestError, what: RequestLimit, limit: u64, actual: u64) {
+        let RequestError::Limit { what: kind, limit: most, actual: found } = refusal else {
+            panic!("{refusal}");
+        };
+        assert_eq!((*kind, *most, *found), (what, limit, actual));
+    }
+
     #[test]
     fn a_key_is_limited_in_each_second_of_the_clock() {
         let admission = admission(|config| config.rate_limit = Some(2));
@@ -131,7 +139,7 @@ mod tests {
         let admission = admission(|config| config.max_requests = 1);
         let first = admission.start_request().unwrap();
         let refusal = admission.start_request().unwrap_err();
-        assert!(matches!(refusal, RequestError::Limit { what: RequestLimit::Requests, .. }));
+        assert_limit(&refusal, RequestLimit::Requests, 1, 2);
         drop(first);
         let again = admission.start_request();
         assert!(again.is_ok());
@@ -145,7 +153,7 @@ mod tests {
             let first = admission.start_upload().await.unwrap();
             let refusal =
                 admission.start_upload_within(Duration::from_millis(1)).await.unwrap_err();
-            assert!(matches!(refusal, RequestError::Limit { what: RequestLimit::Uploads, .. }));
+            assert_limit(&refusal, RequestLimit::Uploads, 1, 2);
             let (second, ()) = tokio::join!(admission.start_upload(), async { drop(first) });
             assert!(second.is_ok());
         });

@@ -234,7 +234,32 @@ mod tests {
         let newer = catalog.access().unwrap();
         assert!(newer.stamp > late.stamp);
         catalog.remember_access(late);
-        assert_eq!(catalog.access.read().unwrap().as_ref().unwrap().stamp, newer.stamp);
+        let known = || catalog.access.read().unwrap().clone().unwrap();
+        assert_eq!(known().stamp, newer.stamp);
+        // One as new as the known one leaves that in place: readers may share it.
+        let as_new = catalog.store.read(|view| view.select_access()).unwrap();
+        assert_eq!(as_new.stamp, newer.stamp);
+        catalog.remember_access(Arc::new(as_new));
+        assert!(Arc::ptr_eq(&known(), &newer));
+    }
+
+    #[test]
+    fn a_use_is_due_when_ten_minutes_have_passed() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = catalog(folder.path());
+        let mut key = add(&catalog, &Actor::owner("AddKey"), "KEY1", "a").unwrap();
+        let (access, start) = (catalog.access().unwrap(), catalog.clock.now());
+        let at = |seconds| start + SignedDuration::from_secs(seconds);
+        // As it was recorded: another process may have done that.
+        key.last_used = Some(start);
+        assert!(!catalog.is_use_due(&access, &key, at(599)));
+        assert!(catalog.is_use_due(&access, &key, at(600)));
+        // As this process noted it, in a snapshot from before.
+        assert!(!catalog.is_use_due(&access, &key, at(1199)));
+        assert!(catalog.is_use_due(&access, &key, at(1200)));
+        // A key that was deleted and made again has its own times.
+        key.created = at(1);
+        assert!(catalog.is_use_due(&access, &key, at(1201)));
     }
 
     fn catalog(folder: &std::path::Path) -> Catalog {

@@ -260,6 +260,12 @@ mod tests {
             let reason = &plain[..plain.rfind(" at line ").unwrap()];
             assert_eq!(read(text), Err(format!("Malformed({reason:?})")), "{text}");
         }
+        for text in [&b"{\"ZipFile\":\"aGk\xad=\"}"[..], b"{\"ZipFile\":\"\xe6\x97QUJD\"}"] {
+            for step in [1, 3, usize::MAX] {
+                let refused = read_by(text, step, EXACT, 1000).unwrap_err();
+                assert_eq!(refused, "Malformed(\"invalid unicode code point\")");
+            }
+        }
         let deep = format!("{}\"ZipFile\"", "[".repeat(5000));
         assert!(read(&deep).unwrap_err().contains("recursion limit"));
     }

@@ -258,9 +258,10 @@ impl<'w> Scanner<'w> {
     fn code(&mut self, text: &[u8]) -> Result<usize, RequestError> {
         let at = memchr2(b'"', b'\\', text).unwrap_or(text.len());
         self.state = ScanState::Code;
-        // JSON forbids control characters in a string; lenient base64 would skip white space.
-        let control = text[..at].iter().fold(0, |found, byte| found | u8::from(*byte < b' ')) != 0;
-        if control {
+        // JSON forbids control characters in a string; lenient base64 would skip white space. Other
+        // bytes than ASCII must be UTF-8.
+        let is_unfit = |byte: &u8| byte.wrapping_sub(b' ') >= 0x80 - b' ';
+        if text[..at].iter().fold(0, |found, byte| found | u8::from(is_unfit(byte))) != 0 {
             self.spoil(&text[..at])?;
         } else {
             self.decode(&text[..at], &text[..at])?;

@@ -23,6 +23,8 @@ use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::get;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -107,6 +109,15 @@ impl Server {
     /// Returns scheme and address, as clients on this machine write them.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Answers a request that came over no connection, as one of this machine's own.
+    pub async fn answer(&self, mut request: Request) -> Response {
+        dialects::reroute(&mut request);
+        match TowerToHyperService::new(self.routes.all.clone()).call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 
     /// Serves until `stop` resolves, then lets requests in flight finish, within a limit. Sweeps

@@ -365,7 +365,7 @@ fn clock_and_chance_are_handed_in() {
 #[test]
 fn files_have_a_front_line_and_an_end() {
     let mut broken = Vec::new();
-    for path in rust_files("src").into_iter().chain(rust_files("tests")) {
+    for path in ["src", "tests", "fuzz/src", "fuzz/fuzz_targets"].into_iter().flat_map(rust_files) {
         let text = fs::read_to_string(&path).unwrap();
         if !text.starts_with("//!") {
             broken.push(format!("{} does not say what it is for", path.display()));

@@ -19,6 +19,7 @@ mod disks;
 mod downloads;
 mod durability;
 mod encodings;
+mod fuzz;
 mod golden;
 mod house;
 mod inbox;

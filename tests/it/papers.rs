@@ -9,18 +9,19 @@ use std::fs;
 use std::path::Path;
 
 /// Folders with files whose comments are read.
-const FOLDERS: [&str; 4] = ["src", "tests", "benches", "docs"];
+const FOLDERS: [&str; 5] = ["src", "tests", "benches", "docs", "fuzz/src"];
 
 /// Single files whose comments are read.
-const FILES: [&str; 4] = ["schema.sql", "README.md", "ARCHITECTURE.md", "examples/README.md"];
+const FILES: [&str; 5] =
+    ["schema.sql", "README.md", "ARCHITECTURE.md", "examples/README.md", "fuzz/README.md"];
 
 /// Folders below them that are left out: golden cases, packages of others, and papers that cite
 /// files of the vendors.
 const LEFT_OUT: [&str; 3] = ["tests/golden", "tests/sdk/node/node_modules", "docs/dialects"];
 
 /// Documents at fixed places; all others are in `docs/` and `docs/dialects/`.
-const ROOTED: [&str; 4] =
-    ["README.md", "ARCHITECTURE.md", "benches/README.md", "examples/README.md"];
+const ROOTED: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "benches/README.md", "examples/README.md", "fuzz/README.md"];
 
 /// A paper's sections by their numbers, each with the text of its subsections.
 struct Paper(BTreeMap<String, String>);

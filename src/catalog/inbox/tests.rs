@@ -179,6 +179,16 @@ fn is_missing(error: &CatalogError) -> bool {
 }
 
 #[test]
+fn a_sweep_of_one_file_counts_it() {
+    let desk = Desk::for_a_day();
+    desk.put("code/a.zip", b"1").unwrap();
+    assert_eq!(desk.catalog.remove_files(&task()).unwrap(), None);
+    desk.catalog.delete_object(&caller("a"), &at("code/a.zip")).unwrap();
+    let removed = || desk.catalog.remove_files(&task()).unwrap().map(|done| done.files);
+    assert_eq!((removed(), removed()), (Some(1), None));
+}
+
+#[test]
 fn an_object_is_put_replaced_and_deleted() {
     let desk = Desk::for_a_day();
     assert!(is_missing(&desk.get("code/a.zip").unwrap_err()));

@@ -47,7 +47,8 @@ pub(super) fn check<R: Read + Seek>(
     let first = spans.first().map_or(directory.start, |first| first.start);
     let prefix = if directory.prefix > 0 { directory.prefix } else { first };
     let at_start = window.bytes(reader, 0, FIXED + usize::from(u16::MAX))?;
-    if prefix > 0 && (is_header(at_start, prefix) || is_straddling(at_start)) {
+    // Offsets may count a part of what is in front, so that this header ends behind the prefix.
+    if prefix > 0 && (is_header(at_start, first) || is_straddling(at_start)) {
         return Err(hidden(0));
     }
     if prefix > 0 && at_start.starts_with(END_MARK) {

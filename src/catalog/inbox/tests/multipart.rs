@@ -149,6 +149,21 @@ fn an_upload_that_changes_while_it_is_copied_is_refused() {
 }
 
 #[test]
+fn a_part_that_is_damaged_on_the_disk_makes_no_object() {
+    let desk = Desk::for_a_day();
+    let upload = desk.start("code/a");
+    let part = desk.part("code/a", &upload, 1, b"one part");
+    let [file] = &desk.files()[..] else { panic!("{:?}", desk.files()) };
+    let path = desk.folder.path().join("inbox").join(&file[..2]).join(file);
+    fs::write(path, b"no parts").unwrap();
+    let before = desk.traces();
+    let refused = desk.complete("code/a", &upload, &[(1, &part.etag)]).unwrap_err();
+    assert!(refused.to_string().contains("is damaged"), "{refused}");
+    assert_eq!(desk.traces(), before);
+    assert!(is_missing(&desk.get("code/a").unwrap_err()));
+}
+
+#[test]
 fn an_object_of_parts_is_limited_in_size() {
     let desk = Desk::for_a_day();
     let upload = desk.start("code/part");

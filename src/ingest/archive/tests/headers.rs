@@ -204,6 +204,17 @@ fn both_end_records_must_agree() {
     let at = moved.len() - 22 - 20 + 8;
     moved[at] ^= 1;
     assert_refused(&moved, "where the locator says");
+    // And of how many disks; some packers write zero for one.
+    for (disks, is_kept) in [(0, true), (1, true), (2, false)] {
+        let mut zip = with([None; 3], false);
+        let at = zip.len() - 22 - 20 + 16;
+        zip[at] = disks;
+        if is_kept {
+            assert_kept(&zip, "one disk");
+        } else {
+            assert_refused(&zip, "another disk");
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,13 @@ fn hidden_entries_are_refused_wherever_they_are() {
     // Offsets that do not count the prefix make it one all the same.
     let prefixed = [&hidden[..], &forge_all(std::slice::from_ref(&a))].concat();
     assert_refused(&prefixed, "is not in the directory");
+    // Nor do offsets that count a part of it.
+    let hidden_file = forged("evil", b"1").local_part();
+    for uncounted in [1, 5, 29, 31] {
+        let (front, gap) = hidden_file.split_at(uncounted);
+        let counted = forge_all(&[Forged { gap: gap.to_vec(), ..a.clone() }]);
+        assert_refused(&[front, &counted[..]].concat(), "an entry at byte 0");
+    }
     let zip_before_zip = [forge_all(&[b]), forge_all(std::slice::from_ref(&a))].concat();
     assert_refused(&zip_before_zip, "is not in the directory");
     let behind_prefix = [b"#!/bin/sh\n", &forge_all(&[Forged { gap: hidden, ..a }])[..]].concat();
