@@ -26,6 +26,8 @@ struct Meaning {
     file: Vec<u8>,
     tenant: String,
     expires: i64,
+    /// The stated media type; each has a signing key of its own.
+    media: Option<String>,
     signature: String,
 }
 
@@ -42,6 +44,7 @@ impl Meaning {
             file: percent_decode_str(file).collect(),
             tenant: first("tenant")?,
             expires: first("expires")?.parse().ok()?,
+            media: first("response-content-type"),
             signature: first("signature")?.to_ascii_lowercase(),
         })
     }
