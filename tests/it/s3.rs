@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use layerbase::config::Auth;
-use layerbase::domain::Role;
+use layerbase::domain::{Role, Timestamp};
 
 use crate::clouds::{Cloud, s3};
 use crate::support::sign::TestKey;
-use crate::support::{Answer, Request, TestServer, zips};
+use crate::support::{Answer, Request, TestServer, server, zips};
 
 const WRITER: TestKey = TestKey { id: "WRITER01", secret: "secret-of-writer", tenant: "default" };
 const READER: TestKey = TestKey { id: "READER01", secret: "secret-of-reader", tenant: "default" };
@@ -349,5 +349,28 @@ fn large_body_to_an_unknown_path_is_answered() {
     for path in ["/nothing/here", "/api/v1/none"] {
         let answer = server.send(&put(path, body.clone()));
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+    }
+}
+
+/// Both ends of a signed address's time are part of it. The signature itself is wrong, which is
+/// looked at last.
+#[test]
+fn a_signed_address_is_valid_to_the_second() {
+    let (server, signed) = (server(), server::START);
+    let path = format!(
+        "/s3/code/a.zip?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=WRITER01%2F20260101%2F\
+         local%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&\
+         X-Amz-SignedHeaders=host&X-Amz-Signature={}",
+        "0".repeat(64)
+    );
+    for (seconds, code) in [
+        (-901, "RequestTimeTooSkewed"),
+        (-900, "SignatureDoesNotMatch"),
+        (60, "SignatureDoesNotMatch"),
+        (61, "AccessDenied"),
+    ] {
+        server.set_clock(Timestamp::from_second(signed + seconds).unwrap());
+        let answer = server.send(&Request::get(&path));
+        assert!(answer.text().contains(&format!("<Code>{code}</Code>")), "{}", answer.text());
     }
 }
