@@ -109,6 +109,12 @@ pub fn reroute<B>(request: &mut Request<B>) {
     }
 }
 
+/// Whether header names are spelled in lower case for the client that sends these first bytes of a
+/// connection; for all others they are in title case.
+pub fn takes_lower_case(first: &[u8]) -> bool {
+    s3::begins(first)
+}
+
 /// Refuses a request that no operation serves, or one to a foreign host, in the shape of the dialect
 /// among `names` that recognizes it; as plain text when none does.
 pub fn refuse_unserved(app: &App, head: &Parts, names: &[String], unserved: Unserved) -> Response {

@@ -21,7 +21,7 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -47,6 +47,10 @@ const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long a client may read nothing of its response. The system buffers some mebibytes for a slow
 /// client; it accepts more only after the client has read a part of them.
 const STALL_MAX: Duration = Duration::from_secs(300);
+
+/// Bytes of a connection that are looked at before its first request is parsed: most of a head. hyper
+/// reads more at a time, so that later reads skip this buffer.
+const FIRST_BYTES: usize = 4 << 10;
 
 /// The header of an answer after which the server closes the connection.
 pub(super) const CLOSE: [(HeaderName, HeaderValue); 1] =
@@ -83,8 +87,6 @@ impl Limits {
         let mut http = http1::Builder::new();
         // hyper's own timer stays off: `timeouts` covers the head too.
         http.header_read_timeout(None).max_header_size(self.max_head).max_buf_size(self.max_head);
-        // Alibaba's Java SDK looks headers up in title case.
-        http.title_case_headers(true);
         http
     }
 }
@@ -251,6 +253,18 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let watchdog = &self.watchdog;
+        let mut timed_out = pin!(watchdog.timed_out(self.timeouts));
+        let mut gave_way = pin!(watchdog.gave_way());
+        let mut stream = BufReader::with_capacity(FIRST_BYTES, stream);
+        let is_lower = tokio::select! {
+            first = stream.fill_buf() => first.is_ok_and(dialects::takes_lower_case),
+            _ = stopped.changed() => return,
+            () = timed_out.as_mut() => return,
+            () = gave_way.as_mut() => return,
+        };
+        let mut http = self.http;
+        // Alibaba's Java SDK looks headers up in title case.
+        http.title_case_headers(!is_lower);
         let stream = TokioIo::new(TrackedStream::new(stream, Arc::clone(watchdog)));
         let answer = service_fn(|request: Request<Incoming>| {
             let in_flight = watchdog.request_began();
@@ -279,9 +293,7 @@ impl Connection {
                 )
             }
         });
-        let mut talk = pin!(self.http.serve_connection(stream, answer));
-        let mut timed_out = pin!(watchdog.timed_out(self.timeouts));
-        let mut gave_way = pin!(watchdog.gave_way());
+        let mut talk = pin!(http.serve_connection(stream, answer));
         let mut is_last = false;
         let ended = loop {
             tokio::select! {

@@ -274,6 +274,22 @@ fn no_request_hides_behind_a_bare_line_feed() {
 }
 
 #[test]
+fn header_names_for_s3_clients_are_in_lower_case() {
+    let server = TestServer::start();
+    let put = b"PUT /s3/code/a HTTP/1.1\r\nHost: localhost\r\nX-Amz-Meta-Who: me\r\n\
+                Content-Length: 1\r\n\r\na";
+    let mut stream = raw::sent(server.base(), put);
+    assert_eq!(raw::answer(&mut stream).status, 200);
+    stream.write_all(&raw::get("/s3/code/a")).unwrap();
+    let names: Vec<String> = raw::answer(&mut stream).headers.into_iter().map(|(n, _)| n).collect();
+    assert!(names.contains(&"x-amz-meta-who".to_owned()), "{names:?}");
+    let signed = b"GET /code/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: AWS4-HMAC-SHA256 \
+                   Credential=a/20260101/r/s3/aws4_request, SignedHeaders=host, Signature=b\r\n\r\n";
+    let names = raw::answer(&mut raw::sent(server.base(), signed)).headers;
+    assert!(names.iter().any(|(name, _)| name == "content-type"), "{names:?}");
+}
+
+#[test]
 fn header_names_are_in_title_case_and_small_answers_in_one_piece() {
     let server = TestServer::start();
     let zip = zips::vector("tencent");

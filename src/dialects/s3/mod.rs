@@ -58,7 +58,7 @@ mod routes;
 mod wire;
 
 use errors::ApiError;
-pub(super) use wire::reroute;
+pub(super) use wire::{begins, reroute};
 
 use super::auth::anonymous;
 use super::dialect::{Actions, Dialect};

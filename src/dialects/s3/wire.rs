@@ -46,6 +46,15 @@ const OTHER_SCHEMES: [&[u8]; 2] = [b"OBS ", b"q-sign-algorithm="];
 /// Parameters of addresses that are signed by one of these schemes.
 const OTHER_SIGNED: [&str; 2] = ["AWSAccessKeyId=", "q-sign-algorithm="];
 
+/// Whether the first bytes of a connection are those of an S3 client: boto3 takes the names of an
+/// object's metadata as the header names spell them, and S3 spells these in lower case.
+pub(in crate::dialects) fn begins(first: &[u8]) -> bool {
+    let target = first.iter().position(|byte| *byte == b' ').map_or(first, |at| &first[at + 1..]);
+    let is_below = |rest: &[u8]| matches!(rest.first(), Some(b'/' | b'?' | b' '));
+    target.strip_prefix(PREFIX.as_bytes()).is_some_and(is_below)
+        || memmem::find(first, b"AWS4-HMAC-SHA256").is_some()
+}
+
 /// Moves a request that is signed for S3 below the prefix, whatever its path is: some clients take
 /// no address with a path. A request whose credential scope cannot be read, or whose scheme is that
 /// of another object store, is moved too: it is then refused in the shape of S3.
