@@ -280,7 +280,7 @@ impl App {
         Ok(writer.finish()?)
     }
 
-    /// Unpacks a body that is packed by gzip, as one of the concurrent uploads.
+    /// Unpacks a body that is packed by gzip; a large one is one of the concurrent uploads.
     ///
     /// Fails with a `Limit` of `BodySize` past `limit` bytes unpacked, and with `InvalidValue` of
     /// `Content-Encoding` for a body that is not gzip.
@@ -290,7 +290,8 @@ impl App {
         limit: u64,
         measure: Measure,
     ) -> Result<Spool, RequestError> {
-        let _permit = self.start_upload().await?;
+        let is_small = packed.len() <= SMALL;
+        let _permit = if is_small { None } else { Some(self.start_upload().await?) };
         self.blocking(move |catalog| {
             let mut writer = catalog.spool(limit, measure);
             packed.unpack_to(&mut writer)?;

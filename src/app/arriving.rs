@@ -16,8 +16,13 @@ use crate::domain::{ArchiveProblem, CatalogError, RequestError};
 /// How long a client may send nothing before its body counts as broken off.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// How long a client may send nothing before its upload permit is released.
+/// How long a client may send nothing, or fewer than [`BRISK`] bytes, before its upload permit is
+/// released.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes that a client must send in [`PAUSE_MAX`] to hold an upload permit: slow ones must not keep
+/// others out. Theirs wait on disk, not in memory.
+const BRISK: u64 = 64 << 10;
 
 /// Bytes of a refused body that are read and dropped: the client then finishes sending and reads
 /// the refusal instead of a connection reset.
@@ -33,6 +38,10 @@ pub(super) struct Arriving<'b, 'a, B> {
     body: Pin<&'b mut B>,
     /// The upload permit of a large body.
     permit: Option<UploadPermit<'a>>,
+    /// The source of the next permit, while the client is slow.
+    slow: Option<&'a Admission>,
+    /// How long the server has waited for the last bytes, fewer than [`BRISK`], and their number.
+    lap: (Duration, u64),
     /// How long the client may send nothing.
     idle_max: Duration,
     /// How long the client may send nothing before that counts as a pause.
@@ -60,6 +69,8 @@ where
         Self {
             body,
             permit: None,
+            slow: None,
+            lap: (Duration::ZERO, 0),
             idle_max: IDLE_MAX,
             pause_max: PAUSE_MAX,
             deadline,
@@ -87,16 +98,34 @@ where
         let idle_end = Instant::now() + self.idle_max;
         let pause = idle_end.min(Instant::now() + self.pause_max);
         if let Some(arrived) = self.next_until(pause).await? {
-            return Ok(arrived);
+            return self.count_lap(arrived).await;
         }
         // The client pauses: another upload may run meanwhile.
-        let admission = self.permit.take().map(|permit| permit.admission);
+        self.release_permit();
         let arrived = self.next_until(idle_end).await?;
         let arrived = arrived.ok_or_else(|| broken("nothing came for too long"))?;
-        if let Some(admission) = admission {
-            self.take_permit(admission).await?;
+        self.count_lap(arrived).await
+    }
+
+    /// Counts bytes that have arrived. Releases the permit of a client that is slow, and takes one
+    /// again when it no longer is.
+    async fn count_lap(&mut self, arrived: Option<Bytes>) -> Result<Option<Bytes>, RequestError> {
+        let Some(chunk) = &arrived else { return Ok(None) };
+        self.lap.1 += chunk.len() as u64;
+        if self.lap.1 >= BRISK {
+            self.lap = (Duration::ZERO, 0);
+            if let Some(admission) = self.slow.take() {
+                self.take_permit(admission).await?;
+            }
+        } else if self.lap.0 >= self.pause_max {
+            self.lap = (Duration::ZERO, 0);
+            self.release_permit();
         }
         Ok(arrived)
+    }
+
+    fn release_permit(&mut self) {
+        self.slow = self.permit.take().map(|permit| permit.admission).or(self.slow);
     }
 
     /// Waits for the next bytes until `until`; the outer `None` is a timeout.
@@ -110,6 +139,7 @@ where
             let begin = Instant::now();
             let frame = tokio::time::timeout_at(until, self.body.frame()).await;
             self.waited += begin.elapsed();
+            self.lap.0 += begin.elapsed();
             let frame = match frame {
                 Ok(Some(frame)) => frame.map_err(|cause| broken(&cause.into().to_string()))?,
                 Ok(None) => return Ok(Some(None)),
@@ -152,7 +182,7 @@ where
                 self.next().await?
             } else {
                 match self.next_until(Instant::now() + self.pause_max).await? {
-                    Some(arrived) => arrived,
+                    Some(arrived) => self.count_lap(arrived).await?,
                     None => break,
                 }
             };
@@ -160,6 +190,9 @@ where
             // A chunk of one byte takes far more memory than one byte.
             size += chunk.len() + size_of::<Bytes>();
             batch.push(chunk);
+            if self.slow.is_some() {
+                break;
+            }
         }
         Ok((batch, false))
     }

@@ -12,7 +12,7 @@ use crate::domain::CatalogError;
 use crate::ingest::next_piece;
 
 /// Bytes that are read at a time; an answer to a slow client holds one such chunk.
-const CHUNK: u64 = 128 << 10;
+const CHUNK: u64 = 32 << 10;
 
 impl App {
     /// Opens a range of stored bytes as the body of an answer.

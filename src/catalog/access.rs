@@ -11,7 +11,7 @@ use crate::domain::{
     Access, Actor, AuditEntry, AuditFilter, Caller, CatalogError, CloudIds, Key, KeyId, Noun, Page,
     Role, Secret, Stamp, Subject, TenantId, Timestamp,
 };
-use crate::store::Change;
+use crate::store::{Adds, Change};
 
 /// Resolution of a key's last use: a write for each request would cost more than the request.
 const USE_PERIOD: SignedDuration = SignedDuration::from_mins(10);
@@ -70,7 +70,7 @@ impl Catalog {
     pub fn note_use(&self, by: &Actor, id: &KeyId) -> Result<(), CatalogError> {
         by.must_be_task()?;
         let (id, now) = (id.clone(), self.clock.now());
-        self.store.write(move |change| change.update_key_use(&id, now))
+        self.store.write_adding(Adds::Nothing, move |change| change.update_key_use(&id, now))
     }
 
     /// Lists the changes of the caller's tenant and its subtenants (`tenant@…`) after the number
@@ -122,7 +122,7 @@ impl Catalog {
         let created = self.clock.now();
         let key = Key { id, secret, tenant, role, enabled: true, created, last_used: None };
         let made = key.clone();
-        self.change(by, None, move |change, _| {
+        self.change(by, Adds::Rows, move |change, _| {
             change.ensure_tenant(&key.tenant, created)?;
             if !change.insert_key(&key)? {
                 let name = key.id.to_string();
@@ -161,7 +161,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         by.must_be(Role::Admin)?;
         let actor = by.clone();
-        self.change(by, None, move |store, _| {
+        self.change(by, Adds::Nothing, move |store, _| {
             let tenant = change(store)?.filter(|tenant| actor.governs(tenant));
             let tenant = tenant.ok_or_else(|| CatalogError::not_found(Noun::Key, &id))?;
             Ok(((), Subject::key(&tenant, &id)))
@@ -173,7 +173,7 @@ impl Catalog {
     /// Only the node's owner may: the secret is one for all tenants.
     pub fn rotate_link_secret(&self, by: &Actor, secret: [u8; 32]) -> Result<(), CatalogError> {
         by.must_be_owner()?;
-        self.change(by, None, move |change, _| {
+        self.change(by, Adds::Nothing, move |change, _| {
             change.update_link_secret(&secret)?;
             Ok(((), Subject::links()))
         })
@@ -199,7 +199,7 @@ impl Catalog {
     ) -> Result<CloudIds, CatalogError> {
         by.must_be_owner()?;
         let (tenant, now) = (tenant.clone(), self.clock.now());
-        self.change(by, None, move |change, _| {
+        self.change(by, Adds::Rows, move |change, _| {
             let tenants = change.select_tenants()?;
             let known = tenants.iter().find(|(known, _)| *known == tenant);
             let mut ids = known.map(|(_, ids)| ids.clone()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::domain::{
     Qualifier, Role, Subject, TenantId, Timestamp, VersionName, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{Change, View};
+use crate::store::{Adds, Change, View};
 
 /// The code in an update of a function.
 pub enum CodeInput {
@@ -45,7 +45,7 @@ impl Catalog {
         let (code, pending) = upload.map(|upload| self.keep(upload)).transpose()?.unzip();
         let now = self.clock.now();
         let uid = self.ids.next().to_string();
-        self.change(&by, pending, move |change, sequence| {
+        self.change(&by, pending.map_or(Adds::Rows, Adds::File), move |change, sequence| {
             change.ensure_tenant(&new.key.tenant, now)?;
             if let Some(code) = &code {
                 change.insert_code(code, now)?;
@@ -96,7 +96,7 @@ impl Catalog {
         }
         let now = self.clock.now();
         let key = key.clone();
-        self.change(&by, pending, move |change, sequence| {
+        self.change(&by, pending.map_or(Adds::Rows, Adds::File), move |change, sequence| {
             let old = head_of(change, &key)?;
             check_revision(&old, update.expected_revision)?;
             if let Some(is_true) = remove_if
@@ -138,7 +138,7 @@ impl Catalog {
         limits::check_description(Field::Description, &publication.description)?;
         let key = key.clone();
         let now = self.clock.now();
-        self.change(&by, None, move |change, sequence| {
+        self.change(&by, Adds::Rows, move |change, sequence| {
             let head = head_of(change, &key)?;
             check_publication(change, &head, &publication)?;
             let (number, name) = next_version(change, &key, publication.name, now)?;
@@ -240,7 +240,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let by = owner(by, key)?;
         let key = key.clone();
-        self.change(&by, None, move |change, sequence| {
+        self.change(&by, Adds::Nothing, move |change, sequence| {
             if change.delete_function(&key, sequence)? {
                 Ok(((), Subject::function(&key, None)))
             } else {
@@ -258,7 +258,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let by = owner(by, key)?;
         let (key, qualifier) = (key.clone(), qualifier.clone());
-        self.change(&by, None, move |change, sequence| {
+        self.change(&by, Adds::Nothing, move |change, sequence| {
             let Some(number) = find(change, &key, &qualifier)?.number else {
                 return Err(CatalogError::invalid(Field::Version, "must be a published version"));
             };

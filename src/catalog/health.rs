@@ -50,9 +50,13 @@ impl Catalog {
     /// the disk.
     pub fn check(&self) -> Result<(), Unready> {
         // The room that an upload takes at once.
-        self.incoming.must_have(MEMORY_MAX as u64).map_err(|full| {
-            let reason = format!("no space left on the server's disk: {full}");
-            Unready { reason, source: full.into() }
+        self.incoming.must_have(MEMORY_MAX as u64).map_err(|failure| {
+            let numbers = failure.to_string();
+            let mut unready = Unready::new("the data folder cannot be used")(failure.into());
+            if let CatalogError::NoSpace { .. } = unready.source {
+                unready.reason = format!("{}: {numbers}", unready.reason);
+            }
+            unready
         })?;
         let write = || {
             let builder = &mut tempfile::Builder::new();

@@ -23,7 +23,7 @@ use crate::domain::{
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Payload, Spool};
-use crate::store::{Change, PendingFile, PendingObject};
+use crate::store::{Adds, Change, PendingFile, PendingObject};
 
 /// Most expired objects, parts and uploads (of each) that a put removes.
 const SWEPT_BY_PUT: u64 = 100;
@@ -87,7 +87,7 @@ impl Catalog {
     ) -> Result<InboxObject, CatalogError> {
         let (tenant, file, room) = (by.own_tenant()?.clone(), pending.id(), self.room());
         let (object, taken) =
-            self.change(by, Some(PendingFile::Inbox(pending)), move |store, _| {
+            self.change(by, Adds::File(PendingFile::Inbox(pending)), move |store, _| {
                 let taken = room.take(store, || {
                     store.ensure_tenant(&tenant, object.stored)?;
                     let mut gone = first(store)?;
@@ -267,7 +267,7 @@ impl Catalog {
         by.must_be(Role::Write)?;
         let Some(first) = objects.first().cloned() else { return Ok(Vec::new()) };
         let (tenant, at, now) = (by.own_tenant()?.clone(), objects.to_vec(), self.clock.now());
-        let deleted = self.change_several(&by, None, move |store, _| {
+        let deleted = self.change_several(&by, Adds::Nothing, move |store, _| {
             let mut files: HashMap<_, _> =
                 store.delete_objects(&tenant, &at, now)?.into_iter().collect();
             // Nothing was deleted: the error also rolls back the number of the change.

@@ -9,7 +9,7 @@ use crate::domain::{
     LayersOf, NewLayerVersion, Noun, Order, Page, Role, Subject, TenantId, VersionNumber, Window,
 };
 use crate::ingest::Staged;
-use crate::store::{LayerVersionInsert, View};
+use crate::store::{Adds, LayerVersionInsert, View};
 
 /// Whether a layer version that a function is bound to may be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Catalog {
         let now = self.clock.now();
         let (layer_uid, uid) = (self.ids.next().to_string(), self.ids.next().to_string());
         let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
-        self.change(&by, Some(pending), move |change, sequence| {
+        self.change(&by, Adds::File(pending), move |change, sequence| {
             change.ensure_tenant(&tenant, now)?;
             change.insert_code(&code, now)?;
             let insert = LayerVersionInsert {
@@ -193,7 +193,7 @@ impl Catalog {
         by.must_be(Role::Write)?;
         let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
         self.get_layer_version(&tenant, &name, number)?;
-        self.change(&by, None, move |change, sequence| {
+        self.change(&by, Adds::Nothing, move |change, sequence| {
             check_unused(change, rule, &tenant, &name, Some(number))?;
             if change.delete_layer_version(&tenant, &name, number, sequence)? {
                 Ok(((), Subject::layer(&tenant, &name, Some(number))))
@@ -212,7 +212,7 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let by = by.into();
         let (tenant, name) = (by.own_tenant()?.clone(), name.clone());
-        self.change(&by, None, move |change, sequence| {
+        self.change(&by, Adds::Nothing, move |change, sequence| {
             check_unused(change, rule, &tenant, &name, None)?;
             if change.delete_layer_versions(&tenant, &name, sequence)? {
                 Ok(((), Subject::layer(&tenant, &name, None)))

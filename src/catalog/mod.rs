@@ -31,7 +31,7 @@ use crate::domain::{
     TenantId, Timestamp,
 };
 use crate::ingest::{Measure, Payload, SpoolWriter, Staged, StagingWriter, UploadFolder};
-use crate::store::{Change, PendingFile, Store};
+use crate::store::{Adds, Change, PendingFile, Store};
 
 /// The clock; the catalog's only source of time.
 #[derive(Clone)]
@@ -153,10 +153,10 @@ impl Catalog {
     fn change<T: Send + 'static>(
         &self,
         by: &Actor,
-        pending: Option<PendingFile>,
+        adds: Adds,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Subject), CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.change_several(by, pending, |store, sequence| {
+        self.change_several(by, adds, |store, sequence| {
             let (done, subject) = change(store, sequence)?;
             Ok((done, vec![subject]))
         })
@@ -168,14 +168,14 @@ impl Catalog {
     fn change_several<T: Send + 'static>(
         &self,
         by: &Actor,
-        pending: Option<PendingFile>,
+        adds: Adds,
         change: impl FnOnce(&Change<'_>, u64) -> Result<(T, Vec<Subject>), CatalogError>
         + Send
         + 'static,
     ) -> Result<T, CatalogError> {
         by.must_be(Role::Write)?;
         let (by, at, code_max) = (by.clone(), self.clock.now(), self.tenant_code_max);
-        self.store.write_file(pending, move |store| {
+        self.store.write_adding(adds, move |store| {
             let sequence = store.next_sequence()?;
             // Owner and tasks have no tenant, and add no code.
             let limited = code_max.zip(by.tenant());

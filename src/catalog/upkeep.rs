@@ -3,6 +3,7 @@
 
 use super::Catalog;
 use crate::domain::{Actor, CatalogError, Tally};
+use crate::store::Adds;
 
 /// Most expired objects, parts and uploads (of each) that a step deletes in one commit.
 const EXPIRED_BATCH: u64 = 500;
@@ -18,7 +19,9 @@ impl Catalog {
         if !self.store.read(|view| view.has_expired(now))? {
             return Ok(None);
         }
-        let done = self.store.write(move |change| change.delete_expired(now, EXPIRED_BATCH))?;
+        let done = self
+            .store
+            .write_adding(Adds::Nothing, move |change| change.delete_expired(now, EXPIRED_BATCH))?;
         Ok(Some(done).filter(|done| !done.is_empty()))
     }
 

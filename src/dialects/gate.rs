@@ -273,13 +273,16 @@ impl Gate {
         if self.dialect.fills_inbox {
             return Ok(false);
         }
-        let Some(stated) = head.headers.get(CONTENT_ENCODING) else { return Ok(false) };
-        match stated.as_bytes().to_ascii_lowercase().as_slice() {
-            b"" | b"identity" => Ok(false),
-            b"gzip" | b"x-gzip" => Ok(true),
-            _ => Err(RequestError::Encoding {
-                stated: String::from_utf8_lossy(stated.as_bytes()).into_owned(),
-            }),
+        if !head.headers.contains_key(CONTENT_ENCODING) {
+            return Ok(false);
+        }
+        let stated = head.headers.get_all(CONTENT_ENCODING).iter();
+        let stated: Vec<_> = stated.map(|one| String::from_utf8_lossy(one.as_bytes())).collect();
+        let stated = stated.join(", ");
+        match stated.to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(false),
+            "gzip" | "x-gzip" => Ok(true),
+            _ => Err(RequestError::Encoding { stated }),
         }
     }
 

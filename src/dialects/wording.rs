@@ -112,7 +112,7 @@ pub(super) fn word<W: Wording>(error: impl Into<RequestError>) -> W {
             Cause::Unavailable
         }
         CatalogError::NoSpace { source } => {
-            log_fault("no space left on the disk", &*source);
+            tracing::debug!(error = %source, "no space left on the disk");
             Cause::NoSpace
         }
         CatalogError::Internal { source } => {

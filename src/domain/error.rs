@@ -251,9 +251,9 @@ impl CatalogError {
 impl From<std::io::Error> for CatalogError {
     fn from(source: std::io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::NoSpace { source: source.into() }
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::NoSpace { source: source.into() },
             _ => Self::internal(source),
         }
     }

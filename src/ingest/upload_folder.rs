@@ -13,6 +13,9 @@ use crate::disk;
 /// Most bytes that uploads leave free by default; on a smaller file system it is a tenth of it.
 const MIN_FREE: u64 = 64 << 20;
 
+/// Bytes of a small upload, which stays in memory until it is complete.
+const SMALL: u64 = 256 << 10;
+
 /// A folder for unfinished uploads; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct UploadFolder {
@@ -24,7 +27,7 @@ struct Inner {
     path: PathBuf,
     /// `None`: [`MIN_FREE`], or a tenth of the file system.
     min_free: Option<u64>,
-    /// Whether the last upload was refused.
+    /// Whether even small uploads are refused.
     is_refusing: AtomicBool,
 }
 
@@ -50,19 +53,29 @@ impl UploadFolder {
 
     /// Checks that `bytes` more can be written and leave enough space free; costs one system call.
     ///
-    /// Fails with `StorageFull` and the numbers otherwise. Once it has failed, half as much again must
-    /// be free, so that a full disk does not take every other upload. Where the system does not tell
+    /// Fails with `StorageFull` and the numbers otherwise. Once there is no room for a small upload, half
+    /// as much again must be free, so that a full disk does not take every other upload. Where the system does not tell
     /// the free space, nothing is refused before the disk is full.
     pub fn must_have(&self, bytes: u64) -> io::Result<()> {
         let Some(space) = disk::space(self.path())? else { return Ok(()) };
         let min_free = self.inner.min_free.unwrap_or_else(|| MIN_FREE.min(space.total / 10));
         let was_refusing = self.inner.is_refusing.load(Ordering::Relaxed);
         let min_free = min_free.saturating_add(if was_refusing { min_free / 2 } else { 0 });
-        let is_refusing = space.free < min_free.saturating_add(bytes);
+        // A large upload that is refused says nothing about small ones.
+        let is_refusing = space.free < min_free.saturating_add(SMALL);
         if is_refusing != was_refusing {
             self.inner.is_refusing.store(is_refusing, Ordering::Relaxed);
+            if is_refusing {
+                tracing::warn!(
+                    free = space.free,
+                    min_free,
+                    "uploads are refused for lack of space"
+                );
+            } else {
+                tracing::info!(free = space.free, "there is space for uploads again");
+            }
         }
-        if !is_refusing {
+        if space.free >= min_free.saturating_add(bytes) {
             return Ok(());
         }
         let full = TooFull { free: space.free, min_free };
@@ -95,12 +108,11 @@ mod tests {
         let room = UploadFolder::new(folder.path(), Some(free / 10 * 7));
         room.must_have(1).unwrap();
         assert!(room.must_have(free / 2).is_err(), "it would leave half");
-        assert!(
-            room.must_have(1).is_err(),
-            "seven tenths are free, and half as much again must be"
-        );
+        room.must_have(1).unwrap();
+        room.inner.is_refusing.store(true, Ordering::Relaxed);
+        assert!(room.must_have(1).is_err(), "half as much again must be free");
         let room = UploadFolder::new(folder.path(), Some(free / 2));
-        assert!(room.must_have(free / 10 * 6).is_err());
+        room.inner.is_refusing.store(true, Ordering::Relaxed);
         room.must_have(1).unwrap();
         room.must_have(free / 10 * 4).unwrap();
         for (min_free, bytes) in [(Some(u64::MAX), 0), (Some(total), 1), (Some(0), total + 1)] {

@@ -51,7 +51,7 @@ pub(super) struct Place {
 
 /// Why a connection gets no place.
 enum Denied {
-    /// Its peer has as many as one may have, and none of them gives way.
+    /// Its peer has as many as one may have, none of them gives way, and the spare ones are taken.
     Peer,
     /// All are taken, and none gives way.
     All,
@@ -62,8 +62,9 @@ impl Places {
         Arc::new(Self { all, per_peer, open: Mutex::default(), left: Notify::new() })
     }
 
-    /// Takes a place for a connection, for which the longest idle one may have to give way. Waits
-    /// while all are taken by requests that are being handled; `None` for a peer that has too many.
+    /// Takes a place for a connection, for which the longest idle one may have to give way; a spare one
+    /// while all, or all of its peer, are busy. Waits while the spare ones are busy too; `None` for a
+    /// peer that has too many.
     pub(super) async fn enter(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -88,22 +89,22 @@ impl Places {
         watchdog: &Arc<Watchdog>,
     ) -> Result<Place, Denied> {
         let mut open = self.open();
-        if open.peers.get(&peer).is_some_and(|count| *count >= self.per_peer)
-            && !open.give_way(|entry| entry.peer == peer)
-        {
-            return Err(Denied::Peer);
-        }
+        let is_crowd = open.peers.get(&peer).is_some_and(|count| *count >= self.per_peer)
+            && !open.give_way(|entry| entry.peer == peer && !entry.is_spare);
         let has_room = open.connections.len() - open.spare < self.all;
-        let is_spare = !has_room && !open.give_way(|entry| !entry.is_spare);
+        let is_spare = is_crowd || !has_room && !open.give_way(|entry| !entry.is_spare);
         if is_spare && open.spare >= SPARE && !open.give_way(|entry| entry.is_spare) {
-            return Err(Denied::All);
+            return Err(if is_crowd { Denied::Peer } else { Denied::All });
         }
         open.last += 1;
         let number = open.last;
         let watchdog = Arc::clone(watchdog);
         open.connections.insert(number, Entry { peer, is_spare, watchdog });
-        *open.peers.entry(peer).or_default() += 1;
-        open.spare += usize::from(is_spare);
+        if is_spare {
+            open.spare += 1;
+        } else {
+            *open.peers.entry(peer).or_default() += 1;
+        }
         drop(open);
         Ok(Place { places: Arc::clone(self), number, is_spare })
     }
@@ -137,13 +138,14 @@ impl Open {
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.connections.remove(&number)?;
-        if let Some(count) = self.peers.get_mut(&entry.peer) {
+        if entry.is_spare {
+            self.spare -= 1;
+        } else if let Some(count) = self.peers.get_mut(&entry.peer) {
             *count -= 1;
             if *count == 0 {
                 self.peers.remove(&entry.peer);
             }
         }
-        self.spare -= usize::from(entry.is_spare);
         Some(entry)
     }
 }
@@ -214,9 +216,10 @@ mod tests {
         let third = enter(&places, ONE, &dogs[3]).unwrap();
         assert!(has_given_way(&dogs[1]) && !has_given_way(&dogs[0]));
         let _busy = [2, 3].map(|at| dogs[at].request_began());
-        assert!(enter(&places, ONE, &Watchdog::new()).is_none(), "none of its own is idle");
+        let spare = enter(&places, ONE, &Watchdog::new()).unwrap();
+        assert!(spare.is_spare, "none of its own is idle");
         drop(third);
-        assert!(enter(&places, ONE, &Watchdog::new()).is_some());
+        assert!(!enter(&places, ONE, &Watchdog::new()).unwrap().is_spare);
     }
 
     #[test]

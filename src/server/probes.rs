@@ -25,8 +25,11 @@ pub(super) fn plain(app: &App, drains: &Drains, probes: Router<App>) -> Router {
 
 /// Builds the routes for connections that come while all places are taken.
 pub(super) fn spare(app: &App, drains: &Drains, probes: Router<App>) -> Router {
-    let most = app.config().max_connections;
-    let text = format!("all {most} connections are in use (--max-connections): try again\n");
+    let (most, peer) = (app.config().max_connections, app.config().max_peer_connections);
+    let text = format!(
+        "all {most} connections, or all {peer} of this address, are in use (--max-connections, \
+         --max-peer-connections): try again\n"
+    );
     let wait = [(RETRY_AFTER, RETRY_SECONDS)];
     router(app, drains, probes, move || {
         (StatusCode::SERVICE_UNAVAILABLE, CLOSE, wait.clone(), text.clone()).into_response()

@@ -37,7 +37,7 @@ struct Inner {
 
 /// A content that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` reports whether the row was committed. A drop before that removes the file,
+/// `Store::write_adding` reports whether the row was committed. A drop before that removes the file,
 /// unless it existed before or another upload of the same content needs it.
 pub struct PendingBlob {
     blobs: Arc<Inner>,
@@ -104,7 +104,11 @@ impl Blobs {
             file.as_file().sync_all()?;
             // The rename is outside the lock of the holds, which all other uploads need.
             blob.hold.remove_if(|| !target.exists());
-            file.persist(&target).map_err(|failure| failure.error)?;
+            if let Err(failure) = file.persist(&target) {
+                // The subfolder may have been removed while this process ran.
+                inner.code.make_again(sha256[0])?;
+                failure.file.persist(&target).map_err(|failure| failure.error)?;
+            }
         }
         sync_folder(&folder)?;
         Ok(blob)

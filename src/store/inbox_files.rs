@@ -35,7 +35,7 @@ struct Inner {
 
 /// A file that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_file` reports whether the row was committed. A drop before that removes the file.
+/// `Store::write_adding` reports whether the row was committed. A drop before that removes the file.
 pub struct PendingObject {
     files: Arc<Inner>,
     id: Uuid,

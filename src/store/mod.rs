@@ -221,34 +221,37 @@ impl Store {
         &self,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        self.write_file(None, change)
+        self.write_adding(Adds::Rows, change)
     }
 
-    /// Has the writer run `change`, which inserts the row of the `pending` file. The file stays
-    /// when the row is committed and is removed when it is not.
+    /// Has the writer run `change`, which may insert the row of a pending file. The file stays when the
+    /// row is committed and is removed when it is not.
+    ///
+    /// `NoSpace`, and the change does not run, for one that adds something while the disk is so full
+    /// that the reserve is given up: what it was kept for is deleting.
     ///
     /// After a failed commit that the writer could not settle, SQLite's log may contain the row all
     /// the same. The file then stays until a later commit succeeds, which settles it; without one, the
     /// sweep of the next start decides.
-    pub fn write_file<T: Send + 'static>(
+    pub fn write_adding<T: Send + 'static>(
         &self,
-        pending: Option<PendingFile>,
+        adds: Adds,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        let outcome = self.writer.run(change);
+        let needs_room = !matches!(adds, Adds::Nothing);
+        let outcome = self.writer.run(needs_room, change);
         if self.lock.is_none() {
             // The change is committed, even if the owner of the folder cannot be notified.
             if let Err(failure) = self.change_counter.increment() {
                 tracing::error!(%failure, "the server may learn of this change late");
             }
         }
-        match (pending, &outcome) {
-            (None, _) => {}
-            (Some(pending), Ok(_)) => pending.committed(),
-            (Some(pending), Err(Failed::Undecided(_, commit))) => {
-                self.unsettled().push((*commit, pending));
+        if let Adds::File(pending) = adds {
+            match &outcome {
+                Ok(_) => pending.committed(),
+                Err(Failed::Undecided(_, commit)) => self.unsettled().push((*commit, pending)),
+                Err(Failed::Undone(_)) => drop(pending),
             }
-            (Some(pending), Err(Failed::Undone(_))) => drop(pending),
         }
         let (value, commit) = outcome?;
         // Nothing of an earlier failed commit is in the log now: its files are removed.
@@ -272,6 +275,16 @@ impl Drop for Store {
             tracing::error!(%failure, "the next start will warn of a lost log");
         }
     }
+}
+
+/// What a change adds to the disk.
+pub enum Adds {
+    /// Rows, or longer ones.
+    Rows,
+    /// A file, and its row.
+    File(PendingFile),
+    /// Nothing: it deletes, or marks what exists. It also runs on a full disk.
+    Nothing,
 }
 
 /// A file that is synced to disk and whose row is not committed yet.

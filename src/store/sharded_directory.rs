@@ -53,6 +53,12 @@ impl ShardedDirectory {
         }
         Ok(folder)
     }
+
+    /// Creates the subfolder again after it was removed while this process ran.
+    pub(super) fn make_again(&self, first: u8) -> io::Result<PathBuf> {
+        self.synced[usize::from(first)].store(false, Ordering::Release);
+        self.make(first)
+    }
 }
 
 /// Creates an empty file in `incoming` whose name announces the file that is about to be created.

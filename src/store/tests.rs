@@ -105,18 +105,19 @@ fn code_of_a_failed_commit_is_removed_once_the_commit_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let sha256 = [0xab; 32];
     let keep = |store: &Store| {
-        Some(PendingFile::Code(store.blobs().keep_bytes(&sha256, b"code").unwrap()))
+        Adds::File(PendingFile::Code(store.blobs().keep_bytes(&sha256, b"code").unwrap()))
     };
     let first = store(folder.path());
     let path = first.blobs().path(&sha256);
     let generation = first.generation();
 
-    let refused = first
-        .write_file(keep(&first), |_| -> Result<(), _> { Err(CatalogError::internal("refused")) });
+    let refused = first.write_adding(keep(&first), |_| -> Result<(), _> {
+        Err(CatalogError::internal("refused"))
+    });
     refused.unwrap_err();
     assert!(!path.exists(), "nothing of a refused change is in the log");
 
-    let failed = first.write_file(keep(&first), |change| {
+    let failed = first.write_adding(keep(&first), |change| {
         Ok(change.connection().execute_batch(REFUSED_AT_COMMIT)?)
     });
     failed.unwrap_err();
@@ -135,7 +136,7 @@ fn code_stays_for_the_next_start_when_its_commit_cannot_be_settled() {
     let first = store(folder.path());
     let path = first.blobs().path(&sha256);
     let pending = PendingFile::Code(first.blobs().keep_bytes(&sha256, b"code").unwrap());
-    let failed = first.write_file(Some(pending), |change| {
+    let failed = first.write_adding(Adds::File(pending), |change| {
         change.connection().execute_batch(REFUSED_AT_COMMIT)?;
         Ok(change.connection().execute_batch(NOTHING_AFTER_COMMIT)?)
     });
@@ -154,7 +155,7 @@ fn a_file_of_the_inbox_stays_for_the_next_start_when_its_commit_cannot_be_settle
     let id = uuid::Uuid::from_u128(1);
     let first = store(folder.path());
     let pending = PendingFile::Inbox(first.inbox().keep_bytes(id, b"object").unwrap());
-    let failed = first.write_file(Some(pending), |change| {
+    let failed = first.write_adding(Adds::File(pending), |change| {
         change.connection().execute_batch(REFUSED_AT_COMMIT)?;
         Ok(change.connection().execute_batch(NOTHING_AFTER_COMMIT)?)
     });
@@ -203,7 +204,9 @@ fn code_files_without_a_row_are_found_and_contents_being_stored_are_not() {
     };
     let blob = PendingFile::Code(store.blobs().keep_bytes(&known, b"known").unwrap());
     store
-        .write_file(Some(blob), move |change| change.insert_code(&artifact, Timestamp::UNIX_EPOCH))
+        .write_adding(Adds::File(blob), move |change| {
+            change.insert_code(&artifact, Timestamp::UNIX_EPOCH)
+        })
         .unwrap();
     let mut files = store.unknown_code_files(0xab).unwrap();
     files.sort();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::engine::{Row, values};
-use super::{Change, Store, View};
+use super::{Adds, Change, Store, View};
 use crate::domain::{CatalogError, Tally, Timestamp};
 
 /// Names of files that `inbox_gone` is read for at once.
@@ -82,7 +82,7 @@ impl Store {
             // Files that cannot be removed must not hide those after them.
             if !removed.is_empty() {
                 let count = removed.len() as u64;
-                self.write(move |change| change.delete_gone(&removed))?;
+                self.write_adding(Adds::Nothing, move |change| change.delete_gone(&removed))?;
                 return Ok(count);
             }
         }

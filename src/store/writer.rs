@@ -59,6 +59,8 @@ type Reply = SyncSender<Result<u64, Failed>>;
 
 /// A change in the queue.
 struct Job {
+    /// Whether it adds something to the disk.
+    needs_room: bool,
     run: Run,
     reply: Reply,
 }
@@ -87,9 +89,11 @@ impl Writer {
     /// Queues `change` and waits until it is committed or has failed. Returns its result and the
     /// number of its commit, which grows.
     ///
-    /// A change that panics is undone like one that refuses.
+    /// A change that panics is undone like one that refuses. One that `needs_room` is refused with
+    /// `NoSpace` while the reserve is given up.
     pub(super) fn run<T: Send + 'static>(
         &self,
+        needs_room: bool,
         change: impl FnOnce(&Change<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<(T, u64), Failed> {
         let done = Arc::new(Mutex::new(None));
@@ -102,7 +106,7 @@ impl Writer {
         });
         let stopped = || CatalogError::internal("the writer has stopped");
         let jobs = self.jobs.as_ref().ok_or_else(|| Failed::Undone(stopped()))?;
-        jobs.send(Job { run, reply }).map_err(|_| Failed::Undone(stopped()))?;
+        jobs.send(Job { needs_room, run, reply }).map_err(|_| Failed::Undone(stopped()))?;
         let commit = answer.recv().map_err(|_| Failed::Undecided(stopped(), u64::MAX))??;
         let value = done.lock().unwrap_or_else(PoisonError::into_inner).take();
         let lost = || CatalogError::internal("a change left no result");
@@ -132,11 +136,12 @@ fn work(mut session: Session, mut reserve: Reserve, queue: &Receiver<Job>, chang
     reserve.refresh();
     let mut commit = 0;
     while let Some(first) = next(queue, &mut reserve) {
-        if reserve.refresh() {
+        let is_short = reserve.refresh();
+        if is_short {
             session.empty_log();
         }
         let mut waiting = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1));
-        let mut batch = Batch::default();
+        let mut batch = Batch { is_short, ..Batch::default() };
         let mut outcome = batch.commit_together(&mut session, &mut waiting);
         if let Err(broken) = &outcome {
             tracing::error!(failure = ?broken.failure(), "a commit failed");
@@ -194,6 +199,8 @@ fn settle(broken: Broken, session: &mut Session, reserve: &mut Reserve) -> Broke
 /// The outcome of the changes that share a commit.
 #[derive(Default)]
 struct Batch {
+    /// Whether changes that need room are refused.
+    is_short: bool,
     /// Each change that ran: its waiting caller and its own result.
     done: Vec<(Reply, Result<(), CatalogError>)>,
     /// Whether any that succeeded changed a row and raises the generation.
@@ -208,7 +215,12 @@ impl Batch {
     ) -> Result<(), Broken> {
         // The savepoint exists before a job is taken from the queue: a job that is taken runs.
         let transaction = session.begin().map_err(Broken::BeforeCommit)?;
-        for Job { run, reply } in jobs {
+        for Job { needs_room, run, reply } in jobs {
+            if needs_room && self.is_short {
+                let reason = "the reserve is given up, and is for deletions alone";
+                self.done.push((reply, Err(CatalogError::NoSpace { source: reason.into() })));
+                continue;
+            }
             let change = transaction.change();
             let before = transaction.rows_changed();
             // Unwind safe: the savepoint undoes what a panicking change wrote, and the values that
@@ -285,7 +297,7 @@ mod tests {
         change: impl FnOnce(&Change<'_>) -> Result<(), CatalogError> + Send + 'static,
     ) -> (Job, Receiver<Result<u64, Failed>>) {
         let (reply, answer) = mpsc::sync_channel(1);
-        (Job { run: Box::new(change), reply }, answer)
+        (Job { needs_room: false, run: Box::new(change), reply }, answer)
     }
 
     #[test]
@@ -325,18 +337,22 @@ mod tests {
         let path = folder.path().join("numbers");
         let reserve = Reserve::open(folder.path(), true);
         let writer = Writer::start(session(&path), reserve, Arc::default()).unwrap();
-        let panicking = writer.run(|_| -> Result<(), _> { panic!("a mistake of ours") });
+        let panicking = writer.run(false, |_| -> Result<(), _> { panic!("a mistake of ours") });
         assert!(matches!(panicking, Err(Failed::Undone(_))));
 
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        match writer.run(|change| insert(change, 1)) {
+        match writer.run(false, |change| insert(change, 1)) {
             Err(Failed::Undone(CatalogError::Unavailable { source, .. })) => {
                 assert!(source.to_string().contains("locked"), "{source}");
             }
             other => panic!("{other:?}"),
         }
         other.execute_batch("ROLLBACK").unwrap();
-        assert_eq!(writer.run(|change| insert(change, 1)).unwrap(), (1, 3), "the third commit");
+        assert_eq!(
+            writer.run(false, |change| insert(change, 1)).unwrap(),
+            (1, 3),
+            "the third commit"
+        );
     }
 }

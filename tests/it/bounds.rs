@@ -60,6 +60,31 @@ fn stalled_upload_releases_its_permit() {
 }
 
 #[test]
+fn slow_uploads_keep_no_permit() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &["--max-uploads", "1"]);
+    let mut slow = TcpStream::connect(server.base().trim_start_matches("http://")).unwrap();
+    let head = "POST /api/v1/layers/demo/versions HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Length: 9000000\r\n\r\n";
+    slow.write_all(head.as_bytes()).unwrap();
+    slow.write_all(&[7; 300_000]).unwrap();
+    let incoming = folder.path().join("incoming");
+    while std::fs::read_dir(&incoming).unwrap().count() == 0 {
+        assert_eq!(server.send(&Request::get("/healthz")).status, 200);
+    }
+    let other = Request::new("POST", "/api/v1/layers/other/versions").body(vec![7; 300_000]);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| server.send(&other).status);
+        // A byte for each round trip.
+        while !other.is_finished() {
+            slow.write_all(&[7]).unwrap();
+            assert_eq!(server.send(&Request::get("/healthz")).status, 200);
+        }
+        assert_eq!(other.join().unwrap(), 422, "it was read whole");
+    });
+}
+
+#[test]
 fn oversized_metadata_is_refused_before_code_is_stored() {
     let server = TestServer::start();
     let text = |length: usize| "x".repeat(length);

@@ -164,11 +164,15 @@ fn probes_are_answered_while_all_connections_are_busy() {
 fn one_peer_cannot_take_all_connections() {
     let server = TestServer::start_with(|config| config.max_peer_connections = 1);
     let upload = busy(&server);
-    let mut other = raw::sent(server.base(), &raw::get("/healthz"));
-    assert_eq!(raw::rest(&mut other), b"");
+    let mut other = raw::sent(server.base(), &raw::get("/api/v1/layers"));
+    let refused = raw::answer(&mut other);
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("--max-peer-connections"), "{}", refused.text());
+    let mut probe = raw::sent(server.base(), &raw::get("/healthz"));
+    assert_eq!(raw::answer(&mut probe).status, 200);
     drop(upload);
     let is_free = |_| {
-        let head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let head = b"GET /api/v1/layers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let mut again = raw::sent(server.base(), head);
         raw::rest(&mut again).starts_with(b"HTTP/1.1 200")
     };

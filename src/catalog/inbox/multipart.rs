@@ -21,7 +21,7 @@ use crate::domain::{
 };
 use crate::ingest::digests::digest;
 use crate::ingest::{Measure, Spool};
-use crate::store::{PendingFile, PendingObject, View};
+use crate::store::{Adds, PendingFile, PendingObject, View};
 
 /// Most uploads of one tenant that are neither completed nor expired.
 const UNFINISHED_MAX: u64 = 1000;
@@ -102,7 +102,7 @@ impl Catalog {
         let (tenant, at, upload) = (by.own_tenant()?.clone(), at.clone(), upload.to_owned());
         let (file, room) = (pending.id(), self.room());
         let (part, taken) =
-            self.store.write_file(Some(PendingFile::Inbox(pending)), move |store| {
+            self.store.write_adding(Adds::File(PendingFile::Inbox(pending)), move |store| {
                 find(store, &tenant, &at, &upload, part.stored)?;
                 let taken = room.take(store, || store.replace_part(&upload, &part, file))?;
                 Ok((part, taken))
@@ -245,7 +245,7 @@ impl Catalog {
         let by = by.into();
         let (tenant, now) = (by.own_tenant()?.clone(), self.clock.now());
         let (at, upload) = (at.clone(), upload.to_owned());
-        let files = self.change(&by, None, move |store, _| {
+        let files = self.change(&by, Adds::Nothing, move |store, _| {
             find(store, &tenant, &at, &upload, now)?;
             Ok((store.delete_multipart(&upload)?, Subject::object(&tenant, &at)))
         })?;

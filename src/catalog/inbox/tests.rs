@@ -429,7 +429,7 @@ fn a_restart_removes_files_of_a_killed_process() {
     let (file, object) = (pending.id(), InboxObject { at: at("code/c"), ..first_of(&first) });
     first
         .store
-        .write_file(Some(PendingFile::Inbox(pending)), move |store| {
+        .write_adding(Adds::File(PendingFile::Inbox(pending)), move |store| {
             store.replace_object(&tenant("a"), &object, &[], file)
         })
         .unwrap();

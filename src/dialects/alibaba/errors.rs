@@ -166,7 +166,7 @@ impl Wording for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
             }
             Cause::NoSpace => {
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "InternalServerError", text)
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "ResourceExhausted", text)
             }
             Cause::Internal => {
                 let message = "an internal error has occurred. Please retry.";

@@ -46,6 +46,8 @@
 //!   than the signed one is a `SignatureNotMatch`.
 //! - `CodeSizeLimit` is the only setting of an account. A per-service token is like the other one.
 //! - A deletion answers 204 in all generations. A function that uses the version keeps its code.
+//! - A full disk is a 507, `ResourceExhausted`; a body in an encoding other than gzip a 415,
+//!   `UnsupportedMediaType`. The reference has no code for either.
 //! - A catalog that cannot be reached is a 503, after which Terraform and Serverless Devs repeat
 //!   the request. A full disk is a 507, `InternalServerError`, whose message states it.
 

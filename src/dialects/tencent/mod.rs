@@ -33,6 +33,7 @@
 //! zip here, of a function with its layers there.
 //! A catalog that cannot be reached is `ResourceUnavailable`, which Terraform retries (tencent.md
 //! section 13.4); a full disk is `ResourceInsufficient`.
+//! - A body in an encoding other than gzip is an `UnsupportedOperation`.
 
 mod auth;
 mod errors;

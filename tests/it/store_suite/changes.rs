@@ -287,12 +287,12 @@ fn what_was_committed_is_there_after_reopening_files_included() {
         filled(&store);
         let keep = |store: &TestStore, seed: u64, step: Step| {
             let pending = store.keep_code(&bytes(seed), b"code");
-            let of_code = store.write_file(pending, move |change| {
+            let of_code = store.write_adding(pending, move |change| {
                 change.insert_code(&code(seed, 4), at(0))?;
                 step(change)
             });
             let pending = store.keep_object(uuid(5, seed), b"object");
-            let of_object = store.write_file(pending, move |change| {
+            let of_object = store.write_adding(pending, move |change| {
                 let object = InboxObject { at: place(&seed.to_string()), ..object("k", 6) };
                 change.replace_object(&tenant("t"), &object, &[], uuid(5, seed))?;
                 step(change)
@@ -305,7 +305,7 @@ fn what_was_committed_is_there_after_reopening_files_included() {
         // A file that is dropped before it is handed to a change.
         drop((store.keep_code(&bytes(14), b"code"), store.keep_object(uuid(5, 14), b"object")));
         // A content that has its row is not removed by a refused change.
-        let refused = store.write_file(store.keep_code(&bytes(11), b"code"), |_| refuse::<()>());
+        let refused = store.write_adding(store.keep_code(&bytes(11), b"code"), |_| refuse::<()>());
         refused.unwrap_err();
         let before = shown(&store);
         for round in 0..2 {

@@ -350,11 +350,11 @@ fn files_are_removed_once_no_row_refers_to_them() {
         let keep = |store: &TestStore, file: u64, key: &'static str, expires: Option<Timestamp>| {
             let pending = store.keep_object(uuid(4, file), key.as_bytes());
             let object = InboxObject { expires, ..object(key, key.len() as u64) };
-            store.write_file(pending, move |change| put(change, &object, file)).unwrap();
+            store.write_adding(pending, move |change| put(change, &object, file)).unwrap();
         };
         let keep_part = |store: &TestStore, file: u64| {
             let pending = store.keep_object(uuid(4, file), b"part");
-            let written = store.write_file(pending, move |change| {
+            let written = store.write_adding(pending, move |change| {
                 change.replace_part("u", &part(1, 4), uuid(4, file))
             });
             written.unwrap();
@@ -413,7 +413,7 @@ fn many_files_are_removed_in_several_calls() {
             .unwrap();
         // Most files were never there; that is no failure. One beyond the first batches is.
         let last = uuid(4, MANY - 2);
-        store.write_file(store.keep_object(last, b"x"), |change| change.check()).unwrap();
+        store.write_adding(store.keep_object(last, b"x"), |change| change.check()).unwrap();
         assert_eq!(remove_files(&store), MANY - 1, "{store}");
         assert_eq!(store.object(last), None, "{store}");
         let generation = store.generation();

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use layerbase::domain::{AuditFilter, CatalogError, LayerVersion, Order};
 
+use layerbase::store::Adds;
+
 use super::{bytes, code, layer, log, publish, refuse, tenant};
 use crate::support::engines::{TestStore, stores};
 
@@ -33,8 +35,8 @@ enum End {
 fn change(store: &TestStore, seed: u64, plan: Plan) -> Result<LayerVersion, CatalogError> {
     let (size, end) = (1 << (seed % 8), (plan.end)(seed));
     let file = || store.keep_code(&bytes(seed), &seed.to_be_bytes());
-    let file = plan.has_files.then(file).flatten();
-    store.write_file(file, move |change| {
+    let adds = if plan.has_files { file() } else { Adds::Rows };
+    store.write_adding(adds, move |change| {
         let version = publish(change, &tenant("t"), "l", &code(seed, size))?;
         let sequence = change.next_sequence()?;
         log(change, sequence, &tenant("t"), &version.number.to_string())?;

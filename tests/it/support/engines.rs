@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use layerbase::domain::Timestamp;
-use layerbase::store::{PendingFile, Store};
+use layerbase::store::{Adds, PendingFile, Store};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -60,13 +60,13 @@ impl TestStore {
     }
 
     /// Stores a content that has no row yet.
-    pub fn keep_code(&self, sha256: &[u8; 32], bytes: &[u8]) -> Option<PendingFile> {
-        Some(PendingFile::Code(self.blobs().keep_bytes(sha256, bytes).unwrap()))
+    pub fn keep_code(&self, sha256: &[u8; 32], bytes: &[u8]) -> Adds {
+        Adds::File(PendingFile::Code(self.blobs().keep_bytes(sha256, bytes).unwrap()))
     }
 
     /// Stores a file of the inbox that has no row yet.
-    pub fn keep_object(&self, id: Uuid, bytes: &[u8]) -> Option<PendingFile> {
-        Some(PendingFile::Inbox(self.inbox().keep_bytes(id, bytes).unwrap()))
+    pub fn keep_object(&self, id: Uuid, bytes: &[u8]) -> Adds {
+        Adds::File(PendingFile::Inbox(self.inbox().keep_bytes(id, bytes).unwrap()))
     }
 
     /// Reads a content; `None` if it is not stored.

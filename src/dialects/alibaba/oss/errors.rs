@@ -143,7 +143,9 @@ impl Wording for StoreError {
             Cause::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text),
             Cause::Forbidden => Self::denied("AccessDenied", text),
             Cause::BucketUnavailable | Cause::Unavailable => Self::unavailable(text),
-            Cause::NoSpace => Self::new(StatusCode::INSUFFICIENT_STORAGE, "InternalError", text),
+            Cause::NoSpace => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", text)
+            }
             Cause::Internal => {
                 let message = "We encountered an internal error. Please try again.";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)

@@ -21,7 +21,7 @@
 //! - Temporary credentials act for the key that requested them, if it may write. They are valid for
 //!   an hour and for the bucket `local-temp` alone, with the role that the key has at that time.
 //!   They do not contain the key's own secret.
-//! - A full disk is a 507, `InternalError`, whose message states it.
+//! - A full disk is a 507, `InsufficientStorage`, whose message states it.
 
 mod auth;
 mod errors;
