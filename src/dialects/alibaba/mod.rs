@@ -49,7 +49,7 @@
 //! - A full disk is a 507, `ResourceExhausted`; a body in an encoding other than gzip a 415,
 //!   `UnsupportedMediaType`. The reference has no code for either.
 //! - A catalog that cannot be reached is a 503, after which Terraform and Serverless Devs repeat
-//!   the request. A full disk is a 507, `InternalServerError`, whose message states it.
+//!   the request.
 
 mod auth;
 mod errors;

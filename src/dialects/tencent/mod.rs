@@ -32,8 +32,8 @@
 //! may be given with it. A zip in a bucket may be 500 MiB, the vendor's limit when unpacked: of one
 //! zip here, of a function with its layers there.
 //! A catalog that cannot be reached is `ResourceUnavailable`, which Terraform retries (tencent.md
-//! section 13.4); a full disk is `ResourceInsufficient`.
-//! - A body in an encoding other than gzip is an `UnsupportedOperation`.
+//! section 13.4); a full disk is `ResourceInsufficient`, a body in an encoding other than gzip an
+//! `UnsupportedOperation`.
 
 mod auth;
 mod errors;
