@@ -11,8 +11,14 @@ use crate::catalog::{Content, ContentReader};
 use crate::domain::CatalogError;
 use crate::ingest::next_piece;
 
-/// Bytes that are read at a time; an answer to a slow client holds one such chunk.
-const CHUNK: u64 = 32 << 10;
+/// Bytes that are read at a time; an answer to a client that does not read holds one such chunk.
+const CHUNK: u64 = 48 << 10;
+
+/// Bytes that are read at a time once [`READ_BY_CLIENT`] are sent: fewer changes of threads.
+const LARGE_CHUNK: u64 = 256 << 10;
+
+/// Bytes of an answer that the systems of both sides do not buffer: the client has read of them.
+const READ_BY_CLIENT: u64 = 16 << 20;
 
 impl App {
     /// Opens a range of stored bytes as the body of an answer.
@@ -32,23 +38,29 @@ async fn chunks(
     content: Content,
     range: Range<u64>,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<>, CatalogError> {
-    let open = move || Ok::<_, CatalogError>(next_chunk(content.open_range(range)?)?);
+    let open = move || Ok::<_, CatalogError>(next_chunk(content.open_range(range)?, 0)?);
     let opened = tokio::task::spawn_blocking(open).await.map_err(CatalogError::internal)?;
-    let (first, reader) = opened?;
+    let (first, next) = opened?;
     let first = (!first.is_empty()).then_some(Ok(first));
-    Ok(stream::iter(first).chain(stream::try_unfold(reader, rest)))
+    Ok(stream::iter(first).chain(stream::try_unfold(next, rest)))
 }
 
-async fn rest(reader: ContentReader) -> io::Result<Option<(Bytes, ContentReader)>> {
+/// A content that is being sent, and the number of bytes that were read of it.
+type Sending = (ContentReader, u64);
+
+async fn rest((reader, sent): Sending) -> io::Result<Option<(Bytes, Sending)>> {
     if reader.left() == 0 {
         return Ok(None);
     }
-    let (chunk, reader) = tokio::task::spawn_blocking(move || next_chunk(reader)).await??;
-    Ok((!chunk.is_empty()).then_some((chunk, reader)))
+    let (chunk, next) = tokio::task::spawn_blocking(move || next_chunk(reader, sent)).await??;
+    Ok((!chunk.is_empty()).then_some((chunk, next)))
 }
 
-fn next_chunk(mut reader: ContentReader) -> io::Result<(Bytes, ContentReader)> {
-    Ok((next_piece(&mut reader, CHUNK)?, reader))
+fn next_chunk(mut reader: ContentReader, sent: u64) -> io::Result<(Bytes, Sending)> {
+    let size = if sent < READ_BY_CLIENT { CHUNK } else { LARGE_CHUNK };
+    let chunk = next_piece(&mut reader, size)?;
+    let sent = sent + chunk.len() as u64;
+    Ok((chunk, (reader, sent)))
 }
 
 #[cfg(test)]

@@ -288,9 +288,7 @@ impl Connection {
                 if watchdog.has_unread() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(
-                    response.map(|body| TrackedBody { body, _in_flight: in_flight }),
-                )
+                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, in_flight)))
             }
         });
         let mut talk = pin!(http.serve_connection(stream, answer));
