@@ -100,8 +100,13 @@ fn total_length(answer: &[u8]) -> Option<usize> {
     let head = &answer[..head_end];
     let success = head.starts_with(b"HTTP/1.1 2");
     assert!(success, "refused: {}", String::from_utf8_lossy(answer));
-    let name = b"content-length: ";
-    let from = memmem::find(head, name).expect("an answer says its length") + name.len();
+    // Names are in title case or in lower case.
+    let name = b"ontent-";
+    let value = b"ength: ";
+    let from = memmem::find_iter(head, name)
+        .map(|at| at + name.len() + 1)
+        .find(|at| head[*at..].starts_with(value));
+    let from = from.expect("an answer says its length") + value.len();
     let digits = head[from..].iter().take_while(|byte| byte.is_ascii_digit());
     Some(head_end + digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
 }
