@@ -111,8 +111,8 @@ pub(super) struct Serve {
     /// [default: 1024]
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
-    /// Most connections of one address at a time (of one /64 network for IPv6). Raise it behind a
-    /// proxy [env: LAYERBASE_MAX_PEER_CONNECTIONS] [default: three quarters of all connections]
+    /// Most connections of one address at a time (of one /64 network for IPv6). Those of
+    /// --trusted-proxies are exempt [env: LAYERBASE_MAX_PEER_CONNECTIONS] [default: three quarters of all connections]
     #[arg(long, value_name = "NUMBER")]
     max_peer_connections: Option<String>,
     /// Most requests at a time [env: LAYERBASE_MAX_REQUESTS] [default: 512]

@@ -138,7 +138,7 @@ impl Connections {
                     reload(self.tls.as_mut());
                     continue;
                 }
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &self.peers, &places) => accepted,
             };
             let Accepted { stream, peer, watchdog, place } = accepted;
             let tls = self.tls.as_ref().map(Tls::acceptor);
@@ -176,12 +176,14 @@ struct Accepted {
 }
 
 /// Waits for a connection, and for its place.
-async fn accept(listener: &TcpListener, places: &Arc<Places>) -> Accepted {
+async fn accept(listener: &TcpListener, peers: &Peers, places: &Arc<Places>) -> Accepted {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let (peer, watchdog) = (peer.ip(), Watchdog::new());
-                match places.enter(peer, &watchdog).await {
+                // A trusted proxy stands for many clients.
+                let is_limited = !peers.is_proxy(peer);
+                match places.enter(peer, is_limited, &watchdog).await {
                     Some(place) => return Accepted { stream, peer, watchdog, place },
                     None => tracing::debug!(%peer, "a client has too many connections"),
                 }

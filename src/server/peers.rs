@@ -21,10 +21,15 @@ impl Peers {
         Self { proxies: config.trusted_proxies.clone() }
     }
 
+    /// Whether the address is one of a trusted proxy.
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(address))
+    }
+
     /// Classifies the peer of a connection, once for all its requests.
     pub(super) fn classify(&self, address: IpAddr, has_tls: bool) -> Peer {
         Peer {
-            is_proxy: self.proxies.iter().any(|network| network.contains(address)),
+            is_proxy: self.is_proxy(address),
             is_plain: !has_tls && !address.to_canonical().is_loopback(),
         }
     }

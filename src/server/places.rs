@@ -63,16 +63,17 @@ impl Places {
     }
 
     /// Takes a place for a connection, for which the longest idle one may have to give way; a spare one
-    /// while all, or all of its peer, are busy. Waits while the spare ones are busy too; `None` for a
+    /// while all, or all of a peer that `is_limited`, are busy. Waits while the spare ones are busy too; `None` for a
     /// peer that has too many.
     pub(super) async fn enter(
         self: &Arc<Self>,
         peer: IpAddr,
+        is_limited: bool,
         watchdog: &Arc<Watchdog>,
     ) -> Option<Place> {
         let peer = network(peer);
         loop {
-            match self.try_enter(peer, watchdog) {
+            match self.try_enter(peer, is_limited, watchdog) {
                 Ok(place) => return Some(place),
                 Err(Denied::Peer) => return None,
                 Err(Denied::All) => {
@@ -86,10 +87,12 @@ impl Places {
     fn try_enter(
         self: &Arc<Self>,
         peer: IpAddr,
+        is_limited: bool,
         watchdog: &Arc<Watchdog>,
     ) -> Result<Place, Denied> {
         let mut open = self.open();
-        let is_crowd = open.peers.get(&peer).is_some_and(|count| *count >= self.per_peer)
+        let is_crowd = is_limited
+            && open.peers.get(&peer).is_some_and(|count| *count >= self.per_peer)
             && !open.give_way(|entry| entry.peer == peer && !entry.is_spare);
         let has_room = open.connections.len() - open.spare < self.all;
         let is_spare = is_crowd || !has_room && !open.give_way(|entry| !entry.is_spare);
@@ -178,7 +181,7 @@ mod tests {
 
     /// Enters at once or not at all.
     fn enter(places: &Arc<Places>, peer: IpAddr, watchdog: &Arc<Watchdog>) -> Option<Place> {
-        places.try_enter(network(peer), watchdog).ok()
+        places.try_enter(network(peer), true, watchdog).ok()
     }
 
     fn has_given_way(watchdog: &Watchdog) -> bool {
@@ -218,6 +221,9 @@ mod tests {
         let _busy = [2, 3].map(|at| dogs[at].request_began());
         let spare = enter(&places, ONE, &Watchdog::new()).unwrap();
         assert!(spare.is_spare, "none of its own is idle");
+        let unlimited = places.try_enter(network(ONE), false, &Watchdog::new()).ok().unwrap();
+        assert!(!unlimited.is_spare);
+        drop(unlimited);
         drop(third);
         assert!(!enter(&places, ONE, &Watchdog::new()).unwrap().is_spare);
     }
