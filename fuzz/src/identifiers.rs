@@ -161,13 +161,14 @@ impl Fixture {
 
 /// The forms of a URN of the project `p0` (huawei.md section 5) that name the function `demo`.
 fn is_urn(text: &str) -> bool {
-    let text = text.strip_suffix(":latest").unwrap_or(text);
+    // Only the forms that begin with a project or a region may name a version.
+    let without = text.strip_suffix(":latest").unwrap_or(text);
     let has_region = |text: &str| {
         let rest = text.strip_prefix("urn:fss:");
         let region = rest.and_then(|rest| rest.strip_suffix(":p0:function:default:demo"));
         region.is_some_and(|region| !region.contains(':'))
     };
-    matches!(text, "demo" | "default:demo" | "p0:default:demo") || has_region(text)
+    matches!(text, "demo" | "default:demo") || without == "p0:default:demo" || has_region(without)
 }
 
 /// Whether an answer shows a version, a function or an object.
