@@ -374,3 +374,25 @@ fn a_signed_address_is_valid_to_the_second() {
         assert!(answer.text().contains(&format!("<Code>{code}</Code>")), "{}", answer.text());
     }
 }
+
+#[test]
+fn a_range_that_cannot_be_read_is_ignored() {
+    let server = TestServer::start();
+    let put = Request::new("PUT", "/s3/code/a").body(b"0123456789".as_slice());
+    assert_eq!(server.send(&put).status, 200);
+    let get = |ranges: &[&str]| {
+        let request = Request::get("/s3/code/a");
+        let request = ranges.iter().fold(request, |request, range| request.header("Range", range));
+        let answer = server.send(&request);
+        (answer.status, answer.text())
+    };
+    let whole = (200, "0123456789".to_owned());
+    for range in ["bytes=9-3", "bytes=0-1,5-6", "abc", "octets=0-1", "bytes=+1-2", "bytes=-"] {
+        assert_eq!(get(&[range]), whole, "{range}");
+    }
+    assert_eq!(get(&["bytes=0-1", "bytes=2-3"]), whole);
+    assert_eq!(get(&["bytes=2-3"]), (206, "23".to_owned()));
+    assert_eq!(get(&["bytes=-99"]), (206, whole.1.clone()));
+    assert_eq!(get(&["bytes=7-99"]), (206, "789".to_owned()));
+    assert_eq!(get(&["bytes=10-"]).0, 416);
+}

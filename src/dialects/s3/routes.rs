@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
@@ -152,6 +152,10 @@ async fn serve(
     // The gate has verified the signature; `s3s` must not look for it.
     for name in ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
         head.headers.remove(name);
+    }
+    // A range that cannot be read is ignored (RFC 9110 section 14.2); `s3s` would refuse it.
+    if !has_readable_range(&head.headers) {
+        head.headers.remove(RANGE);
     }
     // `wire` reads the source: `s3s` knows S3's buckets alone, whose names have narrower rules.
     if is_copy {
@@ -359,6 +363,21 @@ operations! {
         CompleteMultipartUploadOutput: multiparts::complete;
     abort_multipart_upload, "AbortMultipartUpload", AbortMultipartUploadInput =>
         AbortMultipartUploadOutput: multiparts::abort;
+}
+
+/// Whether a request has one range of bytes, whose ends are in order.
+fn has_readable_range(headers: &HeaderMap) -> bool {
+    let mut stated = headers.get_all(RANGE).iter();
+    let (Some(range), None) = (stated.next(), stated.next()) else { return false };
+    let range = range.to_str().ok().and_then(|range| range.strip_prefix("bytes="));
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return false };
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| !text.starts_with('+'));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) => first <= last,
+        (Some(_), None) => last.is_empty(),
+        (None, Some(_)) => first.is_empty(),
+        (None, None) => false,
+    }
 }
 
 #[cfg(test)]
