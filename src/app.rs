@@ -240,9 +240,9 @@ impl App {
     /// not fit into memory, or comes while many others are in memory, holds one of `max_uploads`
     /// permits while it arrives.
     ///
-    /// Fails with a `Limit` of `BodySize` past `limit` bytes, with `NoSpace` when the body would leave
-    /// too little of the disk free, and with `BadArchive(Incomplete)` for
-    /// a body that breaks off, stalls or takes longer than the settings allow.
+    /// Fails with a `Limit` of `BodySize` past `limit` bytes, with `NoSpace` when the body would
+    /// leave too little of the disk free, and with `BadArchive(Incomplete)` for a body that breaks
+    /// off, stalls or takes longer than the settings allow.
     pub async fn spool<B>(
         &self,
         body: B,

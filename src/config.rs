@@ -112,7 +112,8 @@ pub struct Config {
     /// Most bytes of any request's body, whatever its cloud's limit; `None` applies each
     /// operation's own.
     pub max_body: Option<u64>,
-    /// Most open connections, from 1 to 1,000,000. For a further one the longest idle one is closed.
+    /// Most open connections, from 1 to 1,000,000. For a further one the longest idle one is
+    /// closed.
     pub max_connections: usize,
     /// Most open connections of one peer address, from 1 to 1,000,000.
     pub max_peer_connections: usize,
@@ -129,8 +130,8 @@ pub struct Config {
     /// Most bytes of all objects, unfinished uploads and parts in the inbox, of all tenants; each
     /// counts 4,096 more than its bytes. `None` sets no limit.
     pub inbox_max: Option<u64>,
-    /// Bytes of the data folder's disk that uploads leave free; `None`: 64 MiB, or a tenth of the file
-    /// system where that is less.
+    /// Bytes of the data folder's disk that uploads leave free; `None`: 64 MiB, or a tenth of the
+    /// file system where that is less.
     pub min_free: Option<u64>,
     /// How far the date of a CTyun request may be from the server's time; `None` does not compare
     /// them, because CTyun's own clients send local time.

@@ -1,5 +1,6 @@
-//! Zip archives: what `ingest::archive` keeps, the crate `zip` must read alike, by the directory and,
-//! where no sizes are behind the contents, as a stream too; and no name may lead out of the folder.
+//! Zip archives: what `ingest::archive` keeps, the crate `zip` must read alike, by the directory
+//! and, where no sizes are behind the contents, as a stream too; and no name may lead out of the
+//! folder.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};

@@ -1,5 +1,5 @@
-//! What each fuzz target checks, as plain functions: `cargo fuzz` calls them with a nightly compiler,
-//! `tests/it/fuzz.rs` on the seeds and their mutants with the ordinary one.
+//! What each fuzz target checks, as plain functions: `cargo fuzz` calls them with a nightly
+//! compiler, `tests/it/fuzz.rs` on the seeds and their mutants with the ordinary one.
 
 pub mod archive;
 pub mod authorization;

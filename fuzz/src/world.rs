@@ -1,5 +1,5 @@
-//! A server in this process that answers without a socket, with a small catalog and a clock that the
-//! target sets. Its folder is removed when the thread that made it ends.
+//! A server in this process that answers without a socket, with a small catalog and a clock that
+//! the target sets. Its folder is removed when the thread that made it ends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,8 +69,8 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Whether the server says that it is at fault. openYuanrong refuses with 500 too, for which its
-    /// fault has a code.
+    /// Whether the server says that it is at fault. openYuanrong refuses with 500 too, for which
+    /// its fault has a code.
     fn is_fault(&self) -> bool {
         let text = self.text();
         let is_refusal = text.starts_with("{\"code\":") && !text.starts_with("{\"code\":121000,");

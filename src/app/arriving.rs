@@ -20,8 +20,8 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 /// released.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that a client must send in [`PAUSE_MAX`] to hold an upload permit: slow ones must not keep
-/// others out. Theirs wait on disk, not in memory.
+/// Bytes that a client must send in [`PAUSE_MAX`] to hold an upload permit: slow clients must not
+/// keep others out. Bytes of slow clients wait on disk, not in memory.
 const BRISK: u64 = 64 << 10;
 
 /// Bytes of a refused body that are read and dropped: the client then finishes sending and reads
@@ -29,7 +29,7 @@ const BRISK: u64 = 64 << 10;
 const DRAIN_MAX: u64 = 128 << 20;
 
 /// Bytes that a client must send in any [`PACE_TIME`] that the server waits for it, so that it
-/// cannot hold a connection with a byte now and then.
+/// cannot hold a connection by a few bytes now and then.
 const PACE: u64 = 4096;
 const PACE_TIME: Duration = Duration::from_secs(60);
 

@@ -82,8 +82,8 @@ impl Sites {
     }
 
     /// Whether an `Origin` has the scheme and the host and port by which the client called this
-    /// server. `forwarded` is the scheme that a trusted proxy states; without it, it is that of this
-    /// server's connections.
+    /// server. `forwarded` is the scheme that a trusted proxy states; without it, it is that of
+    /// this server's connections.
     ///
     /// Behind any other proxy that speaks https only `--public-url` can name the page's origin.
     pub fn is_same_origin(&self, origin: &str, forwarded: Option<&str>, host: &str) -> bool {

@@ -1,4 +1,5 @@
-//! What the tasks of upkeep did since the server's start. Knows neither the tasks nor their schedule.
+//! What the tasks of upkeep did since the server's start. Knows neither the tasks nor their
+//! schedule.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -151,8 +151,8 @@ impl Catalog {
         self.change_key(by, id.clone(), move |change| change.delete_key(&id))
     }
 
-    /// Runs a change of one key, which returns the key's tenant; `NotFound` if there is no such key,
-    /// also if it is one of a tenant that the actor does not govern.
+    /// Runs a change of one key, which returns the key's tenant; `NotFound` if there is no such
+    /// key, also if it is one of a tenant that the actor does not govern.
     fn change_key(
         &self,
         by: &Actor,

@@ -110,8 +110,8 @@ impl Catalog {
         Ok(self.find_object(tenant, at)?.0)
     }
 
-    /// Returns an object with its bytes; `NotFound` when it does not exist or is expired, or when its
-    /// file is missing or has another length, which is logged.
+    /// Returns an object with its bytes; `NotFound` when it does not exist or is expired, or when
+    /// its file is missing or has another length, which is logged.
     ///
     /// The bytes can be read to their end even if the object is replaced or deleted meanwhile.
     pub fn open_object(

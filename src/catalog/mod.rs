@@ -123,7 +123,8 @@ impl Catalog {
         self
     }
 
-    /// Starts a spool of at most `limit` bytes, which is a file on the store's disk when it is long.
+    /// Starts a spool of at most `limit` bytes, which is a file on the store's disk when it is
+    /// long.
     pub fn spool(&self, limit: u64, measure: Measure) -> SpoolWriter {
         SpoolWriter::new(&self.incoming, limit, measure)
     }

@@ -25,7 +25,8 @@ impl Catalog {
         Ok(Some(done).filter(|done| !done.is_empty()))
     }
 
-    /// Removes files that no row refers to any longer; `None` when none is left that can be removed.
+    /// Removes files that no row refers to any longer; `None` when none is left that can be
+    /// removed.
     pub fn remove_files(&self, by: &Actor) -> Result<Option<Tally>, CatalogError> {
         by.must_be_task()?;
         let files = self.store.remove_gone_files()?;

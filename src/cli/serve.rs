@@ -58,8 +58,8 @@ pub(super) struct Serve {
     /// dialect's own vendor limit]
     #[arg(long, value_name = "SIZE")]
     max_upload: Option<String>,
-    /// Largest total size of a zip's entries, unpacked; Tencent takes 500MiB and openYuanrong 600MiB
-    /// at most [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
+    /// Largest total size of a zip's entries, unpacked; Tencent takes 500MiB and openYuanrong
+    /// 600MiB at most [env: LAYERBASE_MAX_UNPACKED] [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<String>,
     /// Most entries in a zip [env: LAYERBASE_MAX_ENTRIES] [default: 250000]
@@ -112,7 +112,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
     /// Most connections of one address at a time (of one /64 network for IPv6). Those of
-    /// --trusted-proxies are exempt [env: LAYERBASE_MAX_PEER_CONNECTIONS] [default: three quarters of all connections]
+    /// --trusted-proxies are exempt [env: LAYERBASE_MAX_PEER_CONNECTIONS] [default: three quarters
+    /// of all connections]
     #[arg(long, value_name = "NUMBER")]
     max_peer_connections: Option<String>,
     /// Most requests at a time [env: LAYERBASE_MAX_REQUESTS] [default: 512]
@@ -128,9 +129,9 @@ pub(super) struct Serve {
     /// [env: LAYERBASE_MAX_TENANT_CODE] [default: none]
     #[arg(long, value_name = "SIZE")]
     max_tenant_code: Option<String>,
-    /// Space on the data folder's disk that uploads leave free: one that would leave less is refused.
-    /// 'auto' is 64MiB, or a tenth of the file system where that is less [env: LAYERBASE_MIN_FREE]
-    /// [default: auto]
+    /// Space on the data folder's disk that uploads leave free: one that would leave less is
+    /// refused. 'auto' is 64MiB, or a tenth of the file system where that is less [env:
+    /// LAYERBASE_MIN_FREE] [default: auto]
     #[arg(long, value_name = "SIZE")]
     min_free: Option<String>,
     /// How long an object stays in the inbox, such as 24h; 0 keeps it until it is deleted
@@ -146,7 +147,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "TIME")]
     ctyun_skew: Option<String>,
     /// The URL that download links start with [env: LAYERBASE_PUBLIC_URL] [default: what a trusted
-    /// proxy forwards, else host and port of the request, or the listening port where it names none]
+    /// proxy forwards, else host and port of the request, or the listening port where it names
+    /// none]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// The region in responses and identifiers [env: LAYERBASE_REGION] [default: local-1]

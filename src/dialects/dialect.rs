@@ -43,8 +43,8 @@ pub struct Dialect {
     pub unserved: fn(&Call, Unserved) -> Refused,
     /// Adds the headers of every answer of this cloud.
     pub finish: fn(&Call, Response) -> Response,
-    /// Whether each path is also served with a `/` at its end: vendors' documents show both. Else such
-    /// a request is unserved.
+    /// Whether each path is also served with a `/` at its end: vendors' documents show both. Else
+    /// such a request is unserved.
     pub serves_slash: bool,
     /// Selects among actions that share a path; `None`: each operation has its own path and method.
     pub actions: Option<Actions>,
@@ -54,9 +54,9 @@ pub struct Dialect {
     pub fills_inbox: bool,
     /// The ids that this cloud has for a tenant.
     pub cloud_ids: &'static [CloudIdField],
-    /// What this cloud's signatures leave uncovered, and what that allows whoever reads or changes
-    /// the traffic; the end of a sentence that begins with the cloud. `None`: nothing that its
-    /// clients do not choose themselves.
+    /// The end of a sentence that begins with the cloud: which parts of a request its signature
+    /// does not cover, and what an attacker on the network path can do with these. `None` if a
+    /// signature covers all that its client can have it cover.
     pub weakness: Option<&'static str>,
     /// What `layerbase env` prints; `None` for an API that belongs to another one.
     pub guide: Option<&'static Guide>,

@@ -64,7 +64,8 @@ impl Forwarded {
         &self.hosts
     }
 
-    /// The path that the proxies removed from the start of the client's, without a slash at its end.
+    /// The path that the proxies removed from the start of the client's, without a slash at its
+    /// end.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -1,8 +1,9 @@
 //! The APIs of the clouds, and their shared parts.
 //!
 //! Each dialect has one folder with the same six files (see ARCHITECTURE.md) and one row in
-//! [`DIALECTS`]. Code that two of them need is in the modules beside this file. These have an order,
-//! `SHARED` in `tests/it/house.rs`: each imports only earlier ones. No dialect imports another.
+//! [`DIALECTS`]. Code that two of them need is in the modules beside this file. These have an
+//! order, `SHARED` in `tests/it/house.rs`: each imports only earlier ones. No dialect imports
+//! another.
 
 mod answer;
 mod auth;
@@ -115,8 +116,8 @@ pub fn takes_lower_case(first: &[u8]) -> bool {
     s3::begins(first)
 }
 
-/// Refuses a request that no operation serves, or one to a foreign host, in the shape of the dialect
-/// among `names` that recognizes it; as plain text when none does.
+/// Refuses a request that no operation serves, or one to a foreign host, in the shape of the
+/// dialect among `names` that recognizes it; as plain text when none does.
 pub fn refuse_unserved(app: &App, head: &Parts, names: &[String], unserved: Unserved) -> Response {
     let is_on = |dialect: &&&Dialect| names.iter().any(|name| name == dialect.name);
     let owner = DIALECTS.iter().filter(is_on).find(|dialect| (dialect.recognizes)(head));

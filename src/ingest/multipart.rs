@@ -22,9 +22,10 @@ const BOUNDARY_MAX: usize = 200;
 
 /// Reads the first part named `field` into `staging`: exactly `declared` bytes of it.
 ///
-/// A longer part is silently cut off there, as openYuanrong does. The rest of the body is read to its
-/// closing boundary: a body without one was cut on its way. Fails with `BadArchive`: `Missing` without
-/// such a part, `Incomplete` when the part is shorter than declared or the body has no end. Fails as [`StagingWriter::write`] does.
+/// A longer part is silently cut off there, as openYuanrong does. The rest of the body is read to
+/// its closing boundary: a body without one was cut on its way. Fails with `BadArchive`: `Missing`
+/// without such a part, `Incomplete` when the part is shorter than declared or the body has no end.
+/// Fails as [`StagingWriter::write`] does.
 pub fn read_multipart<R: Read>(
     reader: R,
     boundary: &str,

@@ -108,8 +108,8 @@ impl Spool {
 
     /// Unpacks a body that is packed by gzip into another spool.
     ///
-    /// Fails with `InvalidValue` of `Content-Encoding` for a body that is not gzip or damaged, and like
-    /// [`SpoolWriter::write`].
+    /// Fails with `InvalidValue` of `Content-Encoding` for a body that is not gzip or damaged, and
+    /// like [`SpoolWriter::write`].
     pub fn unpack_to(&self, writer: &mut SpoolWriter) -> Result<(), RequestError> {
         let mut reader = MultiGzDecoder::new(BufReader::new(self.reader()?));
         loop {

@@ -53,9 +53,10 @@ impl UploadFolder {
 
     /// Checks that `bytes` more can be written and leave enough space free; costs one system call.
     ///
-    /// Fails with `StorageFull` and the numbers otherwise. Once there is no room for a small upload, half
-    /// as much again must be free, so that a full disk does not take every other upload. Where the system does not tell
-    /// the free space, nothing is refused before the disk is full.
+    /// Fails with `StorageFull` and the numbers otherwise. Once there is no room for a small
+    /// upload, half as much again must be free, so that a full disk does not take every other
+    /// upload. Where the system does not tell the free space, nothing is refused before the disk is
+    /// full.
     pub fn must_have(&self, bytes: u64) -> io::Result<()> {
         let Some(space) = disk::space(self.path())? else { return Ok(()) };
         let min_free = self.inner.min_free.unwrap_or_else(|| MIN_FREE.min(space.total / 10));

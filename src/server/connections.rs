@@ -48,8 +48,8 @@ const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
 /// client; it accepts more only after the client has read a part of them.
 const STALL_MAX: Duration = Duration::from_secs(300);
 
-/// Bytes of a connection that are looked at before its first request is parsed: most of a head. hyper
-/// reads more at a time, so that later reads skip this buffer.
+/// Bytes of a connection that are looked at before its first request is parsed: most of a head.
+/// hyper reads more at a time, so that later reads skip this buffer.
 const FIRST_BYTES: usize = 4 << 10;
 
 /// The header of an answer after which the server closes the connection.

@@ -23,8 +23,8 @@ pub(super) async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// Returns 200 when a row can be committed and a file written, both synced, and the disk has room for
-/// uploads; 503 with the reason otherwise.
+/// Returns 200 when a row can be committed and a file written, both synced, and the disk has room
+/// for uploads; 503 with the reason otherwise.
 ///
 /// The last check counts while it is less than a second old. Requests during a check wait for it.
 pub(super) async fn readyz(app: &App, last: &LastCheck) -> Response {

@@ -62,9 +62,9 @@ impl Places {
         Arc::new(Self { all, per_peer, open: Mutex::default(), left: Notify::new() })
     }
 
-    /// Takes a place for a connection, for which the longest idle one may have to give way; a spare one
-    /// while all, or all of a peer that `is_limited`, are busy. Waits while the spare ones are busy too; `None` for a
-    /// peer that has too many.
+    /// Takes a place for a connection, for which the longest idle one may have to give way; a spare
+    /// one while all, or all of a peer that `is_limited`, are busy. Waits while the spare ones are
+    /// busy too; `None` for a peer that has too many.
     pub(super) async fn enter(
         self: &Arc<Self>,
         peer: IpAddr,

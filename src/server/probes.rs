@@ -14,7 +14,8 @@ use super::discard;
 use crate::app::App;
 use crate::dialects::{Drains, RETRY_SECONDS};
 
-/// Builds the routes for plain http from other machines, where the probes of orchestrators come from.
+/// Builds the routes for plain http from other machines, where the probes of orchestrators come
+/// from.
 pub(super) fn plain(app: &App, drains: &Drains, probes: Router<App>) -> Router {
     let text = refusal(app.config().public_url.as_deref());
     // The next request must not carry credentials over this connection.

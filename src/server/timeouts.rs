@@ -50,14 +50,14 @@ pub(super) struct Watchdog {
     head: AtomicU64,
     /// When a write first had to wait for the client, likewise.
     stalled: AtomicU64,
-    /// When the server began to wait for the next [`SLOW_BYTES`] of the request's body, likewise; and
-    /// those of them that have arrived.
+    /// When the server began to wait for the next [`SLOW_BYTES`] of the request's body, likewise;
+    /// and those of them that have arrived.
     body: AtomicU64,
     received: AtomicU64,
     /// When the last of these arrived, likewise.
     read: AtomicU64,
-    /// Bytes of the response's body that hyper has taken, and bytes that were written since then; who
-    /// waits for a difference of less than [`UNWRITTEN_MAX`].
+    /// Bytes of the response's body that hyper has taken, and bytes that were written since then.
+    /// The body waits while their difference is [`UNWRITTEN_MAX`] or more; `writing` wakes it.
     taken: AtomicU64,
     written: AtomicU64,
     writing: AtomicWaker,
@@ -145,8 +145,8 @@ impl Watchdog {
     }
 
     /// Returns how early the connection gives way to another one, if it may: first those that wait
-    /// for a head, then those whose body or response moves slowly, then those whose body waits until
-    /// the server can take more of it, each by the start of the wait.
+    /// for a head, then those whose body or response moves slowly, then those whose body waits
+    /// until the server can take more of it, each by the start of the wait.
     pub(super) fn rank(&self, now: Instant) -> Option<(u8, Instant)> {
         let since = |wait: &AtomicU64| match wait.load(Ordering::Relaxed) {
             NOT_WAITING => None,

@@ -1,8 +1,8 @@
 //! Upkeep: the table of tasks, and when they run. The catalog knows what a step does.
 //!
 //! A run of a task is its steps until nothing is left. Each task runs at the server's start and
-//! again a period after each run's end. Tasks that are due take turns, step by step, in the order of
-//! their table.
+//! again a period after each run's end. Tasks that are due take turns, step by step, in the order
+//! of their table.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -37,8 +37,8 @@ struct Inner {
 
 /// A content that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_adding` reports whether the row was committed. A drop before that removes the file,
-/// unless it existed before or another upload of the same content needs it.
+/// `Store::write_adding` reports whether the row was committed. A drop before that removes the
+/// file, unless it existed before or another upload of the same content needs it.
 pub struct PendingBlob {
     blobs: Arc<Inner>,
     hold: Hold,
@@ -91,8 +91,8 @@ impl Blobs {
 
     /// Announces the content, syncs its file, renames it into place and syncs the folder.
     ///
-    /// An existing file with the same bytes is not written again. Its folder is synced all the same,
-    /// because another upload may have renamed the file and not yet synced the folder.
+    /// An existing file with the same bytes is not written again. Its folder is synced all the
+    /// same, because another upload may have renamed the file and not yet synced the folder.
     fn keep(&self, sha256: &[u8; 32], upload: Upload<'_>) -> io::Result<PendingBlob> {
         let inner = &self.inner;
         let target = inner.path(sha256);

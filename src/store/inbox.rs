@@ -50,8 +50,8 @@ impl View<'_> {
         self.one(&sql, values, |row| Ok((object(row)?, file(row, columns::FILE)?)))
     }
 
-    /// Returns the sizes of the parts that an object was put in, by the name of its file; none if it
-    /// was put whole, or by a version that did not record them.
+    /// Returns the sizes of the parts that an object was put in, by the name of its file; none if
+    /// it was put whole, or by a version that did not record them.
     pub fn select_part_sizes(&self, file: Uuid) -> Result<Vec<u64>, CatalogError> {
         let sql = "SELECT coalesce(part_sizes, '[]') FROM inbox_objects WHERE file = ?";
         Ok(self.one(sql, values![&file.to_string()], |row| row.json(0))?.unwrap_or_default())

@@ -35,7 +35,8 @@ struct Inner {
 
 /// A file that is synced to disk and whose row is not committed yet.
 ///
-/// `Store::write_adding` reports whether the row was committed. A drop before that removes the file.
+/// `Store::write_adding` reports whether the row was committed. A drop before that removes the
+/// file.
 pub struct PendingObject {
     files: Arc<Inner>,
     id: Uuid,
@@ -71,9 +72,9 @@ impl InboxFiles {
         Ok(object)
     }
 
-    /// Gives the stored file `of`, which is open as `file`, a second name, which must be new: a hard
-    /// link, which takes no time and no space. Each name is removed by itself, and the bytes with
-    /// the last one.
+    /// Gives the stored file `of`, which is open as `file`, a second name, which must be new: a
+    /// hard link, which takes no time and no space. Each name is removed by itself, and the bytes
+    /// with the last one.
     ///
     /// Copies the bytes where the file system has no links, or no more of this file, and when the
     /// name `of` is removed meanwhile.

@@ -224,15 +224,15 @@ impl Store {
         self.write_adding(Adds::Rows, change)
     }
 
-    /// Has the writer run `change`, which may insert the row of a pending file. The file stays when the
-    /// row is committed and is removed when it is not.
+    /// Has the writer run `change`, which may insert the row of a pending file. The file stays when
+    /// the row is committed and is removed when it is not.
     ///
-    /// `NoSpace`, and the change does not run, for one that adds something while the disk is so full
-    /// that the reserve is given up: what it was kept for is deleting.
+    /// `NoSpace`, and the change does not run, for one that adds something while the disk is so
+    /// full that the reserve is given up: what it was kept for is deleting.
     ///
     /// After a failed commit that the writer could not settle, SQLite's log may contain the row all
-    /// the same. The file then stays until a later commit succeeds, which settles it; without one, the
-    /// sweep of the next start decides.
+    /// the same. The file then stays until a later commit succeeds, which settles it; without one,
+    /// the sweep of the next start decides.
     pub fn write_adding<T: Send + 'static>(
         &self,
         adds: Adds,

@@ -15,8 +15,8 @@ const FILE: &str = "reserve";
 const SIZE: u64 = 4 << 20;
 const PART: u64 = 50;
 
-/// Calls of [`Reserve::refresh`] before the file is made again after a write failed although the file system
-/// showed free space: another limit, such as a quota, holds there.
+/// Calls of [`Reserve::refresh`] before the file is made again after a write failed although the
+/// file system showed free space: another limit, such as a quota, holds there.
 const PAUSE: u32 = 256;
 
 pub(super) struct Reserve {

@@ -163,8 +163,8 @@ fn work(mut session: Session, mut reserve: Reserve, queue: &Receiver<Job>, chang
     session.close();
 }
 
-/// Waits for the next change; `None` when there will be none. While the reserve is given up it looks
-/// each second whether it can be made again.
+/// Waits for the next change; `None` when there will be none. While the reserve is given up it
+/// looks each second whether it can be made again.
 fn next(queue: &Receiver<Job>, reserve: &mut Reserve) -> Option<Job> {
     while reserve.is_given_up() {
         match queue.recv_timeout(Duration::from_secs(1)) {

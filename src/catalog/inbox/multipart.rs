@@ -199,8 +199,8 @@ impl Catalog {
         })
     }
 
-    /// Stores parts one after the other in a file of at most `limit` bytes, and returns its size and
-    /// digests. A single part is read for its digests, and its file gets another name.
+    /// Stores parts one after the other in a file of at most `limit` bytes, and returns its size
+    /// and digests. A single part is read for its digests, and its file gets another name.
     fn join(
         &self,
         parts: &[(Part, Uuid)],

@@ -134,8 +134,8 @@ pub(super) fn key_and_signature(credentials: &str) -> Result<(&str, Vec<u8>), De
     Ok((key_id, signing::from_base64(signature)))
 }
 
-/// Returns a path with its ARN as clients send and sign it, escaped to one segment; `None` for other
-/// paths. A slash in the ARN shows that a proxy decoded it.
+/// Returns a path with its ARN as clients send and sign it, escaped to one segment; `None` for
+/// other paths. A slash in the ARN shows that a proxy decoded it.
 fn escaped_arn(path: &str) -> Option<String> {
     let (start, arn) = PREFIXES.iter().find_map(|prefix| {
         let (start, arn) = path.split_at_checked(prefix.len() + ARN.len())?;

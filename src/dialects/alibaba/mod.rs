@@ -19,8 +19,8 @@
 //!   without a `Content-MD5`. Only `ACS3-HMAC-SHA256` is safe where a third party can change a
 //!   request.
 //! - One client signs `FC` over the path as sent, another over the decoded path.
-//! - An ARN is one path segment. Where a proxy decoded its slashes, it is encoded again to verify the
-//!   signature. A decoded `#` ends the path in every HTTP library.
+//! - An ARN is one path segment. Where a proxy decoded its slashes, it is encoded again to verify
+//!   the signature. A decoded `#` ends the path in every HTTP library.
 //! - Serverless Devs never sends a zip. It requests temporary credentials (`tempBucketToken`), puts
 //!   an object into the bucket named beside them, through the folder `oss`, and publishes
 //!   `{account}/{objectName}` of it.

@@ -278,8 +278,8 @@ pub(super) fn word(call: &Call, error: RequestError) -> Box<dyn Refusal> {
     })
 }
 
-/// Words that no operation serves a request; a wrong method is an unknown path to the vendor. A path
-/// that is served without the slash at its end is redirected.
+/// Words that no operation serves a request; a wrong method is an unknown path to the vendor. A
+/// path that is served without the slash at its end is redirected.
 pub(super) fn unserved(call: &Call, _unserved: Unserved) -> Refused {
     let path = call.path().strip_suffix('/');
     match path.filter(|path| routes::is_served(&call.method, path)) {

@@ -24,8 +24,9 @@
 //! - `DELETE ?qualifier=` deletes the version of that name and never the whole function (10);
 //!   negative pages are refused (11); `status` is always "" (13).
 //! - Names as other clouds make them, with `_` for example, are accepted in paths, for the list of
-//!   versions if such a function exists. Their functions are of kind `faas`, stored `local` in our own code folder, and called `0@group@name`, because
-//!   `yrcli list` prints names without their first two characters.
+//!   versions if such a function exists. Their functions are of kind `faas`, stored `local` in our
+//!   own code folder, and called `0@group@name`, because `yrcli list` prints names without their
+//!   first two characters.
 //! - `0@svc@fn` and `0-svc-fn` are one function, shown as it was registered; `fn` is in the group
 //!   `default`.
 //! - HEAD is answered like GET.

@@ -85,8 +85,8 @@ fn is_signed_otherwise(credentials: Option<&HeaderValue>, query: &str) -> bool {
     }
 }
 
-/// Whether a request that no operation serves is one of an S3 client: below the prefix, or signed by
-/// S3's version 2.
+/// Whether a request that no operation serves is one of an S3 client: below the prefix, or signed
+/// by S3's version 2.
 pub(super) fn is_for_s3(head: &Parts) -> bool {
     let credentials = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     has_prefix(head.uri.path()) || credentials.is_some_and(|sent| sent.starts_with(VERSION_2))

@@ -15,7 +15,8 @@
 //! - `Content` may name an object by `CosBucketName` and `CosObjectName` in place of the zip. The
 //!   bucket is found by its full name, which ends in `-<AppId>` at the vendor. A `/` in front of
 //!   the object's name is no part of it; `CosBucketRegion` is ignored.
-//! - A download is an `application/octet-stream`, as its link states, which the cloud's own does too.
+//! - A download is an `application/octet-stream`, as its link states, which the cloud's own does
+//!   too.
 //! - The signed host has a port, none, or a scheme before it, depending on the client. The scope's
 //!   service is a part of the client's endpoint, and any is accepted.
 //! - The SDKs sign the media type, the host and the body, but not the header that names the action.

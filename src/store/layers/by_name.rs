@@ -109,8 +109,8 @@ fn select(columns: &str, filter: &LayerFilter, conditions: &str) -> String {
 
 /// Returns the smallest name that the list may begin with.
 ///
-/// SQLite enters the index at the first lower bound of the statement. That bound must be the greater
-/// of `from` and the prefix; SQLite would otherwise read every name before the prefix.
+/// SQLite enters the index at the first lower bound of the statement. That bound must be the
+/// greater of `from` and the prefix; SQLite would otherwise read every name before the prefix.
 fn lower_bound<'f>(filter: &'f LayerFilter, from: &'f str) -> &'f str {
     filter.prefix.as_deref().map_or(from, |prefix| from.max(prefix))
 }

@@ -68,8 +68,8 @@ fn whole(key: TestKey, request: Request, base: &str, now: Timestamp) -> Request 
     signed(key, request, base, now, &content).0
 }
 
-/// Signs a request whose `x-amz-content-sha256` is `content`, with the `x-amz-` headers it has. Also returns the signing key and the
-/// signature, from which chunks are signed.
+/// Signs a request whose `x-amz-content-sha256` is `content`, with the `x-amz-` headers it has.
+/// Also returns the signing key and the signature, from which chunks are signed.
 fn signed(
     key: TestKey,
     request: Request,

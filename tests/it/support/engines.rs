@@ -1,5 +1,5 @@
-//! The engines that a store runs on. `store_suite` runs each of its tests on every row of the table;
-//! a further engine is one more row.
+//! The engines that a store runs on. `store_suite` runs each of its tests on every row of the
+//! table; a further engine is one more row.
 
 use std::fmt;
 use std::io::Read;

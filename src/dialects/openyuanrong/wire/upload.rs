@@ -62,8 +62,8 @@ impl UploadHead {
     }
 }
 
-/// Returns the vendor's limits of a zip, unpacked 600 MiB, 20 parts of a path and no `~/` in it, and
-/// the operator's where they are lower (openyuanrong.md section 3).
+/// Returns the vendor's limits of a zip, unpacked 600 MiB, 20 parts of a path and no `~/` in it,
+/// and the operator's where they are lower (openyuanrong.md section 3).
 pub(crate) fn limits(app: &App) -> ArtifactLimits {
     let limits = app.upload_limits(ZIP_MAX).with_unpacked(600 << 20);
     ArtifactLimits { entries: limits.entries.min(30_000), depth: 20, tilde: false, ..limits }
